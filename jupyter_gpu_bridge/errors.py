@@ -1,0 +1,139 @@
+"""The ground: what can go wrong, as sentences for the person who reads them.
+
+Every error says what happened, whether money is running, and what to do next. Errors cross the link's private
+socket as `Problem` values, so that the process that shows one need not be the one that met it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as plain data."""
+
+    code: str
+    what: str
+    advice: str = ""
+    billing: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+
+class BridgeError(Exception):
+    """Something the user has to know; `str()` of it is what a dialogue shows."""
+
+    code: ClassVar[str] = "failed"
+
+    def __init__(
+        self, what: str, *, advice: str = "", billing: str = "", details: dict[str, str] | None = None
+    ) -> None:
+        self.what = what
+        self.advice = advice
+        self.billing = billing
+        self.details = dict(details or {})
+        super().__init__(" ".join(part for part in (what, billing, advice) if part))
+
+    def as_problem(self) -> Problem:
+        return Problem(self.code, self.what, self.advice, self.billing, tuple(sorted(self.details.items())))
+
+    @staticmethod
+    def of(problem: Problem) -> BridgeError:
+        """The error that a problem from another process describes."""
+        kind = next((kind for kind in _kinds(BridgeError) if kind.code == problem.code), BridgeError)
+        return kind(problem.what, advice=problem.advice, billing=problem.billing, details=dict(problem.details))
+
+
+def _kinds(kind: type[BridgeError]) -> list[type[BridgeError]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in _kinds(child))]
+
+
+class Unreachable(BridgeError):
+    """The machine cannot be reached now: refused, no route, timed out, name unknown."""
+
+    code = "unreachable"
+
+
+class HostUnknown(BridgeError):
+    """No host of that name is known here."""
+
+    code = "host-unknown"
+
+
+class LoginRefused(BridgeError):
+    """The machine was reached and did not accept who we are."""
+
+    code = "login-refused"
+
+
+class HostKeyUnknown(BridgeError):
+    """First contact: nobody has confirmed this machine's key. `details`: `fingerprint`, `key`, `host`, `port`."""
+
+    code = "host-key-unknown"
+
+
+class HostKeyChanged(BridgeError):
+    """The machine shows another key than the one confirmed before."""
+
+    code = "host-key-changed"
+
+
+class PassphraseNeeded(BridgeError):
+    """The private key is encrypted and no agent holds it. `details`: `identity_file`."""
+
+    code = "passphrase-needed"
+
+
+class MachineUnfit(BridgeError):
+    """The machine was entered but cannot run a kernel: no Python, too old, no writable folder, disk full."""
+
+    code = "machine-unfit"
+
+
+class KernelFailed(BridgeError):
+    """The kernel did not come up, or died."""
+
+    code = "kernel-failed"
+
+
+class KernelTaken(BridgeError):
+    """Somebody else already runs this kernel id."""
+
+    code = "kernel-taken"
+
+
+class KernelUnknown(BridgeError):
+    """No kernel of that id."""
+
+    code = "kernel-unknown"
+
+
+class StartCancelled(BridgeError):
+    """The start was given up half-way; nothing was left behind."""
+
+    code = "start-cancelled"
+
+
+class ProfileUnknown(BridgeError):
+    """No profile of that name."""
+
+    code = "profile-unknown"
+
+
+class BadRequest(BridgeError):
+    """What was asked for makes no sense: a bad name, a bad address, a bad option."""
+
+    code = "bad-request"
+
+
+class PeerMisbehaved(BridgeError):
+    """The other end of a wire sent what no honest peer sends; the wire was closed."""
+
+    code = "peer-misbehaved"
+
+
+class LinkLost(BridgeError):
+    """The local link process could not be started or went away while it was asked something."""
+
+    code = "link-lost"
