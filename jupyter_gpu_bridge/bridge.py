@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_gpu_bridge.model import Finding, Host, KernelId, KernelView, MachineRef, MachineView, Profile, Stage
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.profiles import Profiles
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """What a Jupyter server needs to give a notebook its kernel back after a restart."""
-
-    session_id: str
-    kernel_id: KernelId
-    profile: str
-    path: str
-    name: str
-    type: str
-
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""

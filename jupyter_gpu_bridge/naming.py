@@ -14,6 +14,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+PROVISIONER = "gpu-bridge"
+"""The entry point that our kernelspecs name; also the first half of a kernelspec's own name."""
+
+
+def kernel_name(profile: str) -> str:
+    """The name of a profile's kernelspec, which notebooks remember."""
+    return f"{PROVISIONER}-{profile}"
+
+
+def profile_name(kernel: str) -> str:
+    """The profile that the kernelspec of this name is."""
+    return kernel.removeprefix(f"{PROVISIONER}-")
+
+
 def check_name(name: str, kind: str) -> str:
     """The name itself; raises `BadRequest` when it cannot be the name of a `kind`."""
     if not _NAME.fullmatch(name):

@@ -13,14 +13,9 @@ from typing import Any
 from jupyter_gpu_bridge.errors import BadRequest, ProfileUnknown
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.model import MachineRef, Profile
-from jupyter_gpu_bridge.naming import check_name, check_text, nearest
+from jupyter_gpu_bridge.naming import PROVISIONER, check_name, check_text, kernel_name, nearest, profile_name
 from jupyter_gpu_bridge.providers.machines import require_machine
 from jupyter_gpu_bridge.rentals.environment import check_environment
-
-PROVISIONER = "gpu-bridge"
-"""The entry point that a kernelspec names; also the first half of a kernelspec's own name."""
-
-_PREFIX = f"{PROVISIONER}-"
 
 _ICONS = Path(__file__).parent / "icons"
 
@@ -31,16 +26,6 @@ class Broken:
 
     folder: Path
     why: str
-
-
-def kernel_name(profile: str) -> str:
-    """The kernelspec's name, which notebooks remember."""
-    return _PREFIX + profile
-
-
-def profile_name(kernel: str) -> str:
-    """The profile that the kernelspec of this name is."""
-    return kernel.removeprefix(_PREFIX)
 
 
 def is_ours(metadata: Mapping[str, Any]) -> bool:
@@ -103,7 +88,7 @@ class Profiles:
     def _all(self) -> Iterator[tuple[str, Profile | Broken]]:
         seen: set[str] = set()
         for kernels in _kernel_folders():
-            for folder in sorted(kernels.glob(f"{_PREFIX}*")):
+            for folder in sorted(kernels.glob(kernel_name("*"))):
                 name = profile_name(folder.name)
                 if name in seen or not (folder / "kernel.json").is_file():
                     continue

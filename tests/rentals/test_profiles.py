@@ -11,9 +11,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from jupyter_gpu_bridge.errors import BadRequest, HostUnknown, ProfileUnknown
 from jupyter_gpu_bridge.model import Host, MachineRef, Profile
+from jupyter_gpu_bridge.naming import kernel_name, profile_name
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.providers.local import THIS_COMPUTER
-from jupyter_gpu_bridge.rentals.profiles import Profiles, is_ours, kernel_name, profile_name
+from jupyter_gpu_bridge.rentals.profiles import Profiles, is_ours
 
 BOX = Profile(
     name="box",
