@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.model import Host, KernelId, KernelView, MachineRef, MachineView, Profile
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of something long, for whoever shows progress."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that the doctor looked at."""
-
-    subject: str
-    ok: bool
-    text: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """What a Jupyter server needs to give a notebook its kernel back after a restart."""
-
-    session_id: str
-    kernel_id: KernelId
-    profile: str
-    path: str
-    name: str
-    type: str
-
+from jupyter_gpu_bridge.model import Finding, Host, KernelId, KernelView, MachineRef, MachineView, Profile, Stage
+from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.rentals.profiles import Profiles
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -51,11 +21,15 @@ class Bridge:
 
     # own hosts -----------------------------------------------------------------------------------------------------
 
-    def hosts(self) -> Sequence[Host]: ...
+    def hosts(self) -> Sequence[Host]:
+        return Hosts().list()
 
-    def add_host(self, host: Host) -> None: ...
+    def add_host(self, host: Host) -> None:
+        Hosts().add(host)
 
-    def remove_host(self, name: str) -> None: ...
+    def remove_host(self, name: str) -> None:
+        """Its profiles are left: a host of the same name may be added again."""
+        Hosts().remove(name)
 
     def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
@@ -63,11 +37,14 @@ class Bridge:
 
     # profiles ------------------------------------------------------------------------------------------------------
 
-    def profiles(self) -> Sequence[Profile]: ...
+    def profiles(self) -> Sequence[Profile]:
+        return Profiles().list()
 
-    def add_profile(self, profile: Profile) -> Path: ...
+    def add_profile(self, profile: Profile) -> Path:
+        return Profiles().add(profile)
 
-    def remove_profile(self, name: str) -> None: ...
+    def remove_profile(self, name: str) -> None:
+        Profiles().remove(name)
 
     # machines and kernels ------------------------------------------------------------------------------------------
 
@@ -83,4 +60,18 @@ class Bridge:
 
     async def disconnect(self, machine: MachineRef) -> None: ...
 
-    async def doctor(self) -> Sequence[Finding]: ...
+    # a Jupyter server that goes and comes back -----------------------------------------------------------------------
+
+    async def surviving(self, kernel_id: KernelId) -> bool:
+        """Whether this kernel still runs on its machine, so that starting its id again attaches to it."""
+        ...
+
+    async def server_exits(self, kernel_ids: Sequence[KernelId]) -> None:
+        """Called before a server shuts these kernels down: they are to be kept, so its shutdown must not reach them."""
+        ...
+
+    # health ----------------------------------------------------------------------------------------------------------
+
+    async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
+        """What is installed, reachable and wrong; connects to each host only when asked."""
+        ...

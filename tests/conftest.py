@@ -11,6 +11,8 @@ from collections import defaultdict
 
 import pytest
 
+pytest_plugins = ("pytest_jupyter.jupyter_server",)
+
 _PROGRAM_NAMES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "sshd": ("sshd",),
