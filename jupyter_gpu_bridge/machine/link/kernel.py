@@ -43,6 +43,7 @@ class LinkedKernel:
         """Whether the machine was told to start it; then it may run even if no answer came."""
         self.log = ""
         self.started = time.time()
+        self._ended_at: float | None = None
         self._link = link
         self._folder = folder
         self._changed = changed
@@ -88,6 +89,7 @@ class LinkedKernel:
         self.is_ready = False
         self.exit_code = None
         self.cause = ""
+        self._ended_at = None
         self.life += 1
         self.facade.forget_clients()
         for lane in ("shell", "control", "stdin"):
@@ -138,6 +140,12 @@ class LinkedKernel:
             channel.outbox.close()
         if forget:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ended_for(self) -> float:
+        """Seconds since its process ended; 0 while it runs."""
+        if self.exit_code is None or self._ended_at is None:
+            return 0.0
+        return time.monotonic() - self._ended_at
 
     # how it stands -------------------------------------------------------------------------------------------------
 
@@ -195,6 +203,7 @@ class LinkedKernel:
         state = hello.get("state")
         self.is_ready = state in ("idle", "busy")
         if state == "dead":
+            self._ended_at = self._ended_at or time.monotonic()
             self.exit_code = int(hello.get("code") or 0)
             self.cause = str(hello.get("cause") or "")
         self._tell()
@@ -213,6 +222,7 @@ class LinkedKernel:
         elif event == "ready":
             self.is_ready = True
         elif event == "ended":
+            self._ended_at = time.monotonic()
             self.exit_code = int(news["code"])
             self.cause = str(news.get("cause") or "")
             self.log = str(news.get("log") or "")

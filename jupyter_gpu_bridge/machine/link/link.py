@@ -30,6 +30,8 @@ READY_PATIENCE = 60.0
 STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
 ORPHAN_GRACE = 30.0
+DEAD_LIFE = 600.0
+"""A kernel that ended and that nobody restarts for so long is let go; jupyter_client does not tell us when it gives up."""
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class Link:
             if kernel.exit_code is None and not kernel.is_stopping:
                 self.claim(order.kernel_id, owner)
                 kernel.facade.ensure_bound()
+                kernel.facade.hold_shutdown(False)
                 return kernel
             await self._let_go(kernel)
         self._owners[order.kernel_id] = owner
@@ -197,6 +200,8 @@ class Link:
                         self._kernels[kernel_id].stop()
             for kernel in list(self._kernels.values()):
                 kernel.facade.ensure_bound()
+                if kernel.ended_for() > DEAD_LIFE:
+                    kernel.stop()
                 unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
                 if unwanted and (kernel.keeper_gone or (kernel.is_stopping and kernel.exit_code is not None)):
                     await self._let_go(kernel)
