@@ -52,6 +52,7 @@ class Keeper:
         self._state = "starting"
         self._parent = ""
         self._busy_since = 0.0
+        self._welcomed = False
         self._ending: Optional[asyncio.TimerHandle] = None
         self._last_word = 0
         self._visitors: dict[str, Visitor] = {}
@@ -100,9 +101,9 @@ class Keeper:
 
     def _from_kernel(self, lane: str, frames: list[Buffer]) -> None:
         if lane == "iopub":
-            self._watch(frames)
-            if b"iopub_welcome" in bytes(frames[0][:200]):
+            if self._is_welcome(frames):
                 return
+            self._watch(frames)
             if not self._gaps.admit(frames):
                 return
         pieces = pack_frames(frames)
@@ -110,6 +111,14 @@ class Keeper:
             self._gaps.refuse(frames)
             return
         self.channels[lane].send(pieces)
+
+    def _is_welcome(self, frames: list[Buffer]) -> bool:
+        """The kernel greets each subscriber (JEP 65); that is for us, and our clients never see us connect."""
+        if self._welcomed:
+            return False
+        found = messages.split(frames)
+        self._welcomed = found is not None
+        return found is not None and messages.load(found[1][1]).get("msg_type") == "iopub_welcome"
 
     def _watch(self, frames: list[Buffer]) -> None:
         """Keep track of busy and idle."""
@@ -132,7 +141,7 @@ class Keeper:
         if not len(record):
             return
         if lane == "life":
-            self._command(json.loads(bytes(record)))
+            self._command(json.loads(bytes(record)), age)
             return
         frames = unpack_frames(record)
         if lane == "control" and self._is_stale_interrupt(frames, age):
@@ -142,24 +151,28 @@ class Keeper:
         elif lane == "shell":
             self._for_next_life.append(frames)
 
-    def _is_stale_interrupt(self, frames: list[memoryview], age: float) -> bool:
+    def _came_too_late(self, age: float) -> bool:
         """An interrupt that waited for the link must not strike a cell that began after it was asked for."""
-        if age < STALE_INTERRUPT:
+        meant = self._state == "busy" and time.monotonic() - self._busy_since >= age
+        return age >= STALE_INTERRUPT and not meant
+
+    def _is_stale_interrupt(self, frames: list[memoryview], age: float) -> bool:
+        if not self._came_too_late(age):
             return False
         found = messages.split(frames)
         if found is None or messages.load(found[1][1]).get("msg_type") != "interrupt_request":
-            return False
-        if self._state == "busy" and time.monotonic() - self._busy_since >= age:
             return False
         routing, rest = found
         reply = messages.compose(self._key, routing, "interrupt_reply", rest[1], {"status": "ok"}, "gpu-bridge")
         self.channels["control"].send(pack_frames(reply))
         return True
 
-    def _command(self, command: dict[str, Any]) -> None:
+    def _command(self, command: dict[str, Any], age: float) -> None:
         verb = command.get("do")
         if verb == "signal":
-            self._process.send_signal(int(command["signal"]))
+            number = int(command["signal"])
+            if number != signal.SIGINT or not self._came_too_late(age):
+                self._process.send_signal(number)
         elif verb == "launch":
             self._launch(command["spec"])
         elif verb == "end":
@@ -175,6 +188,7 @@ class Keeper:
             self._ending = None
         self._sockets.close()
         self._life += 1
+        self._welcomed = False
         self._state = "starting"
         self._spec.update(spec)
         self._key = str(self._spec["key"]).encode()

@@ -104,7 +104,9 @@ def _environment(wanted: dict[str, str]) -> dict[str, str]:
     """The machine's own, without what belongs to some Jupyter server there, and what the profile adds."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("JPY_", "JUPYTERHUB_"))}
     # ipykernel ends when this process is no longer its parent: without its keeper nobody could ever reach it.
-    return {**own, "JPY_PARENT_PID": str(os.getpid()), **wanted}
+    # debugpy's advice about frozen modules would appear as output of nobody's cell; it concerns the standard library only.
+    ours = {"JPY_PARENT_PID": str(os.getpid()), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return {**own, **ours, **wanted}
 
 
 def _folder(wanted: Optional[str]) -> str:
