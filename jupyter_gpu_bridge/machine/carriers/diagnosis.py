@@ -57,10 +57,12 @@ def host_key(name: str, route: Route, at: int, known: Sequence[HostKey], shown: 
     )
 
 
-def login_refused(name: str, route: Route, at: int, tried: Sequence[str] = ()) -> BridgeError:
-    """No key of ours was accepted; perhaps because one is locked."""
+def login_refused(
+    name: str, route: Route, at: int, tried: Sequence[str] = (), *, unlocked: bool = False
+) -> BridgeError:
+    """No key of ours was accepted; perhaps because one is locked, unless a passphrase was given."""
     hop = route[at]
-    locked = locked_identity(hop)
+    locked = None if unlocked else locked_identity(hop)
     if locked is not None:
         return passphrase_needed(name, route, at, str(locked))
     if not tried:
@@ -111,6 +113,14 @@ def no_route(name: str, route: Route, at: int, reason: str) -> BridgeError:
     )
 
 
+def beyond(name: str, route: Route, at: int, reason: str) -> BridgeError:
+    """The host before this one was entered and cannot reach it."""
+    return Unreachable(
+        f"{_subject(name, route, at)} cannot be reached from the jump host {route[at - 1]}: {reason}.",
+        advice="Check that it is switched on, and its address and port as the jump host sees them.",
+    )
+
+
 def ended_early(name: str, route: Route, at: int, reason: str) -> BridgeError:
     tail = f": {reason}" if reason else ""
     return Unreachable(
@@ -158,6 +168,9 @@ def of_ssh(name: str, route: Route, at: int, status: int, said: str, seconds: fl
     """ssh ended before the command ran. May look at key files and ask the agent: not for the event loop."""
     if re.search(r"^\S+@\S+: Permission denied \(|Too many authentication failures", said, re.M):
         return login_refused(name, route, at)
+    forwarding = re.search(r"open failed: (.*)", said)
+    if forwarding is not None and "stdio forwarding failed" in said and at > 0:
+        return beyond(name, route, at, forwarding[1].strip().rstrip("."))
     if re.search(r"Could not resolve hostname|Name or service not known|nodename nor servname|Temporary failure in name"
                  r"|No address associated", said):  # fmt: skip
         return name_unknown(name, route, at)
@@ -174,7 +187,7 @@ def why_ended(name: str, status: int, said: str) -> str:
     """One sentence on why a connection that worked is gone."""
     words = last_words(said)
     if re.search(r"closed by remote host|Connection (reset|closed|to \S+ closed)|Broken pipe|UNKNOWN port", words):
-        return f"The connection to {name} was closed from the other side or broke on the way."
+        return broke(name)
     if re.search(r"timed out|Timeout", words):
         return f"{name} stopped answering."
     if status < 0:
@@ -182,6 +195,10 @@ def why_ended(name: str, status: int, said: str) -> str:
     if status == 255:
         return f"The connection to {name} ended{f': {words}' if words else ''}."
     return f"The command on {name} ended with status {status}{f': {words}' if words else ''}."
+
+
+def broke(name: str) -> str:
+    return f"The connection to {name} was closed from the other side or broke on the way."
 
 
 def last_words(said: str) -> str:

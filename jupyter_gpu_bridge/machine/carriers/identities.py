@@ -23,7 +23,7 @@ def locked_identity(hop: Hop) -> Path | None:
         if not is_encrypted(file):
             continue
         if held is None:
-            held = agent_keys(hop)
+            held = agent_blobs(hop)
         if public_blob(file) not in held:
             return file
     return None
@@ -55,9 +55,14 @@ def public_blob(file: Path) -> bytes | None:
     return None if opened is None else opened[1]
 
 
-def agent_keys(hop: Hop) -> set[bytes]:
+def agent_path(hop: Hop) -> str:
+    """Where the agent for this host listens; empty where there is none."""
+    return os.environ.get("SSH_AUTH_SOCK", "") if hop.identity_agent is None else hop.identity_agent
+
+
+def agent_blobs(hop: Hop) -> set[bytes]:
     """The public halves of what the agent holds; nothing where there is no agent."""
-    path = os.environ.get("SSH_AUTH_SOCK", "") if hop.identity_agent is None else hop.identity_agent
+    path = agent_path(hop)
     if not path:
         return set()
     try:

@@ -17,9 +17,7 @@ from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
-from jupyter_gpu_bridge.machine.carriers.target import SshTarget
-
-CONNECT_TIMEOUT = 20.0
+from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget
 
 _GRACE = 1.0
 """Seconds that ssh has to say itself where it got stuck."""

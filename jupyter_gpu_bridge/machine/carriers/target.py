@@ -8,6 +8,9 @@ from pathlib import Path
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import CarrierChoice
 
+CONNECT_TIMEOUT = 20.0
+"""Seconds until a machine that does not answer is given up."""
+
 
 @dataclass(frozen=True, slots=True)
 class SshTarget:
