@@ -83,6 +83,10 @@ class Bridge:
     async def signal_kernel(self, kernel: RunningKernel, number: int) -> None:
         await links().run(links().signal(kernel, number))
 
+    async def kernel_ended(self, kernel: RunningKernel) -> None:
+        """Until its process has ended."""
+        await links().run(links().until_ended(kernel))
+
     async def release_kernel(self, kernel: RunningKernel) -> bool:
         """End it for good; false when the machine cannot be told now (it will be, as soon as it can)."""
         return await links().run(links().stop(kernel))

@@ -1,7 +1,7 @@
 """The agent: takes carriers from whoever attaches, joins their channels to keepers, and starts keepers.
 
-One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. Killed,
-the next carrier starts another, which finds the keepers where they are.
+One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. If it is
+killed, the next carrier starts another, which finds the keepers where they are.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Agent:
             lane = str(request["lane"])
             connection = self._kernels.connect(str(request["kernel_id"]))
             return Splice(connection, json.dumps({"lane": lane}).encode() + b"\n")
-        raise Refusal("unknown-service", "This agent knows no service %r." % (service,))
+        raise Refusal("unknown-service", f"This agent knows no service {service!r}.")
 
     async def _answer(self, request: dict[str, Any], report: Report) -> Any:
         verb = request.get("do")
@@ -96,7 +96,7 @@ class Agent:
         if verb == "end":
             self._loop.call_later(0.2, self._done.set)
             return {}
-        raise Refusal("unknown-verb", "This agent cannot do %r." % (verb,))
+        raise Refusal("unknown-verb", f"This agent cannot do {verb!r}.")
 
     def _visit(self, server: socket.socket) -> None:
         try:
@@ -107,7 +107,7 @@ class Agent:
         try:
             _, descriptors = _receive_descriptors(connection)
         except (OSError, ValueError) as error:
-            print("a visitor was sent away: %s" % error, file=sys.stderr, flush=True)
+            print(f"a visitor was sent away: {error}", file=sys.stderr, flush=True)
             connection.close()
             return
         connection.setblocking(False)
@@ -146,7 +146,7 @@ class Carrier:
 
     def _ended(self, reason: str) -> None:
         if reason:
-            print("a carrier ended: %s" % reason, file=sys.stderr, flush=True)
+            print(f"a carrier ended: {reason}", file=sys.stderr, flush=True)
         self._agent.left(self)
         self._let_go()
 

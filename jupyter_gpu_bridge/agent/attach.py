@@ -45,7 +45,7 @@ def _agent(home: Path, code: Path, version: str) -> socket.socket:
         if found is not None:
             return found
         with open(home / "agent.log", "ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own program
+            process = subprocess.Popen(
                 [sys.executable, str(code), "agent", str(home), version],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import time
-from typing import Any, Callable, Optional, Protocol, Sequence
+from typing import Any, Callable, Protocol, Sequence
 
 from jupyter_gpu_bridge.agent.frames import CHUNK, Buffer, WireError
 from jupyter_gpu_bridge.agent.outbox import Outbox
@@ -40,12 +40,12 @@ class Channel:
         *,
         have: int = 0,
         hello: Callable[[], dict[str, Any]] = dict,
-        greeted: Optional[Callable[[dict[str, Any]], None]] = None,
-        parted: Optional[Callable[[dict[str, str]], None]] = None,
+        greeted: Callable[[dict[str, Any]], None] | None = None,
+        parted: Callable[[dict[str, str]], None] | None = None,
         most_record: int = MOST_RECORD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`have`: the other side's records that are taken over already. `received` gets number, age in seconds, bytes."""
+        """`have`: what is taken over already of the other side. `received` gets number, age in seconds, bytes."""
         self.outbox = outbox
         self.have = have
         self._received = received
@@ -55,7 +55,7 @@ class Channel:
         self._most_record = most_record
         self._clock = clock
         self._taken = have
-        self._transport: Optional[Transport] = None
+        self._transport: Transport | None = None
         self._paused = False
         self._owed = 0
         self._restart()
@@ -165,7 +165,7 @@ class Channel:
         self._age = 0
         self._number = 0
         self._missing = 0
-        self._body: Optional[bytearray] = None
+        self._body: bytearray | None = None
         self._greeting_done = False
         self._acknowledge = self._taken > 0
         self._owed = 0
@@ -212,7 +212,7 @@ class Channel:
         greeting = self._kind == _HELLO and not self._greeting_done and length <= MOST_HELLO
         record = self._kind == _RECORD and self._greeting_done and length <= self._most_record
         if not greeting and not record:
-            raise WireError("a record of kind %d and %d bytes" % (self._kind, length))
+            raise WireError(f"a record of kind {self._kind} and {length} bytes")
         self._body = bytearray(length)
         self._missing = length
         if not length:
@@ -228,7 +228,7 @@ class Channel:
         if self._number <= self.have:
             return
         if self._number != self.have + 1:
-            raise WireError("record %d after %d" % (self._number, self.have))
+            raise WireError(f"record {self._number} after {self.have}")
         self.have = self._number
         self._received(self._number, self._age / 1000, memoryview(body))
 
@@ -250,7 +250,7 @@ class Channel:
 
 def pack_frames(frames: Sequence[Buffer]) -> list[Buffer]:
     """A multipart message as the pieces of one record."""
-    return [struct.pack("<I%dQ" % len(frames), len(frames), *(len(part) for part in frames)), *frames]
+    return [struct.pack(f"<I{len(frames)}Q", len(frames), *(len(part) for part in frames)), *frames]
 
 
 def unpack_frames(record: memoryview) -> list[memoryview]:
@@ -258,8 +258,8 @@ def unpack_frames(record: memoryview) -> list[memoryview]:
     try:
         (count,) = struct.unpack_from("<I", record)
         if count > CHUNK:
-            raise WireError("a message of %d parts" % count)
-        sizes = struct.unpack_from("<%dQ" % count, record, 4)
+            raise WireError(f"a message of {count} parts")
+        sizes = struct.unpack_from(f"<{count}Q", record, 4)
     except struct.error:
         raise WireError("a message that is too short") from None
     at = 4 + 8 * count

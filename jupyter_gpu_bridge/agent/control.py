@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from typing import Any, Awaitable, Callable, Optional
+from typing import Any, Awaitable, Callable
 
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.mux import MuxChannel, Refusal
@@ -20,7 +20,7 @@ class JsonStream:
     def __init__(self, received: Callable[[dict[str, Any]], None], ended: Callable[[dict[str, str]], None]) -> None:
         self._received = received
         self._ended = ended
-        self._transport: Optional[MuxChannel] = None
+        self._transport: MuxChannel | None = None
         self._out = bytearray()
         self._in = bytearray()
 
@@ -45,7 +45,7 @@ class JsonStream:
         while len(self._in) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._in)
             if length > MOST_MESSAGE:
-                raise WireError("a message of %d bytes" % length)
+                raise WireError(f"a message of {length} bytes")
             end = _LENGTH.size + length
             if len(self._in) < end:
                 return
@@ -81,11 +81,13 @@ class Control(JsonStream):
 
     async def _reply(self, message: dict[str, Any]) -> None:
         try:
-            answer = {"ok": await self._answer(message, lambda text: self.say({"id": message.get("id"), "stage": text}))}
+            answer = {
+                "ok": await self._answer(message, lambda text: self.say({"id": message.get("id"), "stage": text}))
+            }
         except Refusal as refusal:
             answer = {"error": refusal.reason}
         except (KeyError, TypeError, ValueError, OSError) as error:
-            answer = {"error": {"code": "failed", "what": "The machine could not do that: %s." % error}}
+            answer = {"error": {"code": "failed", "what": f"The machine could not do that: {error}."}}
         self.say({"id": message.get("id"), **answer})
 
     def _gone(self, reason: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Callable, Optional
+from typing import Callable
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 
@@ -130,7 +130,7 @@ class Duplex:
             self._ended(reason)
 
 
-def descriptor_reader(descriptor: int, size: int) -> Optional[bytes]:
+def descriptor_reader(descriptor: int, size: int) -> bytes | None:
     """Up to `size` bytes that are there now; empty at the end of the file; `None` when nothing is there yet."""
     try:
         return os.read(descriptor, size)

@@ -1,7 +1,7 @@
 """Finds a Python on the machine that can run a kernel, and makes one when there is none.
 
-The image's own Python is used as it is. Only when it lacks ipykernel, a virtual environment is made that sees everything
-the image's Python sees, and ipykernel is added there; the image itself is never changed.
+The image's own Python is used as it is. Only when it lacks ipykernel, a virtual environment is made that sees
+everything the image's Python sees, and ipykernel is added there; the image itself is never changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from jupyter_gpu_bridge.agent.mux import Refusal
 
@@ -29,17 +29,17 @@ _INSTALL_PATIENCE = 600.0
 _seen: dict[str, tuple[float, list[Any]]] = {}
 
 
-async def choose(home: Path, wanted: Optional[str], report: Report) -> str:
+async def choose(home: Path, wanted: str | None, report: Report) -> str:
     """The path of a Python with ipykernel; refuses with a sentence when there can be none."""
-    fallback: Optional[tuple[str, list[Any]]] = None
+    fallback: tuple[str, list[Any]] | None = None
     too_old = ""
     for name in [wanted] if wanted else ["python3", "python", *_PLACES]:
-        path = shutil.which(os.path.expanduser(name))
+        path = _find(name)
         facts = await _probe(path) if path is not None else None
         if path is None or facts is None:
             continue
         if tuple(facts[0]) < OLDEST:
-            too_old = "%s is Python %d.%d" % (path, *facts[0])
+            too_old = f"{path} is Python {facts[0][0]}.{facts[0][1]}"
             continue
         if facts[1]:
             return path
@@ -49,12 +49,12 @@ async def choose(home: Path, wanted: Optional[str], report: Report) -> str:
     if too_old:
         raise Refusal(
             "machine-unfit",
-            "The machine's Python is too old: %s, and a kernel needs %d.%d." % (too_old, *OLDEST),
+            f"The machine's Python is too old: {too_old}, and a kernel needs {OLDEST[0]}.{OLDEST[1]}.",
             "Install a newer Python there and name it with --python.",
         )
     raise Refusal(
         "machine-unfit",
-        "There is no Python at %s on the machine." % wanted if wanted else "There is no Python on the machine.",
+        f"There is no Python at {wanted} on the machine." if wanted else "There is no Python on the machine.",
         "Install one there, or name the right one with --python.",
     )
 
@@ -64,7 +64,16 @@ def forget(path: str) -> None:
     _seen.pop(path, None)
 
 
-async def _probe(path: str) -> Optional[list[Any]]:
+def _find(name: str) -> str | None:
+    return shutil.which(os.path.expanduser(name))
+
+
+def _mark(base: str) -> str:
+    """Names the environment of one Python."""
+    return hashlib.sha256((os.path.realpath(base) + base).encode()).hexdigest()[:12]
+
+
+async def _probe(path: str) -> list[Any] | None:
     try:
         changed = os.stat(path).st_mtime
     except OSError:
@@ -84,14 +93,14 @@ async def _probe(path: str) -> Optional[list[Any]]:
 
 async def _extend(home: Path, base: str, facts: list[Any], report: Report) -> str:
     """A virtual environment on top of `base` that has ipykernel."""
-    mark = hashlib.sha256((os.path.realpath(base) + base).encode()).hexdigest()[:12]
+    mark = _mark(base)
     folder = home / "environments" / mark
     python = folder / "bin" / "python"
     if python.exists():
         there = await _probe(str(python))
         if there is not None and there[1]:
             return str(python)
-    report("ipykernel is missing on the machine: making an environment for it beside %s" % base)
+    report(f"ipykernel is missing on the machine: making an environment for it beside {base}")
     shutil.rmtree(folder, ignore_errors=True)
     uv = shutil.which("uv")
     make = [uv, "venv", "--python", base, str(folder)] if uv else [base, "-m", "venv", str(folder)]
@@ -117,7 +126,7 @@ async def _must(command: list[str], what: str) -> None:
     said = (errors or lines or ["it said nothing"])[-1]
     raise Refusal(
         "machine-unfit",
-        "%s (%s)." % (what, said[:300].rstrip(".")),
+        "{} ({}).".format(what, said[:300].rstrip(".")),
         "If the machine has no internet, install ipykernel there yourself and name that Python with --python.",
     )
 
@@ -136,7 +145,7 @@ async def _run(command: list[str], patience: float) -> tuple[int, str]:
         out, _ = await asyncio.wait_for(process.communicate(), patience)
     except asyncio.TimeoutError:
         process.kill()
-        return 124, "it took longer than %d seconds" % patience
+        return 124, f"it took longer than {patience:.0f} seconds"
     except asyncio.CancelledError:
         process.kill()
         raise

@@ -70,7 +70,7 @@ class FrameReader:
         while size - at >= HEADER.size:
             code, bulk, channel, length = HEADER.unpack_from(view, at)
             if length > CHUNK or bulk > 1 or not Kind.HELLO <= code <= Kind.PONG:
-                raise WireError("a frame of kind %d and %d bytes" % (code, length))
+                raise WireError(f"a frame of kind {code} and {length} bytes")
             end = at + HEADER.size + length
             if end > size:
                 break

@@ -6,8 +6,6 @@ still gets through, and before the next thing that does stands a notice of how m
 
 from __future__ import annotations
 
-from typing import Optional
-
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import pack_frames
 from jupyter_gpu_bridge.agent.frames import Buffer
@@ -36,9 +34,9 @@ class Gaps:
         found = messages.split(frames)
         kind = messages.load(found[1][1]).get("msg_type") if found is not None else None
         if full and kind in _DROPPABLE:
-            error: Optional[OSError] = self._outbox.disk_error
+            error: OSError | None = self._outbox.disk_error
             self._why = (
-                "the disk of the machine is full" if error is not None else "the limit of %d MiB" % (self._limit >> 20)
+                "the end of the machine's disk" if error is not None else f"the limit of {self._limit >> 20} MiB"
             )
             self._drop(frames)
             return False
@@ -47,7 +45,7 @@ class Gaps:
 
     def refuse(self, frames: list[Buffer]) -> None:
         """One output that is too large to travel at all."""
-        self._why = "a single message may not be larger than 1 GiB"
+        self._why = "the limit of 1 GiB for one message"
         self._drop(frames)
         self._tell()
 
@@ -61,10 +59,9 @@ class Gaps:
     def _tell(self) -> None:
         if not self._messages:
             return
-        text = "\n[gpu-bridge] %d messages (%.1f MB) of output are missing here: nobody took them, and %s was reached.\n" % (
-            self._messages,
-            self._bytes / 1e6,
-            self._why,
+        text = (
+            f"\n[gpu-bridge] {self._messages} messages ({self._bytes / 1e6:.1f} MB) of output are missing here: "
+            f"nobody took them, and {self._why} was reached.\n"
         )
         notice = messages.compose(
             self._key, [b"stream"], "stream", self._parent, {"name": "stderr", "text": text}, "gpu-bridge"

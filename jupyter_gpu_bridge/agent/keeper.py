@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
@@ -53,7 +53,7 @@ class Keeper:
         self._parent = ""
         self._busy_since = 0.0
         self._welcomed = False
-        self._ending: Optional[asyncio.TimerHandle] = None
+        self._ending: asyncio.TimerHandle | None = None
         self._last_word = 0
         self._visitors: dict[str, Visitor] = {}
         self._changed = time.time()
@@ -192,12 +192,12 @@ class Keeper:
         self._state = "starting"
         self._spec.update(spec)
         self._key = str(self._spec["key"]).encode()
-        prefix = "%s%d" % (self._spec["sockets"], self._life)
+        prefix = f"{self._spec['sockets']}{self._life}"
         try:
             self._process = KernelProcess(self._spec, self._folder, prefix, self.process_ended)
         except OSError as error:
             self._state = "dead"
-            self._say({"event": "ended", "code": 127, "cause": "The kernel could not be started: %s." % error, "log": ""})
+            self._say({"event": "ended", "code": 127, "cause": f"The kernel could not be started: {error}.", "log": ""})
             return
         self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)
         self._say({"event": "started", "pid": self._process.process.pid})
@@ -321,7 +321,7 @@ class Visitor:
             elif len(self._line) > 4096:
                 raise WireError("no request")
         except (WireError, ValueError, KeyError, TypeError, RecursionError) as error:
-            print("a visitor was sent away: %s" % error, file=sys.stderr, flush=True)
+            print(f"a visitor was sent away: {error}", file=sys.stderr, flush=True)
             self._gone(str(error))
 
     def _begin(self, request: dict[str, Any], rest: bytes) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 LOG_LIMIT = 4 * 1024 * 1024
 TAIL = 4000
@@ -17,16 +17,18 @@ TAIL = 4000
 class KernelProcess:
     """One life of a kernel."""
 
-    def __init__(self, spec: dict[str, Any], folder: Path, sockets: str, ended: Callable[[KernelProcess], None]) -> None:
+    def __init__(
+        self, spec: dict[str, Any], folder: Path, sockets: str, ended: Callable[[KernelProcess], None]
+    ) -> None:
         """Starts it. `ended` is called from another thread."""
         self.prefix = sockets
-        self.exit_code: Optional[int] = None
+        self.exit_code: int | None = None
         self.killed_by_us = False
         self._log = folder / "kernel.log"
         self._memory_before = _out_of_memory_kills()
         connection = folder / "connection.json"
         _write_private(connection, json.dumps(_connection(spec, sockets)))
-        self.process = subprocess.Popen(  # noqa: S603 - the command is the user's own
+        self.process = subprocess.Popen(
             [part.replace("{connection_file}", str(connection)) for part in spec["argv"]],
             cwd=_folder(spec.get("cwd")),
             env=_environment(spec.get("env") or {}),
@@ -65,9 +67,9 @@ class KernelProcess:
             return "The kernel was killed by signal 9, most likely because the machine ran out of memory."
         if code < 0:
             name = signal.Signals(-code).name if -code in list(signal.Signals) else str(-code)
-            return "The kernel was ended by %s." % name
+            return f"The kernel was ended by {name}."
         if code:
-            return "The kernel ended with exit status %d." % code
+            return f"The kernel ended with exit status {code}."
         return "The kernel ended."
 
     def log_tail(self) -> str:
@@ -104,12 +106,12 @@ def _environment(wanted: dict[str, str]) -> dict[str, str]:
     """The machine's own, without what belongs to some Jupyter server there, and what the profile adds."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("JPY_", "JUPYTERHUB_"))}
     # ipykernel ends when this process is no longer its parent: without its keeper nobody could ever reach it.
-    # debugpy's advice about frozen modules would appear as output of nobody's cell; it concerns the standard library only.
+    # debugpy's advice about frozen modules would appear as output; it concerns the standard library only.
     ours = {"JPY_PARENT_PID": str(os.getpid()), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     return {**own, **ours, **wanted}
 
 
-def _folder(wanted: Optional[str]) -> str:
+def _folder(wanted: str | None) -> str:
     for folder in (wanted, "~"):
         if folder:
             path = os.path.expanduser(folder)
@@ -131,7 +133,7 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _out_of_memory_kills() -> Optional[int]:
+def _out_of_memory_kills() -> int | None:
     """How often the kernel of the operating system has killed for memory in our control group, if it tells."""
     try:
         with open("/proc/self/cgroup") as file:

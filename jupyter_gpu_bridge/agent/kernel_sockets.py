@@ -1,4 +1,4 @@
-"""The keeper's side of the kernel's own ZMQ sockets: always reading, so that nothing the kernel says is ever dropped."""
+"""The keeper's side of the kernel's own ZMQ sockets: always reading, so that nothing the kernel says is dropped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class KernelSockets:
                 socket.subscribe(b"")
             else:
                 socket.routing_id = identity
-            socket.connect("ipc://%s-%d" % (prefix, port))
+            socket.connect(f"ipc://{prefix}-{port}")
             self._sockets[lane] = socket
             self._loop.add_reader(socket.fileno(), self._drain, lane)
         self._giving_up = self._loop.call_later(SUBSCRIBED_AFTER, self._watch_for_old_kernel, prefix)
@@ -79,7 +79,7 @@ class KernelSockets:
         self._loop.call_soon(self._drain, lane)
 
     def _watch_for_old_kernel(self, prefix: str) -> None:
-        if os.path.exists("%s-%d" % (prefix, PORTS["iopub"])):
+        if os.path.exists(f"{prefix}-{PORTS['iopub']}"):
             self._become_ready()
         else:
             self._giving_up = self._loop.call_later(SUBSCRIBED_AFTER, self._watch_for_old_kernel, prefix)

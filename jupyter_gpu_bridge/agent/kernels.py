@@ -60,7 +60,7 @@ class Kernels:
             process = self._spawn(python, folder)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise Refusal("machine-unfit", "Nothing could be written on the machine: %s." % error.strerror) from None
+            raise Refusal("machine-unfit", f"Nothing could be written on the machine: {error.strerror}.") from None
         try:
             await self._until_there(process, kernel_id, folder)
         except asyncio.CancelledError:
@@ -114,7 +114,7 @@ class Kernels:
     def _spawn(self, python: str, folder: Path) -> subprocess.Popen[bytes]:
         code = Path(__file__).resolve().parents[2]
         with open(folder / "keeper.log", "ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own program
+            process = subprocess.Popen(
                 [python, str(code / "jupyter_gpu_bridge" / "agent" / "run.py"), "keeper", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -136,11 +136,11 @@ class Kernels:
             if process.poll() is not None:
                 said = tail(folder / "keeper.log", 1500).strip()
                 self._sweep(kernel_id)
-                raise Refusal("kernel-failed", "The kernel's keeper ended at once: %s" % _last_line(said))
+                raise Refusal("kernel-failed", f"The kernel's keeper ended at once: {_last_line(said)}")
             await asyncio.sleep(0.005)
         process.kill()
         self._sweep(kernel_id)
-        raise Refusal("kernel-failed", "The kernel's keeper did not come up in %d seconds." % _PATIENCE)
+        raise Refusal("kernel-failed", f"The kernel's keeper did not come up in {_PATIENCE:.0f} seconds.")
 
     async def _status(self, kernel_id: str) -> dict[str, Any] | None:
         try:
@@ -173,5 +173,3 @@ def _default_argv(python: str, spec: dict[str, Any]) -> list[str]:
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing."
-
-

@@ -7,7 +7,7 @@ import hmac
 import json
 import time
 import uuid
-from typing import Any, Optional, Sequence
+from typing import Any, Sequence
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 
@@ -16,7 +16,7 @@ LOOKED_AT = 64 * 1024
 """Headers larger than this are not looked into."""
 
 
-def split(frames: Sequence[Buffer]) -> Optional[tuple[list[bytes], Sequence[Buffer]]]:
+def split(frames: Sequence[Buffer]) -> tuple[list[bytes], Sequence[Buffer]] | None:
     """Routing frames, and the rest from the signature on; nothing when it is no Jupyter message."""
     for at, part in enumerate(frames[:16]):
         if len(part) == len(DELIMITER) and bytes(part) == DELIMITER:

@@ -6,7 +6,7 @@ import json
 import struct
 import time
 from collections import deque
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Protocol
 
 from jupyter_gpu_bridge.agent.duplex import Duplex
 from jupyter_gpu_bridge.agent.frames import (
@@ -72,7 +72,7 @@ class MuxChannel:
             self._mux.grant(self.number, self._eaten)
             self._eaten = 0
 
-    def close(self, reason: Optional[dict[str, str]] = None) -> None:
+    def close(self, reason: dict[str, str] | None = None) -> None:
         """End the channel from this side; the endpoint is not told."""
         self._mux.close_channel(self, reason or {})
 
@@ -88,11 +88,11 @@ class Mux:
         hello: dict[str, Any],
         greeted: Callable[[dict[str, Any]], None],
         ended: Callable[[str], None],
-        opened: Optional[Callable[[dict[str, Any]], Endpoint]] = None,
+        opened: Callable[[dict[str, Any]], Endpoint] | None = None,
         first: bytes = b"",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`opened` makes the endpoint of a channel that the peer opens, or raises `Refusal`; `first` was read already."""
+        """`opened` makes the endpoint of a channel that the peer opens, or raises `Refusal`; `first` was read."""
         self._clock = clock
         self._greeted = greeted
         self._ended = ended
@@ -110,7 +110,7 @@ class Mux:
         self._feeding = False
         self.heard = clock()
         """When the peer was last heard."""
-        self.round_trip: Optional[float] = None
+        self.round_trip: float | None = None
         self.is_open = True
         self._say(Kind.HELLO, payload=json.dumps({"version": VERSION, **hello}).encode())
         self._duplex = Duplex(reader, writer, received=self._receive, pull=self._pull, ended=self._end)
@@ -210,7 +210,7 @@ class Mux:
                 if not self.is_open:
                     return
         except (WireError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
-            self._end("the other end sent something that makes no sense (%s)" % error)
+            self._end(f"the other end sent something that makes no sense ({error})")
             return
         finally:
             self._feeding = False
@@ -254,7 +254,7 @@ class Mux:
         if self._has_greeted or not isinstance(hello, dict):
             raise WireError("a second greeting")
         if hello.get("version") != VERSION:
-            raise WireError("protocol version %r instead of %d" % (hello.get("version"), VERSION))
+            raise WireError(f"protocol version {hello.get('version')!r} instead of {VERSION}")
         self._has_greeted = True
         self._greeted(hello)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Callable, Optional, Sequence
+from typing import Callable, Sequence
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 from jupyter_gpu_bridge.agent.journal import Journal
@@ -27,8 +27,8 @@ class Outbox:
     def __init__(
         self,
         *,
-        spool: Optional[Path] = None,
-        journal: Optional[Journal] = None,
+        spool: Path | None = None,
+        journal: Journal | None = None,
         memory: int = MEMORY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -43,7 +43,7 @@ class Outbox:
         self._size = 0
         self.acknowledged = 0
         self.last = 0
-        self.disk_error: Optional[OSError] = None
+        self.disk_error: OSError | None = None
         """Why the disk took no more, while that is so."""
         if journal is not None:
             self.acknowledged, records = journal.load()
@@ -69,10 +69,10 @@ class Outbox:
         self._keep(record)
         return record.number
 
-    def next(self) -> Optional[Record]:
+    def next(self) -> Record | None:
         """The next record to send on this connection."""
         if self._again:
-            record: Optional[Record] = self._again.popleft()
+            record: Record | None = self._again.popleft()
         elif self._spool is not None and self._spool:
             record = self._spool.read()
             if record is None:
@@ -90,7 +90,7 @@ class Outbox:
     def acknowledge(self, number: int) -> None:
         """The other side has everything up to `number`; raises `ValueError` for what was never sent."""
         if number > self.last:
-            raise ValueError("record %d was never sent" % number)
+            raise ValueError(f"record {number} was never sent")
         if number <= self.acknowledged:
             return
         for queue in (self._sent, self._again):

@@ -23,7 +23,7 @@ def sockets_folder(home: Path) -> Path:
     mark = hashlib.sha256(os.fsencode(home)).hexdigest()[:8]
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - made private below
         if base and len(os.fsencode(base)) + 24 + _LONGEST_NAME <= _SOCKET_PATH_LIMIT and os.path.isdir(base):
-            return private_folder(Path(base) / ("gpb-%d-%s" % (os.getuid(), mark)))
+            return private_folder(Path(base) / (f"gpb-{os.getuid()}-{mark}"))
     raise OSError(36, "no folder is short enough for a local socket")
 
 
@@ -32,7 +32,7 @@ def private_folder(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid() or not os.path.isdir(path) or path.is_symlink():
-        raise PermissionError(13, "%s belongs to somebody else" % path)
+        raise PermissionError(13, f"{path} belongs to somebody else")
     if found.st_mode & 0o077:
         path.chmod(0o700)
     return path

@@ -17,4 +17,4 @@ if __name__ == "__main__":
         from jupyter_gpu_bridge.agent.keeper import main as keeper_main
 
         sys.exit(keeper_main(Path(arguments[0])))
-    sys.exit("unknown program %r" % what)
+    sys.exit(f"unknown program {what!r}")

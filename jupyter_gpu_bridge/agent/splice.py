@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Optional
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 from jupyter_gpu_bridge.agent.mux import MuxChannel
@@ -17,7 +16,7 @@ class Splice:
         connection.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._socket = connection
-        self._transport: Optional[MuxChannel] = None
+        self._transport: MuxChannel | None = None
         self._backlog: list[memoryview] = [memoryview(first)] if first else []
         self._reading = False
         self._writing = False

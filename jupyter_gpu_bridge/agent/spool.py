@@ -6,7 +6,7 @@ import os
 import struct
 from collections import deque
 from pathlib import Path
-from typing import BinaryIO, Optional, Sequence
+from typing import BinaryIO, Sequence
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 
@@ -33,7 +33,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._segments: deque[Path] = deque()
-        self._reader: Optional[BinaryIO] = None
+        self._reader: BinaryIO | None = None
         self._made = 0
         self.size = 0
         for left in folder.glob("*.records") if folder.is_dir() else ():
@@ -45,7 +45,7 @@ class Spool:
     def write(self, records: Sequence[Record]) -> None:
         """Append one segment with all of these, or nothing."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / ("%08d.records" % self._made)
+        path = self._folder / (f"{self._made:08d}.records")
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
@@ -61,7 +61,7 @@ class Spool:
         self._segments.append(path)
         self.size += sum(record.size for record in records)
 
-    def read(self) -> Optional[Record]:
+    def read(self) -> Record | None:
         """The oldest record, or nothing."""
         while self._segments:
             if self._reader is None:

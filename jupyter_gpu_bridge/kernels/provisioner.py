@@ -1,7 +1,7 @@
 """Translates between jupyter_client and the bridge, and keeps the promises that jupyter_client does not.
 
-jupyter_client calls `kill` and `terminate` with a wrong `restart` flag, calls nothing at all when a start fails, takes any
-exit code for a death that deserves a restart, and polls ten times a second; see the comments at each.
+jupyter_client calls `kill` and `terminate` with a wrong `restart` flag, calls nothing at all when a start fails, takes
+any exit code for a death that deserves a restart, and polls ten times a second; see the comments at each.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Bool, Dict, Unicode
 
 from jupyter_gpu_bridge.bridge import Bridge
@@ -24,14 +24,16 @@ from jupyter_gpu_bridge.rentals.observe import connection_info
 SHUTDOWN_PATIENCE = 20.0
 """A far kernel with data loaders needs longer to end well than the 5 seconds that jupyter_client allows a near one."""
 RETRY_FOR = 600.0
-"""After a death by itself: how long a restart waits for the machine to be reachable. Raising then freezes the kernel."""
+"""After a death by itself: how long a restart waits for the machine; raising then would freeze the kernel."""
 
 
-class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+class GpuBridgeProvisioner(KernelProvisionerBase):
     """One kernel on one machine of ours; the same instance lives through every restart of its kernel id."""
 
     machine = Unicode("local", help="Where to run: `local`, or `ssh:NAME` for an own host.").tag(config=True)
-    python = Unicode(None, allow_none=True, help="The Python on the machine; found there when not given.").tag(config=True)
+    python = Unicode(None, allow_none=True, help="The Python on the machine; found there when not given.").tag(
+        config=True
+    )
     folder = Unicode(None, allow_none=True, help="Where the kernel starts on the machine.").tag(config=True)
     environment = Dict(help="Variables for the kernel; null takes the value from this computer.").tag(config=True)
     keep = Bool(False, help="Whether the kernel goes on when its Jupyter server exits.").tag(config=True)
@@ -50,7 +52,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
     # starting ------------------------------------------------------------------------------------------------------
 
     async def pre_launch(self, **arguments: Any) -> dict[str, Any]:
-        """Called before each launch, with the server's whole environment; only what the profile names leaves this room."""
+        """Called before each launch with the server's whole environment; only what the profile names leaves this room."""
         self._extra = tuple(arguments.pop("extra_arguments", None) or ())
         local = arguments.get("env") or os.environ
         self._path = local.get("JPY_SESSION_NAME", "")
@@ -60,7 +62,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
             if value is not None or name in local
         }
         self._variables.update({name: str(value) for name, value in (self.kernel_spec.env or {}).items()})
-        return cast("dict[str, Any]", await super().pre_launch(cmd=[], **arguments))
+        return await super().pre_launch(cmd=[], **arguments)
 
     async def launch_kernel(self, cmd: list[str], **arguments: Any) -> KernelConnectionInfo:
         """Called for the first start and for each restart. Nothing is left behind when it raises or is cancelled."""
@@ -70,9 +72,8 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         else:
             await self._restart(self._kernel)
         self._process = True
-        self.connection_info = connection_info(
-            self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme
-        )
+        info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
+        self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
 
     async def _restart(self, kernel: RunningKernel) -> None:
@@ -93,19 +94,24 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
                 await asyncio.sleep(2.0)
 
     def _order(self) -> KernelOrder:
-        key = self.parent.session.key
+        key = self._manager.session.key
         return KernelOrder(
             kernel_id=KernelId(str(self.kernel_id)),
             key=key.decode() if isinstance(key, bytes) else str(key),
-            profile=self.parent.kernel_name.removeprefix("gpu-bridge-"),
+            profile=self._manager.kernel_name.removeprefix("gpu-bridge-"),
             path=self._path,
             python=self.python,
             folder=self.folder,
             environment=self._variables,
             extra_arguments=self._extra,
             survives=self._serves_a_server(),
-            signature_scheme=self.parent.session.signature_scheme,
+            signature_scheme=self._manager.session.signature_scheme,
         )
+
+    @property
+    def _manager(self) -> Any:
+        """The KernelManager that made us."""
+        return self.parent
 
     def _serves_a_server(self) -> bool:
         """A server comes back after a crash and wants its kernels; a script never does."""
@@ -122,7 +128,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         return self._process
 
     async def poll(self) -> int | None:
-        """Called every 3 seconds, and ten times a second at times, by several callers at once: never waits for anything."""
+        """Called every 3 seconds, at times ten times a second, by several callers at once: never waits for anything."""
         kernel = self._kernel
         if kernel is None or not self._process:
             return 0
@@ -131,16 +137,16 @@ class GpuBridgeProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         if self._leaving and not kernel.is_reachable:
             self.log.warning("%s cannot be reached now; the kernel will be stopped as soon as it can be", self.machine)
             return -signal.SIGTERM
-        if kernel.exit_code is not None and not self.parent.shutting_down:
+        if kernel.exit_code is not None and not self._manager.shutting_down:
             self._died = True
         return kernel.exit_code
 
     async def wait(self) -> int | None:
         """Called once `poll` has said that it is dead."""
-        while (code := await self.poll()) is None:
-            await asyncio.sleep(0.05)
+        if self._kernel is not None and await self.poll() is None:
+            await self._bridge.kernel_ended(self._kernel)
         self._process = False
-        return code
+        return await self.poll()
 
     async def send_signal(self, signum: int) -> None:
         if signum and self._kernel is not None and not self._kernel.is_detached:

@@ -32,12 +32,14 @@ def _record(chance: random.Random) -> bytes:
     return chance.randbytes(chance.choice((0, 1, 23, 24, 25, 300, 5000)))
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**32), spooled=st.booleans())
 def test_every_record_arrives_once_and_in_order_whatever_the_line_does(
     seed: int, spooled: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a test that can be repeated
+    chance = random.Random(seed)
     folder = tmp_path_factory.mktemp("spool")
     memory = 2000 if spooled else 1 << 20
     left, right = Side(Outbox(spool=folder / "l", memory=memory)), Side(Outbox(spool=folder / "r", memory=memory))
@@ -103,14 +105,14 @@ def test_a_torn_end_of_the_journal_is_cut_off(tmp_path: Path) -> None:
 
 def test_a_side_that_lost_its_memory_goes_on_behind_what_the_other_has() -> None:
     left, right = Side(Outbox()), Side(Outbox())
-    line = BrokenLine(left.channel, right.channel, random.Random(1))  # noqa: S311 - a test that can be repeated
+    line = BrokenLine(left.channel, right.channel, random.Random(1))
     line.mend()
     left.channel.send([b"before"])
     line.drain()
     right.channel.take(1)
     line.drain()
     reborn = Side(Outbox())
-    line = BrokenLine(reborn.channel, right.channel, random.Random(2))  # noqa: S311 - a test that can be repeated
+    line = BrokenLine(reborn.channel, right.channel, random.Random(2))
     line.mend()
     line.drain()
     reborn.channel.send([b"after"])

@@ -55,7 +55,9 @@ def command(python: str | None, home: str | None) -> str:
     start = f"import base64,zlib;exec(zlib.decompress(base64.b64decode('{packed}')))"
     arguments = json.dumps({"home": home, "version": code().version, "size": len(code().archive)})
     candidates = [python] if python else ["python3", "python", "/opt/conda/bin/python"]
-    places = " ".join(f'"$HOME"{shlex.quote(place[1:])}' if place.startswith("~/") else shlex.quote(place) for place in candidates)
+    places = " ".join(
+        f'"$HOME"{shlex.quote(place[1:])}' if place.startswith("~/") else shlex.quote(place) for place in candidates
+    )
     sorry = json.dumps(
         {
             "error": {
@@ -96,7 +98,7 @@ class Boot:
                 if len(self._data) > MOST_NOISE:
                     raise PeerMisbehaved(
                         "The machine printed a lot and never started our program.",
-                        advice="Look at what its login scripts (.bashrc, .profile) print for a session without a terminal.",
+                        advice="Look at what its login scripts (.bashrc, .profile) print when there is no terminal.",
                     )
                 return answer, None
             said = self._parse(bytes(self._data[start + len(MARK) : end]))

@@ -1,4 +1,4 @@
-# Runs on the machine, before anything of ours is there; must be readable by any Python, to be able to say it is too old.
+# Runs on the machine, before anything of ours is there. Any Python must be able to read it, to say that it is too old.
 import sys
 
 if sys.version_info < (3, 8):
@@ -15,18 +15,21 @@ wanted = json.loads(sys.argv[1])
 
 
 def say(words):
+    # type: (object) -> None
     os.write(1, b"\x02GPB1\x03" + json.dumps(words).encode() + b"\n")
 
 
 def fail(what, advice=""):
+    # type: (str, str) -> NoReturn
     say({"error": {"code": "machine-unfit", "what": what, "advice": advice}})
     sys.exit(0)
 
 
 def place():
+    # type: () -> str
     tried = []
     own = [wanted["home"]] if wanted["home"] else ["~/.jupyter-gpu-bridge"]
-    for folder in own + [os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-%d" % os.getuid())]:
+    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-%d" % os.getuid())]:
         folder = os.path.expanduser(folder)
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -36,11 +39,13 @@ def place():
             with open(os.path.join(folder, "agent.lock"), "a"):
                 return folder
         except OSError as error:
-            tried.append("%s: %s" % (folder, error.strerror))
-    fail("Nothing can be written on the machine (%s)." % "; ".join(tried), "Free some space there, or allow writing.")
+            tried.append(f"{folder}: {error.strerror}")
+    what = "Nothing can be written on the machine (%s)." % "; ".join(tried)
+    fail(what, "Free some space there, or allow writing.")
 
 
 def fetch(folder):
+    # type: (str) -> None
     say({"need": wanted["size"]})
     data = bytearray()
     while len(data) < wanted["size"]:
@@ -66,7 +71,7 @@ try:
         os.makedirs(os.path.dirname(code), mode=0o700, exist_ok=True)
         fetch(code)
 except OSError as error:
-    fail("Our program could not be written on the machine (%s)." % error.strerror, "Free some space there.")
+    fail(f"Our program could not be written on the machine ({error.strerror}).", "Free some space there.")
 say({"home": home, "python": sys.executable})
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402

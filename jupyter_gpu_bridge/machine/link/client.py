@@ -1,4 +1,4 @@
-"""How other programs talk to a link: find it or start it, ask it, hear its news, and find it again when it was killed."""
+"""How other programs talk to a link: find it or start it, ask it, hear its news, find it again when it was killed."""
 
 from __future__ import annotations
 
@@ -159,9 +159,11 @@ class LinkClient:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         log = self._folder / "link.log"
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
+        flags = (
+            os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
+        )
         with open(os.open(log, flags, 0o600), "ab") as output:
-            return subprocess.Popen(  # noqa: S603 - our own program
+            return subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 from jupyter_gpu_bridge.agent.duplex import descriptor_reader
 from jupyter_gpu_bridge.agent.mux import Mux
@@ -159,7 +160,8 @@ class Connection:
             first=first,
         )
         try:
-            await asyncio.wait([greeted, ended], timeout=BOOT_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [greeted, ended]
+            await asyncio.wait(either, timeout=BOOT_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             if not greeted.done():
                 reason = ended.result() if ended.done() else "it stayed silent"
                 raise PeerMisbehaved(f"Our program on the machine did not answer as it should: {reason or 'it ended'}.")
@@ -234,10 +236,10 @@ async def _read(descriptor: int) -> bytes:
             return b""
         if data is not None:
             return data
-        ready = loop.create_future()
-        loop.add_reader(descriptor, lambda: None if ready.done() else ready.set_result(None))
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
         try:
-            await ready
+            await ready.wait()
         finally:
             loop.remove_reader(descriptor)
 
@@ -253,9 +255,9 @@ async def _write(descriptor: int, data: bytes) -> None:
             pass
         except OSError as error:
             raise LinkLost(f"The connection broke while our program was sent: {error.strerror}.") from None
-        ready = loop.create_future()
-        loop.add_writer(descriptor, lambda: None if ready.done() else ready.set_result(None))
+        ready = asyncio.Event()
+        loop.add_writer(descriptor, ready.set)
         try:
-            await ready
+            await ready.wait()
         finally:
             loop.remove_writer(descriptor)

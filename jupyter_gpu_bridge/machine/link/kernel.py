@@ -163,9 +163,7 @@ class LinkedKernel:
         journal = Journal(self._folder / f"{lane}.journal") if lane != "iopub" else None
         outbox = Outbox(journal=journal)
         if lane == "life":
-            return Channel(
-                outbox, self._hear, hello=self._introduction, greeted=self._greeted, parted=self._parted
-            )
+            return Channel(outbox, self._hear, hello=self._introduction, greeted=self._greeted, parted=self._parted)
         known = Lane(lane)
         return Channel(
             outbox,
@@ -233,7 +231,9 @@ class LinkedKernel:
             self.keeper_gone = True
             if self.exit_code is None:
                 self.exit_code = -1
-                self.cause = "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
+                self.cause = (
+                    "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
+                )
         self._tell()
 
     def _tell(self) -> None:

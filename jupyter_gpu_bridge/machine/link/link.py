@@ -31,7 +31,7 @@ STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
 ORPHAN_GRACE = 30.0
 DEAD_LIFE = 600.0
-"""A kernel that ended and that nobody restarts for so long is let go; jupyter_client does not tell us when it gives up."""
+"""A kernel that ended and that nobody restarts for so long is let go: jupyter_client does not say when it gives up."""
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ class RunningKernel:
         self.is_detached = False
         """Its server exits and leaves it running."""
         self.kernel_id = KernelId(view["kernel_id"])
+        self.ended = asyncio.Event()
         self.update(view)
 
     def update(self, view: dict[str, Any]) -> None:
@@ -41,8 +42,15 @@ class RunningKernel:
         self.exit_code: int | None = view["exit_code"]
         self.cause = str(view["cause"])
         self.is_reachable = view["state"] != "unreachable"
+        if self.exit_code is None:
+            self.ended.clear()
 
     def hear(self, kernels: dict[str, dict[str, Any]]) -> None:
+        self._note(kernels)
+        if self.exit_code is not None:
+            self.ended.set()
+
+    def _note(self, kernels: dict[str, dict[str, Any]]) -> None:
         brief = kernels.get(self.kernel_id)
         if brief is None:
             self.exit_code = self.exit_code if self.exit_code is not None else -15
@@ -83,6 +91,9 @@ class Links:
         kernel.update(await client.ask("relaunch", order=order.as_json(), report=report))
         self._kernels[kernel.kernel_id] = kernel
         client.claims.add(kernel.kernel_id)
+
+    async def until_ended(self, kernel: RunningKernel) -> None:
+        await kernel.ended.wait()
 
     async def signal(self, kernel: RunningKernel, number: int) -> None:
         client = self._clients[kernel.machine]

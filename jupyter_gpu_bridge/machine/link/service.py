@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -31,10 +32,9 @@ class Service:
         self._visits: set[asyncio.Task[None]] = set()
 
     async def open(self, path: Path) -> asyncio.Server:
-        path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._accept, str(path), limit=wire.MOST_LINE)
-        path.chmod(0o600)
-        return server
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _bind_privately(listener, path)
+        return await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visit = Visit(self._link, self._give_passphrase, reader, writer)
@@ -42,6 +42,12 @@ class Service:
             await visit.run()
         finally:
             writer.close()
+
+
+def _bind_privately(listener: socket.socket, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    listener.bind(str(path))
+    path.chmod(0o600)
 
 
 class Visit:
