@@ -167,7 +167,8 @@ class Kernels:
 
 
 def _default_argv(python: str, spec: dict[str, Any]) -> list[str]:
-    return [python, "-m", "ipykernel_launcher", "-f", "{connection_file}", *spec.get("extra_arguments", ())]
+    launch = Path(__file__).with_name("launch.py")
+    return [python, str(launch), "-f", "{connection_file}", *spec.get("extra_arguments", ())]
 
 
 def _last_line(text: str) -> str:

@@ -73,7 +73,7 @@ class MuxChannel:
             self._eaten = 0
 
     def close(self, reason: dict[str, str] | None = None) -> None:
-        """End the channel from this side; the endpoint is not told."""
+        """End the channel from this side, if it is open; the endpoint is not told."""
         self._mux.close_channel(self, reason or {})
 
 
@@ -146,7 +146,8 @@ class Mux:
         self._wake()
 
     def close_channel(self, channel: MuxChannel, reason: dict[str, str]) -> None:
-        if self._channels.pop(channel.number, None) is not None:
+        if self._channels.get(channel.number) is channel and self.is_open:
+            del self._channels[channel.number]
             self._say(Kind.CLOSE, channel.number, json.dumps(reason).encode()[:CHUNK] if reason else b"")
             self._wake()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
 from jupyter_gpu_bridge.agent.journal import Journal
-from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux
+from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux, MuxChannel
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from jupyter_gpu_bridge.errors import KernelFailed, KernelUnknown, StartCancelled
 from jupyter_gpu_bridge.machine.facade import Facade
@@ -47,6 +47,7 @@ class LinkedKernel:
         self._link = link
         self._folder = folder
         self._changed = changed
+        self._open: list[MuxChannel] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._mux: Mux | None = None
         save(folder, order)
@@ -66,10 +67,11 @@ class LinkedKernel:
     def connect(self, mux: Mux) -> None:
         """A fresh carrier: every channel goes on where it was."""
         self._mux = mux
+        self._open = []
         self.was_connected = True
         for lane, channel in self._channels.items():
             request = {"service": "keeper", "kernel_id": self.order.kernel_id, "lane": lane}
-            mux.open(request, channel, _URGENCY[lane])
+            self._open.append(mux.open(request, channel, _URGENCY[lane]))
 
     def disconnect(self) -> None:
         self._mux = None
@@ -135,6 +137,10 @@ class LinkedKernel:
             self._waiters.remove(waiter)
 
     async def close(self, *, forget: bool) -> None:
+        for opened in self._open:
+            opened.close()
+        for channel in self._channels.values():
+            channel.disconnect()
         await self.facade.close(forget=forget)
         for channel in self._channels.values():
             channel.outbox.close()
