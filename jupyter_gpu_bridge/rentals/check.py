@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from jupyter_gpu_bridge.errors import HostKeyUnknown, PassphraseNeeded
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, PassphraseNeeded
 from jupyter_gpu_bridge.machine import carriers
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import MachineRef, Stage
@@ -12,41 +13,41 @@ from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.reach import target_of
 
+Confirm = Callable[[str, str], bool]
+Ask = Callable[[str], str | None]
 
-async def host(
-    name: str, confirm: Callable[[str, str], bool] | None, ask: Callable[[str], str | None] | None
-) -> AsyncIterator[Stage]:
+
+async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIterator[Stage]:
     """Each step as it is done; raises the `BridgeError` that stops it."""
     machine = ssh.machine_ref(Hosts().get(name))
     yield Stage("connecting", f"connecting to {name}")
-    try:
-        figures = await _connect(machine)
-    except HostKeyUnknown as unknown:
-        if confirm is None or not confirm(unknown.details.get("host", name), unknown.details["fingerprint"]):
-            raise
-        await links().run(carriers.pin(target_of(machine).ssh(), unknown))
-        yield Stage("connecting", f"the key of {name} was confirmed and is pinned")
-        figures = await _with_passphrase(machine, ask)
-    except PassphraseNeeded:
-        figures = await _with_passphrase(machine, ask)
+    figures: dict[str, object] = {}
+    while not figures:
+        try:
+            figures = await links().run(links().ask(machine, target_of(machine), "check"))
+        except (HostKeyUnknown, HostKeyChanged) as key:
+            if confirm is None or not confirm(key.details["host"], key.details["fingerprint"]):
+                raise
+            _pin(key)
+            yield Stage("connecting", f"the key {key.details['fingerprint']} was confirmed and is pinned")
+        except PassphraseNeeded as needed:
+            await _unlock(machine, needed, ask)
     yield Stage("preparing", _describe(figures))
     yield Stage("ready", f"{name} can be used")
 
 
-async def _connect(machine: MachineRef) -> dict[str, object]:
-    figures: dict[str, object] = await links().run(links().ask(machine, target_of(machine), "check"))
-    return figures
+def _pin(error: BridgeError) -> None:
+    found = error.details
+    known_hosts = settings.data_folder() / "known_hosts"
+    carriers.pin(known_hosts, found["host"], int(found["port"]), carriers.HostKey.parse(found["key"]))
 
 
-async def _with_passphrase(machine: MachineRef, ask: Callable[[str], str | None] | None) -> dict[str, object]:
-    try:
-        return await _connect(machine)
-    except PassphraseNeeded as needed:
-        passphrase = ask(needed.details.get("identity_file", "the key")) if ask is not None else None
-        if passphrase is None:
-            raise
+async def _unlock(machine: MachineRef, needed: PassphraseNeeded, ask: Ask | None) -> None:
+    """Give the link a passphrase to hold in its memory; raises again when there is nobody to ask."""
+    passphrase = ask(needed.details.get("identity_file", "the key")) if ask is not None else None
+    if not passphrase:
+        raise needed
     await links().run(links().ask(machine, target_of(machine), "passphrase", passphrase=passphrase))
-    return await _connect(machine)
 
 
 def _describe(figures: dict[str, object]) -> str:
