@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 
 if TYPE_CHECKING:
     from jupyter_events import EventLogger
@@ -84,6 +85,7 @@ class GpuBridgeApp(ExtensionApp):
             await self.snapshot.close()
         if self._sessions is not None:
             await self._sessions.leave()
+        forget_failed_starts(self._server.kernel_manager)
 
     async def stop_kernel(self, kernel_id: KernelId) -> None:
         """Through the server where it is its own kernel, which would otherwise be taken for dead and restarted."""
