@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.compute import Complaints, LabPage
 from tests.browser.lab import Lab
-from tests.conftest import find_program
+from tests.missing_programs import find_program
 
 expect.set_options(timeout=15_000)  # for machines with two busy cores
 
