@@ -101,7 +101,7 @@ export function lossOnStop(
   trans: TranslationBundle
 ): string {
   const variables = trans.__(
-    'All variables and everything else in its memory on %1 are lost.',
+    'All variables and everything else in its memory are lost (machine: %1).',
     machine.title
   );
   const files = trans.__('Notebooks and files stay.');
