@@ -52,7 +52,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     # starting ------------------------------------------------------------------------------------------------------
 
     async def pre_launch(self, **arguments: Any) -> dict[str, Any]:
-        """Called before each launch with the server's whole environment; only what the profile names leaves this room."""
+        """Called before each launch, with the server's whole environment; only what the profile names goes further."""
         self._extra = tuple(arguments.pop("extra_arguments", None) or ())
         local = arguments.get("env") or os.environ
         self._path = local.get("JPY_SESSION_NAME", "")

@@ -29,7 +29,7 @@ def place():
     # type: () -> str
     tried = []
     own = [wanted["home"]] if wanted["home"] else ["~/.jupyter-gpu-bridge"]
-    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-%d" % os.getuid())]:
+    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid()))]:
         folder = os.path.expanduser(folder)
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -40,7 +40,7 @@ def place():
                 return folder
         except OSError as error:
             tried.append(f"{folder}: {error.strerror}")
-    what = "Nothing can be written on the machine (%s)." % "; ".join(tried)
+    what = "Nothing can be written on the machine (" + "; ".join(tried) + ")."
     fail(what, "Free some space there, or allow writing.")
 
 
