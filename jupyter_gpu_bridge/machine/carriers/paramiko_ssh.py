@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.machine.carriers import diagnosis
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.in_thread import in_thread
 from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
+from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier, wide_pair
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
 from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget
@@ -42,6 +43,12 @@ class ParamikoDialer:
         self._target = target
         self._passphrase = passphrase
         self._connect_timeout = connect_timeout
+        self._route: Sequence[Hop] | None = None
+
+    async def knock(self) -> bool:
+        if self._route is None:
+            self._route = await find_route(self._target)
+        return await answers(self._route)
 
     async def dial(self, command: str) -> ParamikoCarrier:
         route = await find_route(self._target)
