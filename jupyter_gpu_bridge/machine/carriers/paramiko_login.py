@@ -88,6 +88,7 @@ class Login:
             transports = list(self._transports)
         for transport in reversed(transports):
             transport.close()
+            transport.packetizer.complete_handshake()  # or its timer waits on in a thread
         self._first.close()
         for transport in transports:
             if transport.is_alive():  # closing only asks its thread to end
