@@ -95,7 +95,7 @@ async def _resolve(
 ) -> Hop:
     binary = shutil.which("ssh")
     if binary is None:
-        settings = await asyncio.to_thread(read_ssh_config, target, address)
+        settings = await asyncio.to_thread(read_ssh_config, target, address, user, port)
         defaults: Settings = {}
     else:
         settings = await _ask_ssh(binary, target, address, user, port)

@@ -152,7 +152,10 @@ async def test_a_revoked_key_is_not_believed(reach: Reach, server: Sshd) -> None
     target = _met(reach, server)
     line = server.known_hosts_line()
     reach.users_known_hosts.write_text(f"{line}\n@revoked * {server.host_key_line}\n")
-    with pytest.raises(BridgeError):
+    with pytest.raises(HostKeyChanged, match="revoked"):
+        await reach.dialer(target).dial("true")
+    pin(target.known_hosts, "127.0.0.1", server.port, HostKey.parse(server.host_key_line))
+    with pytest.raises(HostKeyChanged, match="revoked"):
         await reach.dialer(target).dial("true")
 
 
