@@ -37,6 +37,12 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     return path
 
 
+def certify(key: Path, authority: Path, user: str) -> None:
+    """A certificate beside a key pair, with which the authority vouches for the user."""
+    argv = [program("ssh-keygen"), "-q", "-s", str(authority), "-I", "test", "-n", user, f"{key}.pub"]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=_DEADLINE)
+
+
 def public_half(key: Path) -> str:
     """`TYPE BASE64` of a key pair."""
     return " ".join(key.with_name(key.name + ".pub").read_text().split()[:2])

@@ -128,7 +128,7 @@ class OpenSshDialer:
         shown = await self._shown_key(binary, route[: at + 1], known)
         if shown is None:
             return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
-        return diagnosis.host_key(self._target.name, route, at, known, shown)
+        return diagnosis.host_key(self._target.name, route, at, files, shown)
 
     async def _shown_key(
         self, binary: str, route: Sequence[Hop], known: Sequence[hostkeys.HostKey]
