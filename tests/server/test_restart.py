@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.model import MachineRef, Profile
 
 ROOT = Path(__file__).parents[2]
 
-TOKEN = "a-token-of-this-test"  # noqa: S105 - guards a server that lives for seconds on the loopback
+TOKEN = "a-token-of-this-test"
 
 
 class Server:
