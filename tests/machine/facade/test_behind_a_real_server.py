@@ -1,4 +1,4 @@
-"""A browser's page in front of a real Jupyter server, which is killed: the nudge of the next one must swallow nothing."""
+"""A page in front of a real Jupyter server, which is killed: the nudge of the next one must swallow nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Server:
         names = ("shell", "iopub", "stdin", "control", "hb")
         ports = {f"{name}_port": port for port, name in enumerate(names, start=1)}
         info = {"transport": "ipc", "ip": os.fspath(far.prefix), "key": KEY.decode(), **ports}
-        info["signature_scheme"] = "hmac-sha256"
+        info |= {"signature_scheme": "hmac-sha256", "kernel_name": "far"}
+
         (connections / "kernel-far.json").write_text(json.dumps(info))
         self.port = free_port()
 
@@ -64,7 +65,7 @@ class Server:
 
 
 class Page:
-    """What JupyterLab does: one session id for its whole life, and a request for kernel info whenever it is connected."""
+    """As JupyterLab: one session id for its whole life, and a request for kernel info whenever it is connected."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -77,6 +78,9 @@ class Page:
         header |= {"username": "", "version": "5.3", "date": "2026-11-20T00:00:00Z"}
         request = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": {}}
         await self._socket.write_message(json.dumps({**request, "buffers": []}))
+
+    def close(self) -> None:
+        self._socket.close()
 
     def _message(self, raw: str | bytes | None) -> None:
         message: dict[str, Any] = json.loads(raw) if raw else {}
@@ -113,6 +117,7 @@ def test_a_page_that_stays_open_misses_nothing_when_its_server_is_killed(short_f
                     far.say(str(number))
                 await until(lambda: len(page.heard) == 30, "the page hears the kernel")
                 await server.kill()
+                page.close()
                 for number in range(30, 90):
                     far.say(str(number))
                 await page.connect(server, await server.start())
@@ -123,6 +128,7 @@ def test_a_page_that_stays_open_misses_nothing_when_its_server_is_killed(short_f
                 assert page.heard == [str(number) for number in range(100)]
                 await far.all_taken()
             finally:
+                page.close()
                 await server.kill()
 
     asyncio.run(asyncio.wait_for(story(), 55))
