@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.model import Host, KernelId, KernelView, MachineRef, MachineView, Profile
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step of something long, for whoever shows progress."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that the doctor looked at."""
-
-    subject: str
-    ok: bool
-    text: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """What a Jupyter server needs to give a notebook its kernel back after a restart."""
-
-    session_id: str
-    kernel_id: KernelId
-    profile: str
-    path: str
-    name: str
-    type: str
-
+from jupyter_gpu_bridge.errors import KernelUnknown
+from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
+from jupyter_gpu_bridge.model import (
+    Finding,
+    Host,
+    KernelId,
+    KernelState,
+    KernelView,
+    MachineRef,
+    MachineView,
+    Profile,
+    Stage,
+)
+from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.rentals import check, observe
+from jupyter_gpu_bridge.rentals.profiles import Profiles
+from jupyter_gpu_bridge.rentals.reach import target_of
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -51,36 +35,101 @@ class Bridge:
 
     # own hosts -----------------------------------------------------------------------------------------------------
 
-    def hosts(self) -> Sequence[Host]: ...
+    def hosts(self) -> Sequence[Host]:
+        return Hosts().list()
 
-    def add_host(self, host: Host) -> None: ...
+    def add_host(self, host: Host) -> None:
+        Hosts().add(host)
 
-    def remove_host(self, name: str) -> None: ...
+    def remove_host(self, name: str) -> None:
+        """Its profiles are left: a host of the same name may be added again."""
+        Hosts().remove(name)
 
     def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
-    ) -> AsyncIterator[Stage]: ...
+    ) -> AsyncIterator[Stage]:
+        """Connect, step by step; raises what stands in the way, after `confirm` and `ask` had their say."""
+        return check.host(name, confirm, ask)
 
     # profiles ------------------------------------------------------------------------------------------------------
 
-    def profiles(self) -> Sequence[Profile]: ...
+    def profiles(self) -> Sequence[Profile]:
+        return Profiles().list()
 
-    def add_profile(self, profile: Profile) -> Path: ...
+    def add_profile(self, profile: Profile) -> Path:
+        return Profiles().add(profile)
 
-    def remove_profile(self, name: str) -> None: ...
+    def remove_profile(self, name: str) -> None:
+        Profiles().remove(name)
 
     # machines and kernels ------------------------------------------------------------------------------------------
 
-    async def machines(self) -> Sequence[MachineView]: ...
+    async def machines(self) -> Sequence[MachineView]:
+        """Every machine that can be reached without renting; nothing is connected by asking."""
+        return await observe.machines()
 
-    async def kernels(self, *, wake: bool = False) -> Sequence[KernelView]: ...
+    async def kernels(self, *, wake: bool = False) -> Sequence[KernelView]:
+        """All kernels on all machines; with `wake` machines that are asleep are connected to and asked as well."""
+        return [kernel for machine in await observe.machines(wake=wake) for kernel in machine.kernels]
 
-    async def stop_kernel(self, kernel_id: KernelId) -> None: ...
+    async def start_kernel(self, machine: MachineRef, order: KernelOrder, report: Report) -> RunningKernel:
+        """Start a kernel, or attach to the one of that id which still runs and which nobody has."""
+        return await links().run(links().start(machine, target_of(machine), order, report))
 
-    async def attach(self, kernel_id: KernelId) -> Path: ...
+    async def restart_kernel(self, kernel: RunningKernel, order: KernelOrder, report: Report) -> None:
+        """A new process in the place of the old one, on the same machine."""
+        await links().run(links().relaunch(kernel, target_of(kernel.machine), order, report))
 
-    async def kernel_log(self, kernel_id: KernelId) -> str: ...
+    async def signal_kernel(self, kernel: RunningKernel, number: int) -> None:
+        await links().run(links().signal(kernel, number))
 
-    async def disconnect(self, machine: MachineRef) -> None: ...
+    async def kernel_ended(self, kernel: RunningKernel) -> None:
+        """Until its process has ended."""
+        await links().run(links().until_ended(kernel))
 
-    async def doctor(self) -> Sequence[Finding]: ...
+    async def release_kernel(self, kernel: RunningKernel) -> bool:
+        """End it for good; false when the machine cannot be told now (it will be, as soon as it can)."""
+        return await links().run(links().stop(kernel))
+
+    def let_be(self, kernel: RunningKernel) -> None:
+        """Leave it running without us."""
+        links().forget(kernel)
+
+    async def stop_kernel(self, kernel_id: KernelId) -> None:
+        """End any kernel of ours on any machine; raises `KernelUnknown`."""
+        machine = await observe.machine_of(kernel_id)
+        await links().run(links().ask(machine, target_of(machine), "stop", kernel_id=kernel_id))
+
+    async def attach(self, kernel_id: KernelId) -> Path:
+        """A connection file for clients that take one (`jupyter console --existing FILE`)."""
+        return await observe.connection_file(kernel_id)
+
+    async def kernel_log(self, kernel_id: KernelId) -> str:
+        """What the kernel's process printed outside of any cell."""
+        machine = await observe.machine_of(kernel_id)
+        return str(await links().run(links().ask(machine, target_of(machine), "log", kernel_id=kernel_id)))
+
+    async def disconnect(self, machine: MachineRef) -> None:
+        """Let the connection to a machine go that runs no kernel of ours."""
+        await links().run(links().ask(machine, None, "disconnect"))
+
+    # a Jupyter server that goes and comes back -----------------------------------------------------------------------
+
+    async def surviving(self, kernel_id: KernelId) -> bool:
+        """Whether this kernel still runs on its machine, so that starting its id again attaches to it."""
+        try:
+            machine = await observe.machine_of(kernel_id)
+        except KernelUnknown:
+            return False
+        view = await observe.kernel(machine, kernel_id)
+        return view.state is not KernelState.DEAD
+
+    async def server_exits(self, kernel_ids: Sequence[KernelId]) -> None:
+        """Called before a server shuts these kernels down: they are to be kept, so its shutdown must not reach them."""
+        await links().run(links().hold(kernel_ids))
+
+    # health ----------------------------------------------------------------------------------------------------------
+
+    async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
+        """What is installed, reachable and wrong; connects to each host only when asked."""
+        ...

@@ -50,8 +50,27 @@ class Profile:
     display_name: str = ""
     python: str | None = None
     folder: str | None = None
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str | None], ...] = ()
+    """Names and values; a name without a value takes the user's own value at the start of the kernel."""
     keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of something long, for whoever shows progress."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the doctor looked at."""
+
+    subject: str
+    ok: bool
+    text: str
+    advice: str = ""
 
 
 class MachineState(Enum):

@@ -1,0 +1,1 @@
+"""The providers that need no account: own hosts, and this computer."""

@@ -7,10 +7,11 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
+from jupyter_gpu_bridge.machine.carriers.paramiko_pump import BufferedWire, Outlet
 from jupyter_gpu_bridge.machine.carriers.route import Hop
 from jupyter_gpu_bridge.machine.carriers.target import SshTarget
 
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from paramiko import Channel, PKey, Transport
     from paramiko.agent import AgentKey
 
-WINDOW = 16 * 1024 * 1024
-PACKET = 32 * 1024
+_WINDOW = 8 * 1024 * 1024
+_FORWARD_WINDOW = 2 * 1024 * 1024
+"""Smaller, since paramiko's own buffer, which is used on the way to the next hop, gets slower as it fills."""
+_PACKET = 128 * 1024
+"""The largest that we take at once; each packet costs the interpreter about the same."""
+
+_PATIENCE = 2.0
+"""Seconds for a thread of paramiko's to end; it looks up ten times a second."""
 
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 _WEAK = {
@@ -54,8 +61,8 @@ class Login:
         """Those that are open, the nearest host's first."""
         return tuple(self._transports)
 
-    def run(self, line: str) -> Channel:
-        """Enter every host, and run a command line on the last. Raises `BridgeError`."""
+    def run(self, line: str, sink: socket.socket) -> Channel:
+        """Enter every host and run a command line on the last; what it writes goes to `sink`. Raises `BridgeError`."""
         from paramiko import SSHException
 
         way: socket.socket | Channel = self._first
@@ -67,7 +74,8 @@ class Login:
                 self._enter(transport, hop)
                 if at + 1 < len(self._route):
                     way = self._onward(transport, self._route[at + 1])
-            channel = self._transports[-1].open_session(WINDOW, PACKET, timeout=self._seconds)
+            channel = self._transports[-1].open_session(_WINDOW, _PACKET, timeout=self._seconds)
+            channel.in_buffer = Outlet(sink, _WINDOW)  # type: ignore[assignment]  # only its shape counts
             channel.exec_command(line)
             return channel
         except (SSHException, EOFError, OSError) as error:
@@ -81,13 +89,16 @@ class Login:
         for transport in reversed(transports):
             transport.close()
         self._first.close()
+        for transport in transports:
+            if transport.is_alive():  # closing only asks its thread to end
+                transport.join(_PATIENCE)
 
     # steps of one hop ----------------------------------------------------------------------------------------------
 
     def _negotiate(self, way: socket.socket | Channel, hop: Hop) -> Transport:
         from paramiko import SSHException, Transport
 
-        transport = Transport(way, WINDOW, PACKET, disabled_algorithms=_WEAK)
+        transport = Transport(cast("socket.socket", BufferedWire(way)), _WINDOW, _PACKET, disabled_algorithms=_WEAK)
         transport.daemon = True
         transport.set_log_channel(_LOG)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = self._seconds
@@ -143,7 +154,7 @@ class Login:
 
         try:
             return transport.open_channel(
-                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), WINDOW, PACKET, timeout=self._seconds
+                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), _FORWARD_WINDOW, _PACKET, timeout=self._seconds
             )
         except ChannelException as error:
             self.at += 1

@@ -75,8 +75,14 @@ class _Attempt:
             login = self._login = Login(
                 self._target, self._route, await self._first_way(), self._passphrase, self._seconds
             )
-            channel = await self._run_login(login, line)
-            carrier = ParamikoCarrier(self._target.name, login, channel, self._helper)
+            pair = wide_pair()
+            try:
+                channel = await self._run_login(login, line, pair[1])
+            except BaseException:
+                for each in pair:
+                    each.close()
+                raise
+            carrier = ParamikoCarrier(self._target.name, login, channel, pair, self._helper)
             if not await wait_for_mark(carrier.socket, mark):
                 raise await self._refused_command(carrier)
             return carrier
@@ -87,8 +93,8 @@ class _Attempt:
                 await self._helper.close()
             raise
 
-    async def _run_login(self, login: Login, line: str) -> Channel:
-        work = in_thread(lambda: login.run(line), "paramiko-login")
+    async def _run_login(self, login: Login, line: str, sink: socket.socket) -> Channel:
+        work = in_thread(lambda: login.run(line, sink), "paramiko-login")
         try:
             return await asyncio.shield(work)
         except BaseException:
@@ -124,9 +130,15 @@ class _Attempt:
 class ParamikoCarrier:
     """A channel of an open connection; `login` owns the connection, all hops of it."""
 
-    def __init__(self, name: str, login: Login, channel: Channel, helper: ProcessCarrier | None) -> None:
-        self.socket, self._theirs = wide_pair()
-        self._theirs.setblocking(True)
+    def __init__(
+        self,
+        name: str,
+        login: Login,
+        channel: Channel,
+        pair: tuple[socket.socket, socket.socket],
+        helper: ProcessCarrier | None,
+    ) -> None:
+        self.socket, self._theirs = pair
         self.reader = self.writer = self.socket.fileno()
         self._name = name
         self._login = login
@@ -171,8 +183,8 @@ class ParamikoCarrier:
 
     def _down(self) -> None:
         try:
-            while data := self._channel.recv(_CHUNK):
-                self._theirs.sendall(data)
+            while self._channel.recv(_CHUNK):
+                pass  # its outlet hands on; this only lets the far side send more
         finally:
             with contextlib.suppress(OSError):
                 self._theirs.shutdown(socket.SHUT_WR)

@@ -1,0 +1,389 @@
+"""The keeper: owns one kernel, and remembers what it said until somebody has it.
+
+It is the kernel's parent, holds ZMQ sockets to it that never break, numbers what it says on four lanes, and waits on a
+Unix socket for whoever comes with a carrier. A fifth lane, `life`, carries commands to it and news of the process.
+Everything else may die; the keeper goes on reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+from jupyter_gpu_bridge.agent import messages
+from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
+from jupyter_gpu_bridge.agent.duplex import Duplex
+from jupyter_gpu_bridge.agent.frames import Buffer, WireError
+from jupyter_gpu_bridge.agent.gaps import Gaps
+from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.outbox import Outbox
+
+LANES = ("shell", "control", "stdin", "iopub", "life")
+STALE_INTERRUPT = 1.0
+"""An interrupt older than this strikes only the cell that was running when it was asked for."""
+FORGOTTEN_AFTER = 24 * 3600.0
+"""A keeper whose kernel has ended, and for whom nobody comes, ends after so many seconds."""
+END_PATIENCE = 5.0
+
+
+class Keeper:
+    """Runs until its kernel was stopped for good and whoever asked for that has heard so."""
+
+    def __init__(self, folder: Path, spec: dict[str, Any], process: KernelProcess) -> None:
+        from jupyter_gpu_bridge.agent.kernel_sockets import KernelSockets
+
+        self._make_sockets = KernelSockets
+        self._folder = folder
+        self._spec = spec
+        self._key = str(spec["key"]).encode()
+        self._owner = str(spec["owner"])
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+        self._process = process
+        self._life = 1
+        self._state = "starting"
+        self._parent = ""
+        self._busy_since = 0.0
+        self._welcomed = False
+        self._ending: asyncio.TimerHandle | None = None
+        self._last_word = 0
+        self._visitors: dict[str, Visitor] = {}
+        self._changed = time.time()
+        self._for_next_life: list[list[memoryview]] = []
+        self.channels = {lane: self._channel(lane) for lane in LANES}
+        self._gaps = Gaps(self.channels["iopub"].outbox, int(spec.get("spool_limit") or 1 << 30), self._key)
+        self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._kernel_ready)
+        self._say({"event": "started", "pid": process.process.pid})
+
+    async def run(self, server: socket.socket) -> None:
+        self._loop.add_reader(server.fileno(), self._visit, server)
+        for name in (signal.SIGHUP, signal.SIGINT):
+            self._loop.add_signal_handler(name, lambda: None)
+        self._loop.add_signal_handler(signal.SIGTERM, self._done.set)
+        await self._done.wait()
+        self._process.send_signal(signal.SIGKILL)
+        for channel in self.channels.values():
+            channel.outbox.close()
+
+    # news of the process -------------------------------------------------------------------------------------------
+
+    def process_ended(self, process: KernelProcess) -> None:
+        """Called from the thread that waits."""
+        self._loop.call_soon_threadsafe(self._process_ended, process)
+
+    def _process_ended(self, process: KernelProcess) -> None:
+        if process is not self._process or self._state == "dead":
+            return
+        self._sockets.drain_all()
+        self._state = "dead"
+        self._changed = time.time()
+        news = {"event": "ended", "code": process.exit_code, "cause": process.cause(), "log": process.log_tail()}
+        self._last_word = self._say(news)
+        if self._ending is None:
+            self._ending = self._loop.call_later(FORGOTTEN_AFTER, self._done.set)
+
+    def _kernel_ready(self) -> None:
+        self._state = "idle"
+        self._say({"event": "ready"})
+
+    def _say(self, news: dict[str, Any]) -> int:
+        return self.channels["life"].send([json.dumps({"life": self._life, **news}).encode()])
+
+    # what the kernel says ------------------------------------------------------------------------------------------
+
+    def _from_kernel(self, lane: str, frames: list[Buffer]) -> None:
+        if lane == "iopub":
+            if self._is_welcome(frames):
+                return
+            self._watch(frames)
+            if not self._gaps.admit(frames):
+                return
+        pieces = pack_frames(frames)
+        if sum(len(piece) for piece in pieces) > MOST_RECORD:
+            self._gaps.refuse(frames)
+            return
+        self.channels[lane].send(pieces)
+
+    def _is_welcome(self, frames: list[Buffer]) -> bool:
+        """The kernel greets each subscriber (JEP 65); that is for us, and our clients never see us connect."""
+        if self._welcomed:
+            return False
+        found = messages.split(frames)
+        self._welcomed = found is not None
+        return found is not None and messages.load(found[1][1]).get("msg_type") == "iopub_welcome"
+
+    def _watch(self, frames: list[Buffer]) -> None:
+        """Keep track of busy and idle."""
+        found = messages.split(frames) if len(frames) < 16 else None
+        if found is None or len(found[1][4]) > 200 or b'"status"' not in bytes(found[1][1]):
+            return
+        state = messages.load(found[1][4]).get("execution_state")
+        parent = messages.load(found[1][2]).get("msg_id", "")
+        if state == "busy":
+            self._busy_since = time.monotonic()
+            self._parent = parent
+        if state in ("busy", "idle"):
+            self._state = state
+            self._changed = time.time()
+
+    # what the link says --------------------------------------------------------------------------------------------
+
+    def _from_link(self, lane: str, number: int, age: float, record: memoryview) -> None:
+        self.channels[lane].take(number)
+        if not len(record):
+            return
+        if lane == "life":
+            self._command(json.loads(bytes(record)), age)
+            return
+        frames = unpack_frames(record)
+        if lane == "control" and self._is_stale_interrupt(frames, age):
+            return
+        if self._process.is_alive:
+            self._sockets.send(lane, frames)
+        elif lane == "shell":
+            self._for_next_life.append(frames)
+
+    def _came_too_late(self, age: float) -> bool:
+        """An interrupt that waited for the link must not strike a cell that began after it was asked for."""
+        meant = self._state == "busy" and time.monotonic() - self._busy_since >= age
+        return age >= STALE_INTERRUPT and not meant
+
+    def _is_stale_interrupt(self, frames: list[memoryview], age: float) -> bool:
+        if not self._came_too_late(age):
+            return False
+        found = messages.split(frames)
+        if found is None or messages.load(found[1][1]).get("msg_type") != "interrupt_request":
+            return False
+        routing, rest = found
+        reply = messages.compose(self._key, routing, "interrupt_reply", rest[1], {"status": "ok"}, "gpu-bridge")
+        self.channels["control"].send(pack_frames(reply))
+        return True
+
+    def _command(self, command: dict[str, Any], age: float) -> None:
+        verb = command.get("do")
+        if verb == "signal":
+            number = int(command["signal"])
+            if number != signal.SIGINT or not self._came_too_late(age):
+                self._process.send_signal(number)
+        elif verb == "launch":
+            self._launch(command["spec"])
+        elif verb == "end":
+            self.end()
+
+    def _launch(self, spec: dict[str, Any]) -> None:
+        """A new life: same keeper, same lanes, new process."""
+        if self._process.is_alive:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.process.wait()
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        self._sockets.close()
+        self._life += 1
+        self._welcomed = False
+        self._state = "starting"
+        self._spec.update(spec)
+        self._key = str(self._spec["key"]).encode()
+        prefix = f"{self._spec['sockets']}{self._life}"
+        try:
+            self._process = KernelProcess(self._spec, self._folder, prefix, self.process_ended)
+        except OSError as error:
+            self._state = "dead"
+            self._say({"event": "ended", "code": 127, "cause": f"The kernel could not be started: {error}.", "log": ""})
+            return
+        self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)
+        self._say({"event": "started", "pid": self._process.process.pid})
+        waiting, self._for_next_life = self._for_next_life, []
+        for frames in waiting:
+            self._sockets.send("shell", frames)
+
+    def end(self) -> None:
+        """Stop the kernel for good; go when the link knows it, or after a while."""
+        if self._ending is not None:
+            self._ending.cancel()
+        if self._process.is_alive:
+            self._process.send_signal(signal.SIGTERM)
+            self._loop.call_later(END_PATIENCE, self._process.send_signal, signal.SIGKILL)
+        self._ending = self._loop.call_later(2 * END_PATIENCE, self._done.set)
+        self._leave_when_heard()
+
+    def _leave_when_heard(self) -> None:
+        life = self.channels["life"]
+        heard = not life.is_connected or life.outbox.acknowledged >= self._last_word > 0
+        if not self._process.is_alive and heard:
+            self._done.set()
+        else:
+            self._loop.call_later(0.02, self._leave_when_heard)
+
+    # visitors ------------------------------------------------------------------------------------------------------
+
+    def _channel(self, lane: str) -> Channel:
+        spool = self._folder / "spool" / lane
+        return Channel(
+            Outbox(spool=spool),
+            lambda number, age, record: self._from_link(lane, number, age, record),
+            hello=self._introduction,
+            greeted=lambda hello: self._greeted(lane, hello),
+        )
+
+    def _introduction(self) -> dict[str, Any]:
+        """How things stand, for a link that has forgotten everything."""
+        dead = self._state == "dead"
+        return {
+            "owner": self._owner,
+            "life": self._life,
+            "state": self._state,
+            "pid": self._process.process.pid,
+            "code": self._process.exit_code if dead else None,
+            "cause": self._process.cause() if dead else "",
+        }
+
+    def _greeted(self, lane: str, hello: dict[str, Any]) -> None:
+        if hello.get("owner") == self._owner:
+            return
+        if not hello.get("takeover"):
+            raise WireError("this kernel belongs to another link")
+        self._owner = str(hello["owner"])
+
+    def _visit(self, server: socket.socket) -> None:
+        try:
+            connection, _ = server.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return
+        Visitor(self, connection)
+
+    def settle(self, lane: str, visitor: Visitor) -> None:
+        """The newest visitor of a lane is the one that counts."""
+        before = self._visitors.get(lane)
+        self._visitors[lane] = visitor
+        if before is not None:
+            before.close()
+
+    def left(self, lane: str, visitor: Visitor) -> None:
+        if self._visitors.get(lane) is visitor:
+            del self._visitors[lane]
+            self.channels[lane].disconnect()
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "kernel_id": self._spec["kernel_id"],
+            "owner": self._owner,
+            "pid": self._process.process.pid,
+            "keeper": os.getpid(),
+            "state": self._state,
+            "attached": "iopub" in self._visitors,
+            "started": self._spec.get("started"),
+            "changed": self._changed,
+            "about": self._spec.get("about") or {},
+            "waiting": sum(channel.outbox.held for channel in self.channels.values()),
+        }
+
+
+class Visitor:
+    """One connection to the keeper's socket: the first line says what it wants."""
+
+    def __init__(self, keeper: Keeper, connection: socket.socket) -> None:
+        self._keeper = keeper
+        self._socket = connection
+        self._line = bytearray()
+        self._lane = ""
+        self._answer: list[Buffer] = []
+        descriptor = connection.fileno()
+        self._duplex = Duplex(descriptor, descriptor, received=self._received, pull=self._pull, ended=self._gone)
+
+    def wake(self) -> None:
+        self._duplex.wake()
+
+    def consumed(self, size: int) -> None:
+        """A keeper always has room: what comes goes straight to the kernel."""
+
+    def close(self) -> None:
+        self._duplex.close()
+        self._socket.close()
+
+    def _received(self, data: memoryview) -> None:
+        try:
+            if self._lane:
+                self._keeper.channels[self._lane].push(data)
+                return
+            self._line += data
+            line, found, rest = bytes(self._line).partition(b"\n")
+            if found:
+                self._begin(json.loads(line), rest)
+            elif len(self._line) > 4096:
+                raise WireError("no request")
+        except (WireError, ValueError, KeyError, TypeError, RecursionError) as error:
+            print(f"a visitor was sent away: {error}", file=sys.stderr, flush=True)
+            self._gone(str(error))
+
+    def _begin(self, request: dict[str, Any], rest: bytes) -> None:
+        lane = request["lane"]
+        if lane == "status":
+            self._answer = [json.dumps(self._keeper.status()).encode() + b"\n"]
+            self._duplex.wake()
+            return
+        if lane == "stop":
+            self._keeper.end()
+            return
+        channel = self._keeper.channels[lane]
+        self._lane = lane
+        self._keeper.settle(lane, self)
+        channel.connect(self)
+        if rest:
+            channel.push(memoryview(rest))
+
+    def _pull(self) -> list[Buffer]:
+        if self._answer:
+            answer, self._answer = self._answer, []
+            return answer
+        return self._keeper.channels[self._lane].pull(256 * 1024) if self._lane else []
+
+    def _gone(self, reason: str) -> None:
+        self.close()
+        if self._lane:
+            self._keeper.left(self._lane, self)
+
+
+def main(folder: Path) -> int:
+    """Run the keeper of the kernel whose `spec.json` lies in this folder."""
+    spec_file = folder / "spec.json"
+    spec = json.loads(spec_file.read_text())
+    spec_file.unlink()
+    signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
+    early: list[KernelProcess] = []
+    hear: list[Callable[[KernelProcess], None]] = [early.append]
+    process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(spec["sockets"] + "keeper")
+    server.listen(64)
+    server.setblocking(False)
+
+    async def keep() -> None:
+        keeper = Keeper(folder, spec, process)
+        hear[0] = keeper.process_ended
+        for ended in early:
+            keeper.process_ended(ended)
+        await keeper.run(server)
+
+    try:
+        asyncio.run(keep())
+    finally:
+        process.send_signal(signal.SIGKILL)
+        server.close()
+        _sweep(folder, spec["sockets"])
+    return 0
+
+
+def _sweep(folder: Path, sockets: str) -> None:
+    """Leave nothing behind but the log's last words in our own output."""
+    for path in Path(sockets).parent.glob(Path(sockets).name + "*"):
+        path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)

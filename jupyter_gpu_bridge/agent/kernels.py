@@ -1,0 +1,176 @@
+"""The keepers of this machine: found by their folders, started in the kernel's own Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge.agent import environment
+from jupyter_gpu_bridge.agent.kernel_process import tail
+from jupyter_gpu_bridge.agent.mux import Refusal
+from jupyter_gpu_bridge.agent.places import kernel_sockets, kernels_folder, private_folder
+
+_PATIENCE = 30.0
+
+
+class Kernels:
+    """Starts, finds and lists keepers; owns none of them."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def folder(self, kernel_id: str) -> Path:
+        if not kernel_id.replace("-", "").isalnum() or len(kernel_id) > 64:
+            raise Refusal("bad-request", "That is no kernel id.")
+        return kernels_folder(self._home) / kernel_id
+
+    def connect(self, kernel_id: str) -> socket.socket:
+        """A connection to the keeper; refuses when it is gone."""
+        self.folder(kernel_id)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(kernel_sockets(self._home, kernel_id) + "keeper")
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            raise Refusal("kernel-unknown", "The machine no longer runs this kernel.") from None
+        return connection
+
+    async def start(self, spec: dict[str, Any], report: environment.Report) -> dict[str, Any]:
+        """Start a keeper (which starts the kernel); refuses when the machine cannot."""
+        self.reap()
+        kernel_id = str(spec["kernel_id"])
+        folder = self.folder(kernel_id)
+        try:
+            self.connect(kernel_id).close()
+        except Refusal:
+            self._sweep(kernel_id)
+        else:
+            raise Refusal("kernel-taken", "A kernel of this id already runs on the machine.")
+        python = await environment.choose(self._home, spec.get("python"), report)
+        try:
+            self._write_spec(folder, {**spec, "argv": spec.get("argv") or _default_argv(python, spec)}, kernel_id)
+            process = self._spawn(python, folder)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise Refusal("machine-unfit", f"Nothing could be written on the machine: {error.strerror}.") from None
+        try:
+            await self._until_there(process, kernel_id, folder)
+        except asyncio.CancelledError:
+            process.terminate()
+            raise
+        return {"python": python, "keeper": process.pid}
+
+    async def list(self) -> list[dict[str, Any]]:
+        found = []
+        root = kernels_folder(self._home)
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            status = await self._status(folder.name)
+            if status is not None:
+                found.append(status)
+        return found
+
+    async def stop(self, kernel_id: str) -> dict[str, Any]:
+        """End a kernel for whoever may not know its keeper's lanes; returns when it is gone."""
+        connection = self.connect(kernel_id)
+        connection.sendall(b'{"lane": "stop"}\n')
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                self.connect(kernel_id).close()
+            except Refusal:
+                break
+            await asyncio.sleep(0.05)
+        connection.close()
+        return {}
+
+    def any_alive(self) -> bool:
+        root = kernels_folder(self._home)
+        for folder in root.iterdir() if root.is_dir() else ():
+            try:
+                self.connect(folder.name).close()
+            except Refusal:
+                continue
+            return True
+        return False
+
+    def reap(self) -> None:
+        self._children = [child for child in self._children if child.poll() is None]
+
+    def _write_spec(self, folder: Path, spec: dict[str, Any], kernel_id: str) -> None:
+        private_folder(kernels_folder(self._home))
+        folder.mkdir(mode=0o700)
+        spec = {**spec, "sockets": kernel_sockets(self._home, kernel_id), "started": time.time()}
+        with open(os.open(folder / "spec.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(spec, file)
+
+    def _spawn(self, python: str, folder: Path) -> subprocess.Popen[bytes]:
+        code = Path(__file__).resolve().parents[2]
+        with open(folder / "keeper.log", "ab") as log:
+            process = subprocess.Popen(
+                [python, str(code / "jupyter_gpu_bridge" / "agent" / "run.py"), "keeper", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._children.append(process)
+        return process
+
+    async def _until_there(self, process: subprocess.Popen[bytes], kernel_id: str, folder: Path) -> None:
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up:
+            try:
+                self.connect(kernel_id).close()
+                return
+            except Refusal:
+                pass
+            if process.poll() is not None:
+                said = tail(folder / "keeper.log", 1500).strip()
+                self._sweep(kernel_id)
+                raise Refusal("kernel-failed", f"The kernel's keeper ended at once: {_last_line(said)}")
+            await asyncio.sleep(0.005)
+        process.kill()
+        self._sweep(kernel_id)
+        raise Refusal("kernel-failed", f"The kernel's keeper did not come up in {_PATIENCE:.0f} seconds.")
+
+    async def _status(self, kernel_id: str) -> dict[str, Any] | None:
+        try:
+            connection = self.connect(kernel_id)
+        except Refusal:
+            return None
+        connection.setblocking(False)
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+        try:
+            writer.write(b'{"lane": "status"}\n')
+            line = await asyncio.wait_for(reader.readline(), 5.0)
+            status: dict[str, Any] = json.loads(line)
+            return status
+        except (asyncio.TimeoutError, ValueError, ConnectionError):
+            return None
+        finally:
+            writer.close()
+
+    def _sweep(self, kernel_id: str) -> None:
+        prefix = Path(kernel_sockets(self._home, kernel_id))
+        for path in prefix.parent.glob(prefix.name + "*"):
+            path.unlink()
+        shutil.rmtree(self.folder(kernel_id), ignore_errors=True)
+
+
+def _default_argv(python: str, spec: dict[str, Any]) -> list[str]:
+    launch = Path(__file__).with_name("launch.py")
+    return [python, str(launch), "-f", "{connection_file}", *spec.get("extra_arguments", ())]
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing."

@@ -1,0 +1,151 @@
+"""What one side has said and the other has not yet acknowledged.
+
+Invariants: numbers are consecutive and never reused; a record leaves only when it is acknowledged; `next` hands out
+each record once per connection, in order, and `rewind` starts again behind what the other side has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Callable, Sequence
+
+from jupyter_gpu_bridge.agent.frames import Buffer
+from jupyter_gpu_bridge.agent.journal import Journal
+from jupyter_gpu_bridge.agent.spool import Record, Spool
+
+MEMORY = 64 * 1024 * 1024
+"""Bytes that wait in memory before they go to disk."""
+PIECE_COST = 200
+"""What a small record costs in memory beside its bytes."""
+
+
+class Outbox:
+    """Kept in memory first and then, when a spool folder is given, on disk."""
+
+    def __init__(
+        self,
+        *,
+        spool: Path | None = None,
+        journal: Journal | None = None,
+        memory: int = MEMORY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._memory = memory
+        self._spool = Spool(spool) if spool is not None else None
+        self._journal = journal
+        self._sent: deque[Record] = deque()
+        self._again: deque[Record] = deque()
+        self._fresh: deque[Record] = deque()
+        self._fresh_size = 0
+        self._size = 0
+        self.acknowledged = 0
+        self.last = 0
+        self.disk_error: OSError | None = None
+        """Why the disk took no more, while that is so."""
+        if journal is not None:
+            self.acknowledged, records = journal.load()
+            self.last = self.acknowledged
+            for record in records:
+                self._keep(record)
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait for an acknowledgement, in memory and on disk."""
+        return self._size + (self._spool.size if self._spool is not None else 0)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether memory is used up and the disk takes no more."""
+        return self.disk_error is not None and self._fresh_size > self._memory
+
+    def put(self, pieces: Sequence[Buffer]) -> int:
+        """Keep one more record; its number."""
+        record = Record(self.last + 1, pieces, self._clock())
+        if self._journal is not None:
+            self._journal.append(record)
+        self._keep(record)
+        return record.number
+
+    def next(self) -> Record | None:
+        """The next record to send on this connection."""
+        if self._again:
+            record: Record | None = self._again.popleft()
+        elif self._spool is not None and self._spool:
+            record = self._spool.read()
+            if record is None:
+                return self.next()
+            self._size += record.size + PIECE_COST
+        elif self._fresh:
+            record = self._fresh.popleft()
+            self._fresh_size -= record.size + PIECE_COST
+        else:
+            return None
+        if record is not None:
+            self._sent.append(record)
+        return record
+
+    def acknowledge(self, number: int) -> None:
+        """The other side has everything up to `number`; raises `ValueError` for what was never sent."""
+        if number > self.last:
+            raise ValueError(f"record {number} was never sent")
+        if number <= self.acknowledged:
+            return
+        for queue in (self._sent, self._again):
+            while queue and queue[0].number <= number:
+                self._size -= queue.popleft().size + PIECE_COST
+        self.acknowledged = number
+        if self._journal is not None:
+            self._journal.trim(number, [*self._sent, *self._again, *self._fresh])
+
+    def rewind(self, number: int) -> None:
+        """A new connection whose other side has everything up to `number`."""
+        self._sent.extend(self._again)
+        self._again, self._sent = self._sent, deque()
+        if number > self.last:
+            self.last = number
+        self.acknowledge(number)
+        while self._fresh and self._fresh[0].number <= number and not self._spool:
+            record = self._fresh.popleft()
+            self._fresh_size -= record.size + PIECE_COST
+            self._size -= record.size + PIECE_COST
+
+    def blank(self) -> None:
+        """What waits has lost its meaning: it is still sent, so that the numbers go on, but empty."""
+        for queue in (self._sent, self._again, self._fresh):
+            for record in queue:
+                record.pieces = []
+                cost, record.size = record.size, 0
+                self._size -= cost
+                if queue is self._fresh:
+                    self._fresh_size -= cost
+        if self._journal is not None:
+            self._journal.rewrite(self.acknowledged, [*self._sent, *self._again, *self._fresh])
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _keep(self, record: Record) -> None:
+        cost = record.size + PIECE_COST
+        self._fresh.append(record)
+        self._fresh_size += cost
+        self._size += cost
+        self.last = record.number
+        if self._spool is not None and self._fresh_size > self._memory:
+            self._spill(self._spool)
+
+    def _spill(self, spool: Spool) -> None:
+        try:
+            spool.write(self._fresh)
+        except OSError as error:
+            self.disk_error = error
+            return
+        self.disk_error = None
+        self._fresh.clear()
+        self._size -= self._fresh_size
+        self._fresh_size = 0

@@ -1,0 +1,82 @@
+"""The iopub records that are not taken over yet, in memory and in order."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode
+
+_BIG = 64 << 10
+_COMPACT_AT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message, encoded once for all subscribers.
+
+    A big one is split before its last byte: everybody gets the `body` first, and when all have it, the `tail` follows
+    in one go. A kill in between leaves partial messages only, which clients discard; so they are all at one position.
+    """
+
+    number: int
+    topic: bytes
+    body: Wire
+    tail: Wire
+    size: int
+
+    @classmethod
+    def of(cls, number: int, frames: Frames) -> Record:
+        return cls.of_wire(number, encode(frames), bytes(frames[0]) if frames else b"")
+
+    @classmethod
+    def of_wire(cls, number: int, wire: Wire, topic: bytes) -> Record:
+        size = sum(memoryview(part).nbytes for part in wire)
+        if size < _BIG:
+            return cls(number, topic, (wire[0] if len(wire) == 1 else b"".join(wire),), (), size)
+        last = memoryview(wire[-1]).cast("B")
+        return cls(number, topic, (*wire[:-1], last[:-1]), (last[-1:],), size)
+
+
+class Backlog:
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+        self._head = 0
+        self.size = 0
+
+    def append(self, record: Record) -> None:
+        self._records.append(record)
+        self.size += record.size
+
+    def after(self, number: int) -> Record | None:
+        """The next record; numbers are consecutive but for gaps at the far side, so the first guess is nearly right."""
+        records, head = self._records, self._head
+        if head == len(records) or records[-1].number <= number:
+            return None
+        guess = head + number + 1 - records[head].number
+        if guess <= head:
+            return records[head]
+        if guess < len(records) and records[guess].number == number + 1:
+            return records[guess]
+        return records[bisect_right(records, number, lo=head, key=lambda record: record.number)]
+
+    def between(self, after: int, through: int) -> Iterator[Record]:
+        while (record := self.after(after)) is not None and record.number <= through:
+            yield record
+            after = record.number
+
+    def size_after(self, number: int) -> int:
+        return sum(record.size for record in self.between(number, self._records[-1].number)) if self._records else 0
+
+    def drop_through(self, number: int) -> None:
+        while self._head < len(self._records) and self._records[self._head].number <= number:
+            self.size -= self._records[self._head].size
+            self._head += 1
+        if self._head == len(self._records) or self._head > _COMPACT_AT:
+            del self._records[: self._head]
+            self._head = 0
+
+    def clear(self) -> None:
+        self._records.clear()
+        self._head = self.size = 0

@@ -1,0 +1,266 @@
+"""shell, control and stdin: requests go up at once, replies go to the client that the first frame names.
+
+Replies of a lane are handed on strictly in order, so that one number says it all. What cannot be handed on now, because
+its client is away, returning or stalled, is parked on disk and no longer stands in the way of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jupyter_gpu_bridge.machine.facade.connection import Connection
+from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind
+from jupyter_gpu_bridge.machine.facade.parked import Parked
+from jupyter_gpu_bridge.machine.facade.processes import Process
+from jupyter_gpu_bridge.machine.facade.sessions import Session, Sessions
+from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode
+from jupyter_gpu_bridge.model import Lane
+
+_log = logging.getLogger(__name__)
+_AHEAD = 8 << 20
+_STALL_SECONDS = 0.2
+_MOST_PARKED_FOR_ONE = 64 << 20
+_NAMELESS_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Reply:
+    number: int
+    identity: bytes
+    wire: Wire
+    size: int
+
+
+class Replies:
+    """One lane."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        durable: Durable,
+        parked: Parked,
+        sessions: Sessions,
+        *,
+        upward: Callable[[Connection, list[bytes]], None],
+        claimed: Callable[[Connection, Session], None],
+        taken: Callable[[int], None],
+        room: Callable[[], None],
+    ) -> None:
+        self._lane = lane
+        self._durable = durable
+        self._parked = parked
+        self._sessions = sessions
+        self._upward = upward
+        self._claimed = claimed
+        self._taken = taken
+        self._room = room
+        self._loop = asyncio.get_running_loop()
+        self._peers: dict[bytes, Connection] = {}
+        self._nameless: dict[Connection, Slot] = {}
+        self._queue: deque[_Reply] = deque()
+        self._queued = 0
+        self._last = durable.cursor(lane)
+        self._in_flight: Connection | None = None
+        """To whom the head of the queue is partly written."""
+        self._stalled: dict[Connection, int] = {}
+        """Whose reply is partly written and also parked; 0 when the connection only has to drain."""
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._paused = False
+        self._pumping = self._again = False
+        self._orphans = self._nameless_left_behind()
+        self._orphans_over = self._loop.call_later(_NAMELESS_SECONDS, self._forget_orphans)
+
+    @property
+    def count(self) -> int:
+        return len(self._peers)
+
+    def close(self) -> None:
+        self._orphans_over.cancel()
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+
+    def deliver(self, number: int, frames: Frames) -> bool:
+        if number <= self._last:
+            return not self._paused
+        if number != self._last + 1:
+            _log.warning("%s records %d to %d were lost on the far side.", self._lane.value, self._last + 1, number - 1)
+        self._last = number
+        wire = encode(frames[1:])
+        reply = _Reply(number, bytes(frames[0]) if frames else b"", wire, sum(memoryview(part).nbytes for part in wire))
+        self._queue.append(reply)
+        self._queued += reply.size
+        self._pump()
+        self._paused = self._queued > _AHEAD
+        return not self._paused
+
+    def forget(self, *, numbers_restart: bool) -> None:
+        self._stalled = dict.fromkeys(self._stalled, 0)
+        if numbers_restart:
+            if self._in_flight is not None:
+                self._stalled[self._in_flight] = 0
+            self._in_flight = None
+            self._queue.clear()
+            self._queued = self._last = 0
+            self._durable.advance(self._lane, 0)
+
+    # connections -----------------------------------------------------------------------------------------------------
+
+    def accepted(self, connection: Connection) -> None: ...
+
+    def opened(self, connection: Connection) -> None:
+        if not connection.identity:
+            self._name(connection)
+            self._peers[connection.identity] = connection
+        else:
+            self._peers[connection.identity] = connection
+            session = self._sessions.opened(self._lane, connection)
+            if self._lane is Lane.SHELL and session.subscriber is None:
+                self._claimed(connection, session)
+        self.flush(connection.identity)
+
+    def message(self, connection: Connection, frames: list[bytes]) -> None:
+        session = self._sessions.get(connection.identity)
+        if session is not None and self._lane is not Lane.STDIN:
+            self._sessions.spoke(session)
+        self._upward(connection, [connection.identity, *frames])
+
+    def drained(self, connection: Connection) -> None:
+        stalled = self._stalled.pop(connection, None)
+        if stalled:
+            self._parked.handed_on(connection.identity, self._lane, stalled)
+        if stalled is not None:
+            self.flush(connection.identity)
+        elif self._in_flight is connection:
+            self._handed_on()
+        self._pump()
+
+    def closed(self, connection: Connection) -> None:
+        identity = connection.identity
+        slot = self._nameless.pop(connection, None)
+        self._stalled.pop(connection, None)
+        if self._in_flight is connection:
+            # Partly written: the client discards that, and it is handed on again in full, or parked, or dropped.
+            self._in_flight = None
+        if self._peers.get(identity) is connection:
+            del self._peers[identity]
+        if slot is not None:
+            slot.free()
+            self._parked.forget([identity])
+        else:
+            self._sessions.closed(self._lane, connection)
+        self._pump()
+
+    def flush(self, identity: bytes) -> None:
+        """Hand on what was parked for a client, if it is there and may have it."""
+        connection = self._peers.get(identity)
+        if connection is None or not connection.is_open or not self._may_have(identity):
+            return
+        for held in self._parked.waiting(identity, self._lane):
+            if connection in self._stalled:
+                return
+            if not connection.write(self._parked.wire(held)):
+                self._stalled[connection] = held.number
+                return
+            self._parked.handed_on(identity, self._lane, held.number)
+
+    # replies go out --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        self._again = True
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._again:
+                self._again = False
+                while self._queue and self._in_flight is None:
+                    self._hand_on(self._queue[0])
+        finally:
+            self._pumping = False
+        if self._paused and self._queued <= _AHEAD // 2:
+            self._paused = False
+            self._room()
+
+    def _hand_on(self, reply: _Reply) -> None:
+        connection = self._peers.get(reply.identity)
+        is_there = connection is not None and connection.is_open and self._may_have(reply.identity)
+        must_wait = connection in self._stalled or self._parked.waiting(reply.identity, self._lane)
+        if connection is not None and is_there and not must_wait:
+            if connection.write(reply.wire):
+                self._handed_on()
+                return
+            self._in_flight = connection
+            self._stall_timer = self._loop.call_later(_STALL_SECONDS, self._stall, reply)
+        elif (
+            connection is not None or self._sessions.get(reply.identity) is not None or reply.identity in self._orphans
+        ):
+            self._park(reply)
+        else:
+            _log.debug("A reply on %s is for a client that is gone.", self._lane.value)
+            self._handed_on()
+
+    def _may_have(self, identity: bytes) -> bool:
+        session = self._sessions.get(identity)
+        return session is None or not self._sessions.is_returning(session)
+
+    def _handed_on(self) -> None:
+        reply = self._queue.popleft()
+        self._queued -= reply.size
+        self._in_flight = None
+        self._durable.advance(self._lane, reply.number)
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        self._taken(reply.number)
+
+    def _stall(self, reply: _Reply) -> None:
+        """Its client is slow: keep the reply on disk and let those for others pass."""
+        self._stall_timer = None
+        if self._in_flight is not None and self._queue and self._queue[0] is reply:
+            self._stalled[self._in_flight] = reply.number
+            self._park(reply)
+            self._pump()
+
+    def _park(self, reply: _Reply) -> None:
+        try:
+            self._parked.park(reply.identity, self._lane, reply.number, reply.wire)
+        except OSError as problem:
+            _log.error("A reply for a client that is away is lost: %s", os.strerror(problem.errno or 0))
+        self._handed_on()
+        connection = self._peers.get(reply.identity)
+        waiting = sum(held.size for held in self._parked.waiting(reply.identity, self._lane))
+        if connection is not None and waiting > _MOST_PARKED_FOR_ONE:
+            connection.close("it does not read the replies that it asked for.")
+
+    # clients without a name ------------------------------------------------------------------------------------------
+
+    def _nameless_left_behind(self) -> dict[bytes, Process]:
+        left: dict[bytes, Process] = {}
+        for slot in list(self._durable.slots(SlotKind.NAMELESS)):
+            if slot.state == _number_of(self._lane):
+                if slot.process.alive:
+                    left[slot.name] = slot.process
+                slot.free()
+        return left
+
+    def _name(self, connection: Connection) -> None:
+        """A name nobody else has; or, after a restart of ours, the old one when there is no doubt whose it was."""
+        mine = [name for name, process in self._orphans.items() if process == connection.process]
+        connection.identity = mine[0] if len(mine) == 1 else b"\0" + os.urandom(8)
+        self._orphans.pop(connection.identity, None)
+        self._nameless[connection] = self._durable.take(
+            SlotKind.NAMELESS, connection.process, name=connection.identity, state=_number_of(self._lane)
+        )
+
+    def _forget_orphans(self) -> None:
+        self._parked.forget(self._orphans)
+        self._orphans = {}
+
+
+def _number_of(lane: Lane) -> int:
+    return list(Lane).index(lane)

@@ -1,0 +1,64 @@
+"""Runs one link: `python -m jupyter_gpu_bridge.machine.link FOLDER`, started by whoever needs its machine first."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from jupyter_gpu_bridge.machine.carriers.base import Dialer
+from jupyter_gpu_bridge.machine.link.link import Link
+from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
+from jupyter_gpu_bridge.machine.link.service import Service
+from jupyter_gpu_bridge.machine.link.target import Target
+
+
+class Dialers:
+    """Makes a dialer for each attempt, from what the file says then; a passphrase is held in memory only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._passphrase: str | None = None
+
+    def give(self, passphrase: str) -> None:
+        self._passphrase = passphrase
+
+    def target(self) -> Target:
+        return Target.from_json(json.loads((self._folder / "target.json").read_text()))
+
+    def __call__(self) -> Dialer:
+        return self.target().dialer(self._passphrase)
+
+
+async def run(folder: Path) -> None:
+    dialers = Dialers(folder)
+    target = dialers.target()
+    link = Link(folder, dialers, python=target.python, home=target.home)
+    await link.open()
+    server = await Service(link, dialers.give).open(socket_of(folder))
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, link.done.set)
+    for name in (signal.SIGHUP, signal.SIGINT):
+        loop.add_signal_handler(name, lambda: None)
+    caretaker = asyncio.create_task(link.look_after())
+    await link.done.wait()
+    caretaker.cancel()
+    server.close()
+    socket_of(folder).unlink(missing_ok=True)
+    await link.close()
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with take_over(folder) as ours:
+        if ours:
+            asyncio.run(run(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

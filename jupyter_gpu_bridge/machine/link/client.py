@@ -1,0 +1,194 @@
+"""How other programs talk to a link: find it or start it, ask it, hear its news, find it again when it was killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem
+from jupyter_gpu_bridge.machine.link import wire
+from jupyter_gpu_bridge.machine.link.places import folder_of, socket_of
+from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.model import KernelId, MachineRef
+
+START_PATIENCE = 15.0
+_SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
+
+
+class LinkClient:
+    """One program's connection to the link of one machine. Lives on one event loop."""
+
+    def __init__(self, machine: MachineRef, heard: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """`heard` gets every news; a client with it keeps its link alive and finds it again."""
+        self.machine = machine
+        self._heard = heard
+        self._folder = folder_of(machine)
+        self._numbers = itertools.count(1)
+        self._open: dict[int, tuple[asyncio.Future[Any], Callable[[str, str], None]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self.claims: set[KernelId] = set()
+
+    async def connect(self, target: Target | None) -> None:
+        """Be connected. With a target the link is started when it is not there, else `LinkLost` is raised."""
+        async with self._connecting:
+            if self._writer is not None:
+                return
+            if target is not None:
+                target.save(self._folder)
+            reader, writer = await self._find(start=target is not None)
+            self._writer = writer
+            self._reading = asyncio.create_task(self._read(reader))
+        await self._ask("hello", {"pid": os.getpid(), "watch": self._heard is not None})
+        for kernel_id in list(self.claims):
+            with contextlib.suppress(BridgeError):
+                await self._ask("claim", {"kernel_id": kernel_id})
+
+    async def ask(
+        self, verb: str, *, report: Callable[[str, str], None] = lambda name, text: None, **arguments: Any
+    ) -> Any:
+        """The link's answer; raises the `BridgeError` it refuses with, or `LinkLost`."""
+        return await self._ask(verb, arguments, report)
+
+    async def close(self) -> None:
+        """Leave the link; what was claimed is given up."""
+        self._heard = None
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+
+    @staticmethod
+    def is_running(machine: MachineRef) -> bool:
+        """Whether there is a socket to ask at; cheap, and no promise."""
+        return socket_of(folder_of(machine)).exists()
+
+    # inside --------------------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, verb: str, arguments: dict[str, Any], report: Callable[[str, str], None] = lambda name, text: None
+    ) -> Any:
+        if self._writer is None:
+            raise LinkLost("The local link process is not there.", advice="Try again; it is started when needed.")
+        number = next(self._numbers)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._open[number] = (answer, report)
+        self._say({"id": number, "do": verb, **arguments})
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._say({"id": number, "do": "cancel"})
+            raise
+        finally:
+            self._open.pop(number, None)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        if self._writer is not None:
+            self._writer.write(wire.line(message))
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while (message := await wire.read(reader)) is not None:
+                self._take(message)
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            for answer, _ in self._open.values():
+                if not answer.done():
+                    answer.set_exception(LinkLost("The local link process went away.", advice="Try again."))
+        if self._heard is not None:
+            self._reading = asyncio.create_task(self._find_again())
+
+    async def _find_again(self) -> None:
+        """The link was killed: start its successor, and claim again what was ours."""
+        self._reading = None
+        target = Target.from_json(_load(self._folder / "target.json"))
+        pause = 0.05
+        while self._heard is not None:
+            try:
+                await self.connect(target)
+                return
+            except (BridgeError, OSError):
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "news" in message:
+            if self._heard is not None:
+                self._heard({**message["news"], "machine": str(self.machine)})
+            return
+        answer, report = self._open.get(message.get("id") or 0, (None, None))
+        if answer is None or answer.done():
+            return
+        if report is not None and "stage" in message:
+            report(str(message["stage"]), str(message.get("text", "")))
+        elif "error" in message:
+            answer.set_exception(BridgeError.of(_problem(message["error"])))
+        else:
+            answer.set_result(message.get("ok"))
+
+    async def _find(self, *, start: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        path = socket_of(self._folder)
+        give_up = time.monotonic() + START_PATIENCE
+        process: subprocess.Popen[bytes] | None = None
+        while True:
+            try:
+                return await asyncio.open_unix_connection(str(path), limit=wire.MOST_LINE)
+            except (FileNotFoundError, ConnectionRefusedError):
+                if not start:
+                    raise LinkLost(f"Nothing is connected to {self.machine} now.") from None
+            if process is None or process.poll() is not None:
+                process = await asyncio.to_thread(self._spawn)
+            if time.monotonic() > give_up:
+                raise LinkLost(
+                    "The local link process did not start.", advice=f"Its log is {self._folder / 'link.log'}."
+                )
+            await asyncio.sleep(0.01)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        log = self._folder / "link.log"
+        flags = (
+            os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
+        )
+        with open(os.open(log, flags, 0o600), "ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+            )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what is secret or belongs to this Jupyter server: the link outlives both."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+
+
+def _load(path: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(path.read_text())
+    return found
+
+
+def _problem(data: dict[str, Any]) -> Problem:
+    return Problem(
+        str(data.get("code")),
+        str(data.get("what")),
+        str(data.get("advice") or ""),
+        str(data.get("billing") or ""),
+        tuple((str(name), str(value)) for name, value in data.get("details") or ()),
+    )

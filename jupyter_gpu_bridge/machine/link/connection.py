@@ -1,0 +1,263 @@
+"""Keeps one carrier to the machine up: dials, boots, watches for silence, and dials again, patiently and for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_gpu_bridge.agent.duplex import descriptor_reader
+from jupyter_gpu_bridge.agent.mux import Mux
+from jupyter_gpu_bridge.errors import BridgeError, LinkLost, PeerMisbehaved, Unreachable
+from jupyter_gpu_bridge.machine.carriers.base import Carrier, Dialer
+from jupyter_gpu_bridge.machine.link.boot import Boot
+from jupyter_gpu_bridge.model import MachineState
+
+PING_EVERY = 15.0
+SILENCE = 40.0
+"""A silent line loses nothing and often comes back; a new one costs a login. So wait this long before giving it up."""
+BOOT_PATIENCE = 30.0
+FIRST_PAUSE = 0.15
+SHORT_PAUSE = 0.5
+SHORT_FOR = 180.0
+LONG_PAUSE = 15.0
+
+
+class Connection:
+    """One carrier at a time; `came` gets each new mux, `went` is told when it is gone."""
+
+    def __init__(
+        self,
+        dialer: Callable[[], Dialer],
+        command: Callable[[], str],
+        link: str,
+        *,
+        came: Callable[[Mux], None],
+        went: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._dialer = dialer
+        self._command = command
+        self._link = link
+        self._came = came
+        self._went = went
+        self._changed = changed
+        self._mux: Mux | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._settled: asyncio.Future[Mux] | None = None
+        self._hurry = asyncio.Event()
+        self.state = MachineState.ASLEEP
+        self.error: BridgeError | None = None
+        self.carrier = ""
+        self.reconnects = 0
+
+    @property
+    def mux(self) -> Mux | None:
+        """That of the carrier that is up now."""
+        return self._mux
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        found = self._mux.round_trip if self._mux is not None else None
+        return found * 1000 if found is not None else None
+
+    async def up(self) -> Mux:
+        """The mux of a live carrier; the first attempt's error is raised, later ones are only waited through."""
+        if self._mux is not None:
+            return self._mux
+        if self._settled is None:
+            self._settled = asyncio.get_running_loop().create_future()
+        settled = self._settled
+        self._hurry.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_up())
+        return await asyncio.shield(settled)
+
+    def start(self) -> None:
+        """Come up without anybody waiting for it."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_up())
+
+    async def down(self) -> None:
+        """End the carrier and stay down until somebody asks again."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._set(MachineState.ASLEEP)
+
+    async def _keep_up(self) -> None:
+        began = time.monotonic()
+        pause = FIRST_PAUSE
+        while True:
+            self._set(MachineState.RECONNECTING if self.reconnects else MachineState.CONNECTING)
+            try:
+                lived = await self._once()
+            except BridgeError as error:
+                self.error = error
+                if not self.reconnects and self._refuse(error):
+                    return
+                self._set(MachineState.RECONNECTING if self.reconnects else MachineState.FAILED)
+            else:
+                self.reconnects += 1
+                if lived:
+                    began, pause = time.monotonic(), FIRST_PAUSE
+            longest = SHORT_PAUSE if time.monotonic() - began < SHORT_FOR else LONG_PAUSE
+            self._hurry.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
+            pause = min(longest, pause * 1.6)
+
+    def _refuse(self, error: BridgeError) -> bool:
+        """Tell whoever waits for the first connection; nobody else needs us to go on trying."""
+        settled, self._settled = self._settled, None
+        if settled is None:
+            return False
+        settled.set_exception(error)
+        self._task = None
+        self._set(MachineState.FAILED)
+        return True
+
+    async def _once(self) -> bool:
+        """One carrier from dial to end; whether it ever was of use."""
+        dialer = self._dialer()
+        carrier = await dialer.dial(self._command())
+        try:
+            first = await self._boot(carrier)
+            return await self._live(carrier, dialer.name, first)
+        finally:
+            await carrier.close()
+
+    async def _boot(self, carrier: Carrier) -> bytes:
+        boot = Boot()
+        try:
+            return await asyncio.wait_for(_greet(carrier, boot), BOOT_PATIENCE)
+        except asyncio.TimeoutError:
+            raise Unreachable(
+                "The machine was reached, but our program did not start there within "
+                f"{BOOT_PATIENCE:.0f} seconds." + (f" It printed: {boot.noise}" if boot.noise else "")
+            ) from None
+
+    async def _live(self, carrier: Carrier, name: str, first: bytes) -> bool:
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def end(reason: str) -> None:
+            if not ended.done():
+                ended.set_result(reason)
+
+        mux = Mux(
+            carrier.reader,
+            carrier.writer,
+            hello={"link": self._link},
+            greeted=lambda hello: greeted.set_result(None),
+            ended=end,
+            first=first,
+        )
+        try:
+            either: list[asyncio.Future[Any]] = [greeted, ended]
+            await asyncio.wait(either, timeout=BOOT_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            if not greeted.done():
+                reason = ended.result() if ended.done() else "it stayed silent"
+                raise PeerMisbehaved(f"Our program on the machine did not answer as it should: {reason or 'it ended'}.")
+            self._be_up(mux, name)
+            await self._watch(mux, ended)
+        finally:
+            mux.close()
+            if self._mux is mux:
+                self._mux = None
+                self._went()
+        return True
+
+    def _be_up(self, mux: Mux, name: str) -> None:
+        self._mux = mux
+        self.error = None
+        self.carrier = name
+        self._set(MachineState.CONNECTED)
+        mux.ping()
+        self._came(mux)
+        settled, self._settled = self._settled, None
+        if settled is not None and not settled.done():
+            settled.set_result(mux)
+
+    async def _watch(self, mux: Mux, ended: asyncio.Future[str]) -> None:
+        pinged = time.monotonic()
+        offset = _asleep_so_far()
+        while not ended.done():
+            await asyncio.wait([ended], timeout=1.0)
+            now = time.monotonic()
+            slept = _asleep_so_far() - offset
+            offset += slept
+            if now - pinged >= PING_EVERY or slept > 5:
+                pinged = now
+                mux.ping()
+            if now - mux.heard > SILENCE:
+                return
+
+    def _set(self, state: MachineState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._changed()
+
+
+def _asleep_so_far() -> float:
+    """How long this computer has been suspended since it was started."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return time.time() - time.monotonic()
+
+
+async def _greet(carrier: Carrier, boot: Boot) -> bytes:
+    """Talk to the far end until it is the agent that speaks; what it has said already."""
+    while True:
+        data = await _read(carrier.reader)
+        if not data:
+            why = await carrier.why_ended() or boot.noise or "the connection ended at once"
+            raise Unreachable(f"The machine was reached, but our program did not start there: {why.rstrip('.')}.")
+        answer, rest = boot.feed(data)
+        if answer:
+            await _write(carrier.writer, answer)
+        if rest is not None:
+            return rest
+
+
+async def _read(descriptor: int) -> bytes:
+    """What is there, waiting for it; empty at the end."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            data = descriptor_reader(descriptor, 65536)
+        except OSError:
+            return b""
+        if data is not None:
+            return data
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(descriptor)
+
+
+async def _write(descriptor: int, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+            continue
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            raise LinkLost(f"The connection broke while our program was sent: {error.strerror}.") from None
+        ready = asyncio.Event()
+        loop.add_writer(descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(descriptor)

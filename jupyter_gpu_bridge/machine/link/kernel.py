@@ -1,0 +1,254 @@
+"""One kernel as the link sees it: the façade that clients talk to, and five channels to its keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
+from jupyter_gpu_bridge.agent.journal import Journal
+from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux, MuxChannel
+from jupyter_gpu_bridge.agent.outbox import Outbox
+from jupyter_gpu_bridge.errors import KernelFailed, KernelUnknown, StartCancelled
+from jupyter_gpu_bridge.machine.facade import Facade
+from jupyter_gpu_bridge.machine.link.record import KernelOrder, save
+from jupyter_gpu_bridge.model import KernelState, Lane
+
+_URGENCY = {"shell": NORMAL, "control": URGENT, "stdin": URGENT, "iopub": BULK, "life": URGENT}
+
+
+class LinkedKernel:
+    """Lives from the start of a kernel until it is stopped for good, over any number of carriers and restarts."""
+
+    def __init__(
+        self, order: KernelOrder, link: str, folder: Path, prefix: Path, changed: Callable[[LinkedKernel], None]
+    ) -> None:
+        self.order = order
+        self.prefix = prefix
+        self.pid: int | None = None
+        self.life = 0
+        self.exit_code: int | None = None
+        self.cause = ""
+        self.is_ready = False
+        self.is_stopping = False
+        self.keeper_gone = False
+        self.was_connected = False
+        """Whether a keeper may exist; before that there is nothing on the machine to connect to."""
+        self.was_asked_for = False
+        """Whether the machine was told to start it; then it may run even if no answer came."""
+        self.log = ""
+        self.started = time.time()
+        self._ended_at: float | None = None
+        self._link = link
+        self._folder = folder
+        self._changed = changed
+        self._open: list[MuxChannel] = []
+        self._waiters: list[asyncio.Future[None]] = []
+        self._mux: Mux | None = None
+        save(folder, order)
+        self.facade = Facade(
+            order.kernel_id, prefix, folder / "facade", upward=self._upward, taken=self._taken, room=self._room
+        )
+        self._channels: dict[str, Channel] = {}
+
+    async def open(self) -> None:
+        """Bind what clients see."""
+        await self.facade.open()
+        for lane in (*(lane.value for lane in Lane), "life"):
+            self._channels[lane] = self._channel(lane)
+
+    # towards the machine -------------------------------------------------------------------------------------------
+
+    def connect(self, mux: Mux) -> None:
+        """A fresh carrier: every channel goes on where it was."""
+        self._mux = mux
+        self._open = []
+        self.was_connected = True
+        for lane, channel in self._channels.items():
+            request = {"service": "keeper", "kernel_id": self.order.kernel_id, "lane": lane}
+            self._open.append(mux.open(request, channel, _URGENCY[lane]))
+
+    def disconnect(self) -> None:
+        self._mux = None
+        self._changed(self)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._channels["life"].is_connected
+
+    def send_signal(self, number: int) -> None:
+        self._command({"do": "signal", "signal": number})
+
+    def relaunch(self, order: KernelOrder) -> None:
+        """A new process in the place of the old one; what was meant for the old one does not reach it."""
+        self.order = order
+        save(self._folder, order)
+        self.is_ready = False
+        self.exit_code = None
+        self.cause = ""
+        self._ended_at = None
+        self.life += 1
+        self.facade.forget_clients()
+        for lane in ("shell", "control", "stdin"):
+            self._channels[lane].outbox.blank()
+        self._command({"do": "launch", "spec": order.as_spec(self._link)})
+
+    def stop(self) -> None:
+        """End the kernel for good; survives any cut, and a kill of this process."""
+        if not self.is_stopping:
+            self.is_stopping = True
+            (self._folder / "stopping").touch()
+            self._command({"do": "end"})
+
+    @property
+    def was_stopping(self) -> bool:
+        return (self._folder / "stopping").exists()
+
+    async def ready(self, patience: float) -> None:
+        """Until the present life can be talked to; raises `KernelFailed` when it ends instead."""
+        give_up = asyncio.get_running_loop().time() + patience
+        while not self.is_ready:
+            if self.exit_code is not None:
+                raise KernelFailed(
+                    f"{self.cause or 'The kernel ended while it was starting.'}{_last_words(self.log)}",
+                    advice=f"`jupyter gpu kernels log {self.order.kernel_id[:8]}` shows what it printed.",
+                )
+            if self.is_stopping:
+                raise StartCancelled("The kernel was stopped while it was starting.")
+            if self.keeper_gone:
+                raise KernelUnknown("The machine no longer runs this kernel.", advice="Start a new one.")
+            left = give_up - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            await self.news(left)
+
+    async def news(self, patience: float) -> None:
+        """Until something happens to the process, or time is up."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait([waiter], timeout=patience)
+        finally:
+            self._waiters.remove(waiter)
+
+    async def close(self, *, forget: bool) -> None:
+        for opened in self._open:
+            opened.close()
+        for channel in self._channels.values():
+            channel.disconnect()
+        await self.facade.close(forget=forget)
+        for channel in self._channels.values():
+            channel.outbox.close()
+        if forget:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ended_for(self) -> float:
+        """Seconds since its process ended; 0 while it runs."""
+        if self.exit_code is None or self._ended_at is None:
+            return 0.0
+        return time.monotonic() - self._ended_at
+
+    # how it stands -------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> KernelState:
+        if self.exit_code is not None or self.keeper_gone:
+            return KernelState.DEAD
+        if self._mux is None:
+            return KernelState.UNREACHABLE
+        if not self.is_ready:
+            return KernelState.STARTING
+        return KernelState.BUSY if self.facade.busy else KernelState.IDLE
+
+    def _channel(self, lane: str) -> Channel:
+        journal = Journal(self._folder / f"{lane}.journal") if lane != "iopub" else None
+        outbox = Outbox(journal=journal)
+        if lane == "life":
+            return Channel(outbox, self._hear, hello=self._introduction, greeted=self._greeted, parted=self._parted)
+        known = Lane(lane)
+        return Channel(
+            outbox,
+            lambda number, age, record: self._downward(known, number, record),
+            have=self.facade.taken_up_to(known),
+            hello=self._introduction,
+        )
+
+    def _introduction(self) -> dict[str, Any]:
+        return {"owner": self._link}
+
+    def _upward(self, lane: Lane, frames: list[bytes]) -> None:
+        self._channels[lane.value].send(pack_frames(frames))
+
+    def _downward(self, lane: Lane, number: int, record: memoryview) -> None:
+        if not self.facade.deliver(lane, number, unpack_frames(record)):
+            self._channels[lane.value].pause()
+
+    def _taken(self, lane: Lane, number: int) -> None:
+        if lane.value in self._channels:
+            self._channels[lane.value].take(number)
+
+    def _room(self, lane: Lane) -> None:
+        self._channels[lane.value].resume()
+
+    def _command(self, command: dict[str, Any]) -> None:
+        self._channels["life"].send([json.dumps(command).encode()])
+
+    def _greeted(self, hello: dict[str, Any]) -> None:
+        """The keeper says how things stand; what it has told already is overtaken by that."""
+        if hello.get("life", 0) < self.life:
+            return
+        self.life = int(hello["life"])
+        self.pid = hello.get("pid")
+        state = hello.get("state")
+        self.is_ready = state in ("idle", "busy")
+        if state == "dead":
+            self._ended_at = self._ended_at or time.monotonic()
+            self.exit_code = int(hello.get("code") or 0)
+            self.cause = str(hello.get("cause") or "")
+        self._tell()
+
+    def _hear(self, number: int, age: float, record: memoryview) -> None:
+        news = json.loads(bytes(record))
+        self._channels["life"].take(number)
+        if news.get("life", 0) < self.life:
+            return
+        self.life = int(news["life"])
+        event = news.get("event")
+        if event == "started":
+            self.pid = int(news["pid"])
+            self.exit_code = None
+            self.is_ready = False
+        elif event == "ready":
+            self.is_ready = True
+        elif event == "ended":
+            self._ended_at = time.monotonic()
+            self.exit_code = int(news["code"])
+            self.cause = str(news.get("cause") or "")
+            self.log = str(news.get("log") or "")
+        self._tell()
+
+    def _parted(self, reason: dict[str, str]) -> None:
+        if reason.get("code") == "kernel-unknown":
+            self.keeper_gone = True
+            if self.exit_code is None:
+                self.exit_code = -1
+                self.cause = (
+                    "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
+                )
+        self._tell()
+
+    def _tell(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._changed(self)
+
+
+def _last_words(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return f" It said last: {lines[-1][:300]}" if lines else ""

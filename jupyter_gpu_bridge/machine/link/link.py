@@ -1,0 +1,315 @@
+"""The link: one process per machine that keeps the carrier up and shows each kernel to its clients.
+
+It outlives whoever started it. What it must not forget (which kernels, what was accepted and not yet acknowledged, what
+clients already have) is on disk, so that it can be killed at any instant and its successor goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.agent.mux import URGENT, Mux
+from jupyter_gpu_bridge.errors import BridgeError, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.machine.carriers.base import Dialer
+from jupyter_gpu_bridge.machine.link import boot
+from jupyter_gpu_bridge.machine.link.connection import Connection
+from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
+from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
+from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
+from jupyter_gpu_bridge.model import KernelId
+
+READY_PATIENCE = 60.0
+STOP_PATIENCE = 12.0
+IDLE_LIFE = 600.0
+ORPHAN_GRACE = 30.0
+DEAD_LIFE = 600.0
+"""A kernel that ended and that nobody restarts for so long is let go: jupyter_client does not say when it gives up."""
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str, str], None]
+"""Told the name of a stage and a sentence."""
+
+
+class Link:
+    """All that one process does for one machine."""
+
+    def __init__(self, folder: Path, dialer: Callable[[], Dialer], *, python: str | None, home: str | None) -> None:
+        self._folder = folder
+        self._kernels: dict[KernelId, LinkedKernel] = {}
+        self._owners: dict[KernelId, object] = {}
+        self._orphaned: dict[KernelId, float] = {}
+        self._questions: Questions | None = None
+        self._listeners: set[Callable[[], None]] = set()
+        self._python = python
+        self.identity = _identity(folder)
+        self.connection = Connection(
+            dialer,
+            lambda: boot.command(python, home),
+            self.identity,
+            came=self._came,
+            went=self._went,
+            changed=self._changed,
+        )
+        self._quiet_since = time.monotonic()
+        self.done = asyncio.Event()
+
+    async def open(self) -> None:
+        """Take up what an earlier link of this machine left."""
+        for order in load_all(self._folder / "kernels"):
+            kernel = await self._adopt(order)
+            kernel.was_connected = True
+            if kernel.was_stopping:
+                kernel.stop()
+        if self._kernels:
+            self.connection.start()
+
+    async def close(self) -> None:
+        await self.connection.down()
+        for kernel in self._kernels.values():
+            await kernel.close(forget=False)
+
+    # what can be asked ---------------------------------------------------------------------------------------------
+
+    async def check(self) -> dict[str, Any]:
+        """Connect, and say what is there."""
+        await self.connection.up()
+        return dict(await self._ask({"do": "figures"}))
+
+    async def start(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
+        """Start this kernel id, or attach to it when it runs already and nobody has it."""
+        kernel = self._kernels.get(order.kernel_id)
+        if kernel is not None:
+            holder = self._owners.get(order.kernel_id)
+            if holder is not None and holder is not owner:
+                raise KernelTaken(
+                    f"The kernel {order.kernel_id} is already run by another program on this computer ({holder}).",
+                    advice="Stop it there first, or connect to it from there.",
+                )
+            if kernel.exit_code is None and not kernel.is_stopping:
+                self.claim(order.kernel_id, owner)
+                kernel.facade.ensure_bound()
+                kernel.facade.hold_shutdown(False)
+                return kernel
+            await self._let_go(kernel)
+        self._owners[order.kernel_id] = owner
+        kernel = await self._adopt(order)
+        try:
+            await self._start(kernel, report)
+        except BaseException:
+            await self._undo(kernel)
+            raise
+        return kernel
+
+    async def relaunch(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
+        """A new process for a kernel id that was started before: same machine, same sockets."""
+        kernel = self._kernels.get(order.kernel_id)
+        if kernel is None or kernel.keeper_gone or kernel.is_stopping:
+            if kernel is not None:
+                await self._let_go(kernel)
+            return await self.start(order, owner, report)
+        self.claim(order.kernel_id, owner)
+        report("starting", "restarting the kernel in its place")
+        kernel.facade.ensure_bound()
+        kernel.facade.hold_shutdown(False)
+        kernel.relaunch(order)
+        await kernel.ready(READY_PATIENCE)
+        return kernel
+
+    async def stop(self, kernel_id: KernelId) -> bool:
+        """End a kernel for good; whether the machine has confirmed it yet (else it will be told when it can be)."""
+        kernel = self._kernels.get(kernel_id)
+        if kernel is None:
+            return await self._stop_foreign(kernel_id)
+        kernel.stop()
+        give_up = time.monotonic() + STOP_PATIENCE
+        while kernel.exit_code is None and kernel.is_connected and time.monotonic() < give_up:
+            await kernel.news(give_up - time.monotonic())
+        ended = kernel.exit_code is not None
+        if ended:
+            await self._let_go(kernel)
+        return ended
+
+    def kernel(self, kernel_id: KernelId) -> LinkedKernel:
+        if kernel_id not in self._kernels:
+            raise KernelUnknown(
+                f"No kernel {kernel_id} is known on this machine.", advice="`jupyter gpu kernels` lists them."
+            )
+        return self._kernels[kernel_id]
+
+    def kernels(self) -> list[LinkedKernel]:
+        return [kernel for kernel in self._kernels.values() if not kernel.is_stopping]
+
+    async def foreign(self) -> list[dict[str, Any]]:
+        """Kernels on the machine that this link does not know; none when it is not connected."""
+        if self._questions is None:
+            return []
+        try:
+            found = await self._ask({"do": "kernels"})
+        except CarrierLost:
+            return []
+        return [status for status in found if status.get("kernel_id") not in self._kernels]
+
+    async def kernel_log(self, kernel_id: KernelId) -> str:
+        await self.connection.up()
+        return str((await self._ask({"do": "log", "kernel_id": kernel_id}))["log"])
+
+    # who has which kernel ------------------------------------------------------------------------------------------
+
+    def claim(self, kernel_id: KernelId, owner: object) -> None:
+        self._owners[kernel_id] = owner
+        self._orphaned.pop(kernel_id, None)
+        self._changed()
+
+    def owner(self, kernel_id: KernelId) -> object | None:
+        return self._owners.get(kernel_id)
+
+    def left(self, owner: object) -> None:
+        """A program that had kernels is gone; a script's kernels end with it, a server's wait for it."""
+        for kernel_id, holder in list(self._owners.items()):
+            if holder is owner:
+                del self._owners[kernel_id]
+                kernel = self._kernels.get(kernel_id)
+                if kernel is not None and not kernel.order.survives:
+                    self._orphaned[kernel_id] = time.monotonic()
+        self._changed()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """`listener` is called at every change; the answer ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def look_after(self) -> None:
+        """Once a second: what nobody wants any more goes."""
+        while not self.done.is_set():
+            await asyncio.sleep(1.0)
+            now = time.monotonic()
+            for kernel_id, since in list(self._orphaned.items()):
+                if now - since > ORPHAN_GRACE:
+                    del self._orphaned[kernel_id]
+                    if kernel_id in self._kernels:
+                        log.info("stopping kernel %s: the script that used it is gone", kernel_id)
+                        self._kernels[kernel_id].stop()
+            for kernel in list(self._kernels.values()):
+                kernel.facade.ensure_bound()
+                if kernel.ended_for() > DEAD_LIFE:
+                    kernel.stop()
+                unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
+                if unwanted and (kernel.keeper_gone or (kernel.is_stopping and kernel.exit_code is not None)):
+                    await self._let_go(kernel)
+            if self._kernels or self._listeners:
+                self._quiet_since = now
+            elif now - self._quiet_since > IDLE_LIFE:
+                self.done.set()
+
+    # inside --------------------------------------------------------------------------------------------------------
+
+    async def _start(self, kernel: LinkedKernel, report: Report) -> None:
+        order = kernel.order
+        report("connecting", "connecting to the machine")
+        await self.connection.up()
+        report("starting", "starting the kernel")
+        spec = order.as_spec(self.identity)
+        if order.python is None and self._python is not None:
+            spec["python"] = self._python
+        repeated = False
+        while True:
+            try:
+                kernel.was_asked_for = True
+                await self._ask({"do": "start", "spec": spec}, lambda text: report("preparing", text))
+                break
+            except CarrierLost:
+                repeated = True
+                await self.connection.up()
+            except KernelTaken:
+                if not repeated:
+                    kernel.was_asked_for = False
+                    raise
+                break
+            except BridgeError:
+                kernel.was_asked_for = False
+                raise
+        mux = await self.connection.up()
+        kernel.connect(mux)
+        await kernel.ready(READY_PATIENCE)
+
+    async def _undo(self, kernel: LinkedKernel) -> None:
+        """A start that failed or was given up leaves nothing, here or there."""
+        self._owners.pop(kernel.order.kernel_id, None)
+        if not kernel.was_asked_for or kernel.keeper_gone:
+            await self._let_go(kernel)
+            return
+        kernel.stop()
+        if not kernel.was_connected and self.connection.mux is not None:
+            kernel.connect(self.connection.mux)
+        kernel.was_connected = True
+
+    async def _let_go(self, kernel: LinkedKernel) -> None:
+        kernel_id = kernel.order.kernel_id
+        if self._kernels.get(kernel_id) is kernel:
+            del self._kernels[kernel_id]
+            self._owners.pop(kernel_id, None)
+        await kernel.close(forget=True)
+        self._changed()
+
+    async def _adopt(self, order: KernelOrder) -> LinkedKernel:
+        mark = hashlib.sha256(order.kernel_id.encode()).hexdigest()[:12]
+        kernel = LinkedKernel(
+            order,
+            self.identity,
+            self._folder / "kernels" / order.kernel_id,
+            settings.run_folder() / mark,
+            lambda kernel: self._changed(),
+        )
+        await kernel.open()
+        self._kernels[order.kernel_id] = kernel
+        return kernel
+
+    async def _stop_foreign(self, kernel_id: KernelId) -> bool:
+        """A kernel that another link started, or that this one has forgotten: its keeper is told directly."""
+        await self.connection.up()
+        await self._ask({"do": "stop", "kernel_id": kernel_id})
+        return True
+
+    async def _ask(self, question: dict[str, Any], report: Callable[[str], None] = lambda text: None) -> Any:
+        if self._questions is None:
+            raise CarrierLost
+        return await self._questions.ask(question, report)
+
+    def _came(self, mux: Mux) -> None:
+        self._questions = Questions()
+        mux.open({"service": "control"}, self._questions.stream, URGENT)
+        for kernel in self._kernels.values():
+            if kernel.was_connected:
+                kernel.connect(mux)
+
+    def _went(self) -> None:
+        self._questions = None
+        for kernel in self._kernels.values():
+            kernel.disconnect()
+
+    def _changed(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+def _identity(folder: Path) -> str:
+    """Who this link is to keepers; the same over every restart."""
+    path = folder / "identity"
+    if path.exists():
+        return path.read_text()
+    identity = uuid.uuid4().hex
+    path.write_text(identity)
+    path.chmod(0o600)
+    return identity
+
+
+__all__ = ["BridgeError", "Link", "Report"]

@@ -1,0 +1,74 @@
+"""What a link remembers of a kernel on disk, so that it can be killed and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from jupyter_gpu_bridge.model import KernelId
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOrder:
+    """What is asked for when a kernel is to be started; travels to the machine as it is."""
+
+    kernel_id: KernelId
+    key: str
+    profile: str = ""
+    path: str = ""
+    python: str | None = None
+    folder: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    extra_arguments: tuple[str, ...] = ()
+    survives: bool = False
+    """Whether it goes on when the process that asked for it is lost: so for a Jupyter server, not for a script."""
+    signature_scheme: str = "hmac-sha256"
+
+    def without_secrets(self) -> KernelOrder:
+        """For the disk: the values of the environment are only needed at the start."""
+        return replace(self, environment={})
+
+    def as_spec(self, owner: str) -> dict[str, object]:
+        """In the words of the agent."""
+        return {
+            "kernel_id": self.kernel_id,
+            "owner": owner,
+            "key": self.key,
+            "signature_scheme": self.signature_scheme,
+            "python": self.python,
+            "cwd": self.folder,
+            "env": self.environment,
+            "extra_arguments": list(self.extra_arguments),
+            "about": {"profile": self.profile, "path": self.path, "survives": self.survives},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, object]) -> KernelOrder:
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        known["extra_arguments"] = tuple(known.get("extra_arguments") or ())  # type: ignore[arg-type]
+        return cls(**known)  # type: ignore[arg-type]
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def save(folder: Path, order: KernelOrder) -> None:
+    """0600 in a 0700 folder: it holds the key that signs messages."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = folder / "order.new"
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(order.without_secrets().as_json(), file)
+    fresh.replace(folder / "order.json")
+
+
+def load_all(folder: Path) -> list[KernelOrder]:
+    """Every kernel that was not let go; a torn file is none."""
+    found = []
+    for path in sorted(folder.glob("*/order.json")):
+        try:
+            found.append(KernelOrder.from_json(json.loads(path.read_text())))
+        except (ValueError, TypeError):
+            continue
+    return found

@@ -1,0 +1,224 @@
+"""What the link answers on its private socket, to programs of the same user."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError
+from jupyter_gpu_bridge.machine.link import wire
+from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
+from jupyter_gpu_bridge.machine.link.link import Link
+from jupyter_gpu_bridge.machine.link.questions import CarrierLost
+from jupyter_gpu_bridge.machine.link.record import KernelOrder
+from jupyter_gpu_bridge.model import KernelId
+
+Give = Callable[[str], None]
+
+
+class Service:
+    """Accepts programs until the link is done."""
+
+    def __init__(self, link: Link, give_passphrase: Give) -> None:
+        self._link = link
+        self._give_passphrase = give_passphrase
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self, path: Path) -> asyncio.Server:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _bind_privately(listener, path)
+        return await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = Visit(self._link, self._give_passphrase, reader, writer)
+        try:
+            await visit.run()
+        finally:
+            writer.close()
+
+
+def _bind_privately(listener: socket.socket, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    listener.bind(str(path))
+    path.chmod(0o600)
+
+
+class Visit:
+    """One program that talks to the link; what it has claimed is given up when it goes."""
+
+    def __init__(
+        self, link: Link, give_passphrase: Give, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._link = link
+        self._give_passphrase = give_passphrase
+        self._reader = reader
+        self._writer = writer
+        self._tasks: dict[Any, asyncio.Task[None]] = {}
+        self._name = "a program"
+        self._stop_listening: Callable[[], None] = lambda: None
+        self._told: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return self._name
+
+    async def run(self) -> None:
+        try:
+            while (message := await wire.read(self._reader)) is not None:
+                self._take(message)
+        finally:
+            self._stop_listening()
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._link.left(self)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        number = message.get("id")
+        if message.get("do") == "cancel":
+            if number in self._tasks:
+                self._tasks[number].cancel()
+            return
+        task = asyncio.get_running_loop().create_task(self._reply(number, message))
+        self._tasks[number] = task
+        task.add_done_callback(lambda done: self._tasks.pop(number, None))
+
+    async def _reply(self, number: Any, message: dict[str, Any]) -> None:
+        def report(name: str, text: str) -> None:
+            self._say({"id": number, "stage": name, "text": text})
+
+        try:
+            verb = self._verbs().get(str(message.get("do")))
+            if verb is None:
+                raise BadRequest(f"The link cannot do {message.get('do')!r}.", advice="It may be of an older version.")
+            answer = {"ok": await verb(message, report)}
+        except BridgeError as error:
+            answer = {"error": asdict(error.as_problem())}
+        except CarrierLost:
+            answer = {"error": {"code": "unreachable", "what": "The connection to the machine was lost.", "advice": ""}}
+        except (KeyError, TypeError, ValueError) as error:
+            answer = {"error": {"code": "bad-request", "what": f"The link did not understand: {error!r}."}}
+        self._say({"id": number, **answer})
+
+    def _verbs(self) -> dict[str, Callable[[dict[str, Any], Callable[[str, str], None]], Awaitable[Any]]]:
+        return {
+            "hello": self._hello,
+            "status": self._status,
+            "check": self._check,
+            "start": self._start,
+            "relaunch": self._relaunch,
+            "claim": self._claim,
+            "signal": self._signal,
+            "stop": self._stop,
+            "hold": self._hold,
+            "log": self._log,
+            "passphrase": self._passphrase,
+            "disconnect": self._disconnect,
+            "end": self._end,
+        }
+
+    async def _hello(self, message: dict[str, Any], report: object) -> dict[str, Any]:
+        self._name = f"process {int(message['pid'])}"
+        if message.get("watch"):
+            self._stop_listening = self._link.listen(self._tell)
+            self._tell()
+        return {"pid": os.getpid()}
+
+    async def _status(self, message: dict[str, Any], report: object) -> dict[str, Any]:
+        if message.get("wake"):
+            await self._link.connection.up()
+        connection = self._link.connection
+        error = connection.error
+        return {
+            "pid": os.getpid(),
+            "state": connection.state.value,
+            "detail": str(error) if error is not None else "",
+            "carrier": connection.carrier,
+            "reconnects": connection.reconnects,
+            "round_trip_ms": connection.round_trip_ms,
+            "kernels": [self._view(kernel) for kernel in self._link.kernels()],
+            "foreign": await self._link.foreign(),
+        }
+
+    async def _check(self, message: dict[str, Any], report: object) -> dict[str, Any]:
+        return await self._link.check()
+
+    async def _start(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        return self._view(await self._link.start(KernelOrder.from_json(message["order"]), self, report))
+
+    async def _relaunch(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        return self._view(await self._link.relaunch(KernelOrder.from_json(message["order"]), self, report))
+
+    async def _claim(self, message: dict[str, Any], report: object) -> dict[str, Any]:
+        kernel = self._link.kernel(KernelId(message["kernel_id"]))
+        self._link.claim(kernel.order.kernel_id, self)
+        return self._view(kernel)
+
+    async def _signal(self, message: dict[str, Any], report: object) -> None:
+        self._link.kernel(KernelId(message["kernel_id"])).send_signal(int(message["signal"]))
+
+    async def _stop(self, message: dict[str, Any], report: object) -> dict[str, Any]:
+        return {"confirmed": await self._link.stop(KernelId(message["kernel_id"]))}
+
+    async def _hold(self, message: dict[str, Any], report: object) -> None:
+        self._link.kernel(KernelId(message["kernel_id"])).facade.hold_shutdown(True)
+
+    async def _log(self, message: dict[str, Any], report: object) -> str:
+        return await self._link.kernel_log(KernelId(message["kernel_id"]))
+
+    async def _passphrase(self, message: dict[str, Any], report: object) -> None:
+        self._give_passphrase(str(message["passphrase"]))
+
+    async def _disconnect(self, message: dict[str, Any], report: object) -> None:
+        if not self._link.kernels():
+            await self._link.connection.down()
+
+    async def _end(self, message: dict[str, Any], report: object) -> None:
+        self._link.done.set()
+
+    def _view(self, kernel: LinkedKernel) -> dict[str, Any]:
+        order = kernel.order
+        idle = kernel.facade.last_activity
+        return {
+            "kernel_id": order.kernel_id,
+            "profile": order.profile,
+            "path": order.path,
+            "key": order.key,
+            "signature_scheme": order.signature_scheme,
+            "prefix": str(kernel.prefix),
+            "state": kernel.state.value,
+            "pid": kernel.pid,
+            "life": kernel.life,
+            "exit_code": kernel.exit_code,
+            "cause": kernel.cause,
+            "attached": self._link.owner(order.kernel_id) is not None,
+            "started": kernel.started,
+            "last_activity": time.time() - (time.monotonic() - idle) if idle else None,
+        }
+
+    def _tell(self) -> None:
+        """Push what changed to a program that watches; coalesced by comparing."""
+        brief = {
+            kernel.order.kernel_id: {
+                "life": kernel.life,
+                "exit_code": kernel.exit_code,
+                "cause": kernel.cause,
+                "state": kernel.state.value,
+            }
+            for kernel in self._link.kernels()
+        }
+        news = {"kernels": brief, "state": self._link.connection.state.value}
+        if news != self._told:
+            self._told = news
+            self._say({"news": news})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(ConnectionError):
+            self._writer.write(wire.line(message))

@@ -1,0 +1,93 @@
+"""The ground: our values as plain data, the same in REST answers and in `--json` output. The keys are a promise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from jupyter_gpu_bridge.errors import Problem
+from jupyter_gpu_bridge.model import Finding, Host, KernelView, MachineView, Profile, Stage
+from jupyter_gpu_bridge.naming import kernel_name
+
+Plain = dict[str, object]
+
+
+def kernel(view: KernelView) -> Plain:
+    return {
+        "kernel_id": view.kernel_id,
+        "machine": str(view.machine),
+        "state": view.state.value,
+        "attached": view.attached,
+        "profile": view.profile,
+        "path": view.path,
+        "pid": view.pid,
+        "started": _moment(view.started),
+        "last_activity": _moment(view.last_activity),
+        "detail": view.detail,
+    }
+
+
+def machine(view: MachineView, profiles: Sequence[Profile]) -> Plain:
+    """With those of the profiles that start kernels on it."""
+    return {
+        "ref": str(view.ref),
+        "provider": view.ref.provider,
+        "name": view.ref.name,
+        "title": view.title,
+        "state": view.state.value,
+        "detail": view.detail,
+        "carrier": view.carrier,
+        "round_trip_ms": view.round_trip_ms,
+        "profiles": [
+            {"name": item.name, "display_name": item.display_name, "kernel_name": kernel_name(item.name)}
+            for item in profiles
+            if item.machine == view.ref
+        ],
+        "kernels": [kernel(item) for item in view.kernels],
+    }
+
+
+def profile(value: Profile) -> Plain:
+    return {
+        "name": value.name,
+        "kernel_name": kernel_name(value.name),
+        "display_name": value.display_name,
+        "machine": str(value.machine),
+        "python": value.python,
+        "folder": value.folder,
+        "environment": dict(value.environment),
+        "keep": value.keep,
+    }
+
+
+def host(value: Host) -> Plain:
+    return {
+        "name": value.name,
+        "machine": f"ssh:{value.name}",
+        "address": value.address,
+        "user": value.user,
+        "port": value.port,
+        "identity_file": value.identity_file,
+        "python": value.python,
+        "carrier": value.carrier,
+    }
+
+
+def stage(value: Stage) -> Plain:
+    return {"name": value.name, "text": value.text}
+
+
+def finding(value: Finding) -> Plain:
+    return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
+
+
+def problem(value: Problem) -> Plain:
+    return {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat()

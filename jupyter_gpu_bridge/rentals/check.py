@@ -1,0 +1,56 @@
+"""Looks at an own host step by step: is its key known, does it let us in, can it run a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, PassphraseNeeded
+from jupyter_gpu_bridge.machine import carriers
+from jupyter_gpu_bridge.machine.link import links
+from jupyter_gpu_bridge.model import MachineRef, Stage
+from jupyter_gpu_bridge.providers import ssh
+from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.rentals.reach import target_of
+
+Confirm = Callable[[str, str], bool]
+Ask = Callable[[str], str | None]
+
+
+async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIterator[Stage]:
+    """Each step as it is done; raises the `BridgeError` that stops it."""
+    machine = ssh.machine_ref(Hosts().get(name))
+    yield Stage("connecting", f"connecting to {name}")
+    figures: dict[str, object] = {}
+    while not figures:
+        try:
+            figures = await links().run(links().ask(machine, target_of(machine), "check"))
+        except (HostKeyUnknown, HostKeyChanged) as key:
+            if confirm is None or not confirm(key.details["host"], key.details["fingerprint"]):
+                raise
+            _pin(key)
+            yield Stage("connecting", f"the key {key.details['fingerprint']} was confirmed and is pinned")
+        except PassphraseNeeded as needed:
+            await _unlock(machine, needed, ask)
+    yield Stage("preparing", _describe(figures))
+    yield Stage("ready", f"{name} can be used")
+
+
+def _pin(error: BridgeError) -> None:
+    found = error.details
+    known_hosts = settings.data_folder() / "known_hosts"
+    carriers.pin(known_hosts, found["host"], int(found["port"]), carriers.HostKey.parse(found["key"]))
+
+
+async def _unlock(machine: MachineRef, needed: PassphraseNeeded, ask: Ask | None) -> None:
+    """Give the link a passphrase to hold in its memory; raises again when there is nobody to ask."""
+    passphrase = ask(needed.details.get("identity_file", "the key")) if ask is not None else None
+    if not passphrase:
+        raise needed
+    await links().run(links().ask(machine, target_of(machine), "passphrase", passphrase=passphrase))
+
+
+def _describe(figures: dict[str, object]) -> str:
+    gpus = figures.get("gpus")
+    names = [str(gpu["name"]) for gpu in gpus] if isinstance(gpus, list) else []
+    return f"it has {', '.join(names)}" if names else "it shows no NVIDIA GPU"

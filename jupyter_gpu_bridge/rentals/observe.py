@@ -1,0 +1,128 @@
+"""What there is now: machines and their kernels, as their links tell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.errors import BridgeError, KernelUnknown
+from jupyter_gpu_bridge.machine.link import LinkClient, links
+from jupyter_gpu_bridge.model import KernelId, KernelState, KernelView, MachineRef, MachineState, MachineView
+from jupyter_gpu_bridge.providers.machines import known_machines
+from jupyter_gpu_bridge.rentals.reach import target_of
+
+
+async def machines(*, wake: bool = False) -> Sequence[MachineView]:
+    """All machines at once; one that does not answer shows why, and holds up none of the others."""
+    return await asyncio.gather(*(_machine(ref, title, wake=wake) for ref, title in known_machines()))
+
+
+async def machine_of(kernel_id: KernelId) -> MachineRef:
+    """Where this kernel runs; raises `KernelUnknown`."""
+    for machine in await machines():
+        if any(kernel.kernel_id == kernel_id for kernel in machine.kernels):
+            return machine.ref
+    raise KernelUnknown(
+        f"No kernel {kernel_id} is known on any machine that is connected.",
+        advice="`jupyter gpu kernels --wake` also asks machines that are asleep.",
+    )
+
+
+async def kernel(machine: MachineRef, kernel_id: KernelId) -> KernelView:
+    """One kernel on a machine whose link is there; raises `KernelUnknown`."""
+    for view in (await _machine(machine, "", wake=False)).kernels:
+        if view.kernel_id == kernel_id:
+            return view
+    raise KernelUnknown(f"No kernel {kernel_id} runs there any more.")
+
+
+async def connection_file(kernel_id: KernelId) -> Path:
+    """Written for this kernel, readable by this user only; raises `KernelUnknown`."""
+    machine = await machine_of(kernel_id)
+    status = await links().run(links().ask(machine, None, "status"))
+    for found in status["kernels"]:
+        if found["kernel_id"] == kernel_id:
+            return _write(found)
+    raise KernelUnknown(
+        f"The kernel {kernel_id} belongs to another computer or another user's link.",
+        advice="It can be stopped from here, and attached to only from there.",
+    )
+
+
+def connection_info(prefix: str, key: bytes, signature_scheme: str) -> dict[str, Any]:
+    """What clients need to talk to the façade of a kernel."""
+    ports = {f"{name}_port": number for number, name in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
+    return {"transport": "ipc", "ip": prefix, "key": key, "signature_scheme": signature_scheme, **ports}
+
+
+async def _machine(ref: MachineRef, title: str, *, wake: bool) -> MachineView:
+    if not wake and not LinkClient.is_running(ref):
+        return MachineView(ref, title, MachineState.ASLEEP)
+    try:
+        target = target_of(ref) if wake else None
+        status = await links().run(links().ask(ref, target, "status", wake=wake))
+    except BridgeError as error:
+        state = MachineState.FAILED if wake else MachineState.ASLEEP
+        return MachineView(ref, title, state, detail=str(error) if wake else "")
+    return MachineView(
+        ref,
+        title,
+        MachineState(status["state"]),
+        detail=str(status["detail"]),
+        carrier=str(status["carrier"]),
+        round_trip_ms=status["round_trip_ms"],
+        kernels=(
+            *(_kernel(ref, found) for found in status["kernels"]),
+            *(_foreign(ref, found) for found in status["foreign"]),
+        ),
+    )
+
+
+def _kernel(ref: MachineRef, found: dict[str, Any]) -> KernelView:
+    return KernelView(
+        KernelId(found["kernel_id"]),
+        ref,
+        KernelState(found["state"]),
+        attached=bool(found["attached"]),
+        profile=str(found["profile"]),
+        path=str(found["path"]),
+        pid=found["pid"],
+        started=_time(found["started"]),
+        last_activity=_time(found["last_activity"]),
+        detail=str(found["cause"]),
+    )
+
+
+def _foreign(ref: MachineRef, found: dict[str, Any]) -> KernelView:
+    """A kernel that runs on the machine for somebody else of ours: another computer, or a link that was wiped."""
+    about = found.get("about") or {}
+    return KernelView(
+        KernelId(found["kernel_id"]),
+        ref,
+        KernelState(found["state"]),
+        attached=bool(found.get("attached")),
+        profile=str(about.get("profile", "")),
+        path=str(about.get("path", "")),
+        pid=found.get("pid"),
+        started=_time(found.get("started")),
+        last_activity=_time(found.get("changed")),
+        detail="Started from another computer.",
+    )
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+
+
+def _write(found: dict[str, Any]) -> Path:
+    info = connection_info(found["prefix"], b"", found["signature_scheme"])
+    path = settings.run_folder() / f"kernel-{found['kernel_id']}.json"
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({**info, "key": found["key"]}, file)
+    return path

@@ -1,0 +1,33 @@
+"""How each machine that we have is reached."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.machine.link import Target
+from jupyter_gpu_bridge.model import MachineRef
+from jupyter_gpu_bridge.providers import local, ssh
+from jupyter_gpu_bridge.providers.hosts import Hosts
+
+
+def target_of(machine: MachineRef) -> Target:
+    """Raises `HostUnknown` or `BadRequest` when there is no such machine."""
+    if machine == local.THIS_COMPUTER:
+        home = str(settings.data_folder() / "machine")
+        return Target(name=local.TITLE, python=sys.executable, home=home)
+    if machine.provider != ssh.PROVIDER:
+        raise BadRequest(f"There is no machine {str(machine)!r}.", advice="`jupyter gpu hosts list` shows your own.")
+    host = Hosts().get(machine.name)
+    return Target(
+        name=host.name,
+        address=host.address,
+        user=host.user,
+        port=host.port,
+        identity_file=host.identity_file,
+        carrier=host.carrier,
+        python=host.python,
+        home=os.environ.get("JUPYTER_GPU_BRIDGE_REMOTE_HOME"),
+    )

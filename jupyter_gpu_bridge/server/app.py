@@ -1,0 +1,124 @@
+"""The extension itself: wires handlers, events and sessions into a Jupyter server."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from jupyter_server.extension.application import ExtensionApp
+
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
+
+if TYPE_CHECKING:
+    from jupyter_events import EventLogger
+    from jupyter_server.serverapp import ServerApp
+    from tornado.platform.asyncio import BaseAsyncIOLoop
+
+    from jupyter_gpu_bridge.bridge import Bridge
+    from jupyter_gpu_bridge.model import KernelId
+    from jupyter_gpu_bridge.server.sessions import Sessions
+    from jupyter_gpu_bridge.server.snapshot import Snapshot
+
+CHANGED = "https://schemas.jupyter-gpu-bridge.dev/machines/v1"
+
+_KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+
+
+class GpuBridgeApp(ExtensionApp):
+    """Made by the server, once, before its event loop runs."""
+
+    name = "jupyter_gpu_bridge"
+
+    _sessions: Sessions | None = None
+    _restored = False
+
+    @cached_property
+    def bridge(self) -> Bridge:
+        from jupyter_gpu_bridge.bridge import Bridge
+
+        return Bridge()
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        from jupyter_gpu_bridge.server.snapshot import Snapshot
+
+        return Snapshot(self.bridge, self._announce)
+
+    @property
+    def _server(self) -> ServerApp:
+        return cast("ServerApp", self.serverapp)
+
+    def initialize_handlers(self) -> None:
+        from jupyter_gpu_bridge.server.handlers import ROUTES
+
+        self.handlers.extend(ROUTES)
+
+    def initialize_settings(self) -> None:
+        schemas = Path(__file__).parent / "event_schemas"
+        cast("EventLogger", self._server.event_logger).register_event_schema(schemas / "machines" / "v1.yaml")
+
+    def initialize(self) -> None:  # type: ignore[override]
+        """Called before the server listens, with its loop not running yet: the moment to bring kernels back.
+
+        An open page that asks for its kernel and is told 404 takes it for dead, so nobody may ask earlier.
+        """
+        super().initialize()  # type: ignore[no-untyped-call]
+        self._sessions = self._take_sessions()
+        if self._sessions is None or not self._sessions.has_some():
+            self._restored = True
+        elif not cast("BaseAsyncIOLoop", self._server.io_loop).asyncio_loop.is_running():
+            self._server.io_loop.run_sync(self._restore)
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        if self._sessions is None:
+            return
+        if not self._restored:
+            await self._restore()
+        serverapp.event_logger.add_listener(schema_id=_KERNEL_ACTIONS, listener=self._kernel_acted)
+        self._sessions.watch()
+
+    async def stop_extension(self) -> None:
+        """Called when the server exits, before it shuts its kernels down."""
+        if "snapshot" in self.__dict__:
+            await self.snapshot.close()
+        if self._sessions is not None:
+            await self._sessions.leave()
+        forget_failed_starts(self._server.kernel_manager)
+
+    async def stop_kernel(self, kernel_id: KernelId) -> None:
+        """Through the server where it is its own kernel, which would otherwise be taken for dead and restarted."""
+        kernels: Any = self._server.kernel_manager
+        if kernel_id in kernels:
+            await kernels.shutdown_kernel(kernel_id)
+        else:
+            await self.bridge.stop_kernel(kernel_id)
+
+    async def _restore(self) -> None:
+        self._restored = True
+        if self._sessions is not None:
+            await self._sessions.restore()
+
+    def _take_sessions(self) -> Sessions | None:
+        if self._server.gateway_config.gateway_enabled:
+            return None
+        from jupyter_gpu_bridge.server.sessions import Sessions
+        from jupyter_gpu_bridge.server.slots import Slot
+
+        try:
+            slot = Slot.take(Path(self._server.root_dir))
+        except (OSError, BridgeError) as error:
+            self.log.warning("Sessions will not survive this server, because nothing can be written down: %s", error)
+            return None
+        if slot is None:
+            self.log.warning("Sessions will not survive this server: too many others run in the same folder.")
+            return None
+        return Sessions(self._server, self.bridge, slot, self.log)
+
+    async def _kernel_acted(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        if self._sessions is not None:
+            self._sessions.look_again()
+
+    def _announce(self, revision: int) -> None:
+        cast("EventLogger", self._server.event_logger).emit(schema_id=CHANGED, data={"revision": revision})

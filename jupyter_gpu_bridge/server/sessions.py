@@ -1,0 +1,198 @@
+"""Sessions that outlive the server: written down while it runs, taken up again before it answers anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyter_core.utils import ensure_async
+
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.model import KernelId
+from jupyter_gpu_bridge.rentals.profiles import is_ours
+from jupyter_gpu_bridge.server.slots import SessionRecord
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+    from jupyter_gpu_bridge.bridge import Bridge
+    from jupyter_gpu_bridge.server.slots import Slot
+
+RESTORE_WITHIN_S = 20.0
+"""A server that starts does not wait longer for its old kernels; those still on their way come later."""
+
+_ANSWER_WITHIN_S = 10.0
+
+_CLOSELY = (0.1, 0.3, 0.6, 1.0, 2.0)
+"""A session is saved, and then renamed by the page, shortly after its kernel's start is announced."""
+
+_SLOWLY = 10.0
+
+
+class Sessions:
+    """The sessions of one server, as far as their kernels are run by our provisioner."""
+
+    def __init__(self, server: ServerApp, bridge: Bridge, slot: Slot, log: logging.Logger) -> None:
+        self._server = server
+        self._bridge = bridge
+        self._slot = slot
+        self._log = log
+        self._unsettled: dict[KernelId, list[SessionRecord]] = {}
+        """Left by the last server, and not yet known to be back or gone; kept in the file until then."""
+        self._happened = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+        self._restoring: set[asyncio.Task[None]] = set()
+
+    # coming back -----------------------------------------------------------------------------------------------------
+
+    def has_some(self) -> bool:
+        """Whether the last server left any; reads the file."""
+        try:
+            records = self._slot.read()
+        except (OSError, ValueError) as error:
+            self._log.warning("The sessions of the last server cannot be read, so none is restored: %s.", error)
+            return False
+        for record in records:
+            self._unsettled.setdefault(record.kernel_id, []).append(record)
+        return bool(self._unsettled)
+
+    async def restore(self) -> None:
+        """Every kernel that still runs is back under its id, with its sessions; never raises for one that is not."""
+        self._restoring = {
+            asyncio.create_task(self._restore(kernel_id, records)) for kernel_id, records in self._unsettled.items()
+        }
+        if not self._restoring:
+            return
+        _, late = await asyncio.wait(self._restoring, timeout=RESTORE_WITHIN_S)
+        if late:
+            self._log.warning("%d kernels are not back yet; the server starts without waiting for them.", len(late))
+
+    async def _restore(self, kernel_id: KernelId, records: Sequence[SessionRecord]) -> None:
+        what = _what(records[0])
+        try:
+            if not await asyncio.wait_for(self._bridge.surviving(kernel_id), _ANSWER_WITHIN_S):
+                self._log.warning("%s did not survive; it can be started again.", what)
+                del self._unsettled[kernel_id]
+                return
+            await self._attach(kernel_id, records)
+        except (BridgeError, OSError, asyncio.TimeoutError) as error:
+            self._log.error("%s could not be taken up again: %s", what, error or "its link does not answer")
+        except Exception:
+            # Whatever a provisioner, a kernelspec or a contents manager raises: the server and the others go on.
+            self._log.exception("%s could not be taken up again.", what)
+        else:
+            del self._unsettled[kernel_id]
+            self._log.info("%s is back.", what)
+
+    async def _attach(self, kernel_id: KernelId, records: Sequence[SessionRecord]) -> None:
+        first = records[0]
+        sessions = self._server.session_manager
+        options: dict[str, Any] = {}
+        if first.session_id:
+            contents: Any = self._server.contents_manager
+            options["path"] = await ensure_async(contents.get_kernel_path(path=first.path))
+            options["env"] = sessions.get_kernel_env(first.path, first.name)
+        await self._server.kernel_manager.start_kernel(kernel_id=kernel_id, kernel_name=first.kernel_name, **options)
+        for record in records:
+            if record.session_id:
+                await sessions.save_session(
+                    record.session_id, path=record.path, name=record.name, type=record.type, kernel_id=kernel_id
+                )
+
+    # being there -----------------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Keep the file true from now on."""
+        self._watch = asyncio.create_task(self._keep_writing())
+
+    def look_again(self) -> None:
+        """Something happened to a kernel."""
+        self._happened.set()
+
+    async def _keep_writing(self) -> None:
+        while True:
+            await self._write()
+            try:
+                await asyncio.wait_for(self._happened.wait(), _SLOWLY)
+            except asyncio.TimeoutError:
+                continue
+            self._happened.clear()
+            for pause in _CLOSELY:
+                await self._write()
+                await asyncio.sleep(pause)
+
+    async def _write(self) -> None:
+        try:
+            self._slot.write([*await self.records(), *(one for kept in self._unsettled.values() for one in kept)])
+        except OSError as error:
+            self._log.error("The sessions cannot be written down, so they would not survive the server: %s.", error)
+        except Exception:
+            # Whatever another session manager raises: the next look may succeed.
+            self._log.exception("The sessions cannot be listed.")
+
+    async def records(self) -> Sequence[SessionRecord]:
+        """The sessions now, and our kernels that have none."""
+        specs = {KernelId(kernel_id): self._spec(kernel_id) for kernel_id in self._kernel_ids()}
+        ours = {kernel_id: name for kernel_id, (name, metadata) in specs.items() if is_ours(metadata)}
+        if not ours:
+            return []
+        found = [
+            SessionRecord(model["id"], model["kernel"]["id"], ours[model["kernel"]["id"]], *_place(model))
+            for model in await self._server.session_manager.list_sessions()
+            if model["kernel"]["id"] in ours
+        ]
+        alone = ours.keys() - {record.kernel_id for record in found}
+        return [*found, *(SessionRecord("", kernel_id, ours[kernel_id], "", "", "") for kernel_id in alone)]
+
+    # going -----------------------------------------------------------------------------------------------------------
+
+    async def leave(self) -> None:
+        """Before the server shuts its kernels down: hold back those that are to be kept, and say which is which."""
+        await self._end_tasks()
+        records = await self.records()
+        kept = {record.kernel_id for record in records if self._keeps(record.kernel_id)}
+        try:
+            if kept:
+                await self._bridge.server_exits(sorted(kept))
+        except BridgeError as error:
+            self._log.error("No kernel can be kept: %s", error)
+            kept = set()
+        for record in records:
+            outcome = "is kept running" if record.kernel_id in kept else "is stopped"
+            self._log.info("%s %s.", _what(record), outcome)
+        staying = [record for record in records if record.kernel_id in kept]
+        try:
+            self._slot.write([*staying, *(one for unsettled in self._unsettled.values() for one in unsettled)])
+        except OSError as error:
+            self._log.error("The sessions of kept kernels cannot be written down: %s.", error)
+
+    async def _end_tasks(self) -> None:
+        tasks = [*self._restoring, *([self._watch] if self._watch else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _keeps(self, kernel_id: KernelId) -> bool:
+        _, metadata = self._spec(kernel_id)
+        return metadata["kernel_provisioner"].get("config", {}).get("keep") is True
+
+    def _kernel_ids(self) -> Sequence[str]:
+        return self._server.kernel_manager.list_kernel_ids()
+
+    def _spec(self, kernel_id: str) -> tuple[str, dict[str, Any]]:
+        kernel = self._server.kernel_manager.get_kernel(kernel_id)
+        provisioner = kernel.provisioner  # none while it starts, and never one for a kernel that others run
+        spec = provisioner.kernel_spec if provisioner is not None else None
+        return kernel.kernel_name, dict(spec.metadata) if spec is not None else {}
+
+
+def _place(model: dict[str, Any]) -> tuple[str, str, str]:
+    return model["path"] or "", model["name"] or "", model["type"] or ""
+
+
+def _what(record: SessionRecord) -> str:
+    place = f" of {record.path}" if record.path else ""
+    return f"The kernel {record.kernel_id[:8]}{place} ({record.kernel_name})"

@@ -1,0 +1,106 @@
+import { Dialog, Notification } from '@jupyterlab/apputils';
+import { waitForDialog } from '@jupyterlab/testing';
+import { CommandRegistry } from '@lumino/commands';
+
+import { Actions } from '../actions';
+import { ComputeModel } from '../model';
+import { FakeEvents, FakeServer, kernel, machine, trans } from './examples';
+
+describe('Actions', () => {
+  let server: FakeServer;
+  let model: ComputeModel;
+  let commands: CommandRegistry;
+  let actions: Actions;
+
+  beforeEach(() => {
+    server = new FakeServer();
+    commands = new CommandRegistry();
+    model = new ComputeModel({
+      api: server.api,
+      events: new FakeEvents(),
+      isWatched: () => false
+    });
+    actions = new Actions(model, commands, trans);
+  });
+
+  afterEach(() => {
+    Dialog.flush();
+    Notification.dismiss();
+    model.dispose();
+  });
+
+  function dialog(): HTMLElement {
+    return document.querySelector<HTMLElement>('.jp-Dialog')!;
+  }
+
+  function press(label: string): void {
+    [...dialog().querySelectorAll('button')]
+      .find(button => button.textContent === label)!
+      .click();
+  }
+
+  it('asks before it stops a kernel, and names what is lost', async () => {
+    actions.stop(kernel({ state: 'busy' }), machine());
+    await waitForDialog();
+    const text = dialog().textContent;
+    expect(text).toContain('Stop the kernel of train.ipynb?');
+    expect(text).toContain('running a cell now');
+    expect(text).toContain('in its memory are lost (machine: box)');
+    expect(document.activeElement?.textContent).toBe('Keep it running');
+    expect(server.requests).toEqual([]);
+  });
+
+  it('stops nothing when the answer is no', async () => {
+    actions.stop(kernel(), machine());
+    await waitForDialog();
+    press('Keep it running');
+    await model.refresh();
+    expect(server.requests).toEqual(['GET /gpu-bridge/api/v1/machines']);
+  });
+
+  it('stops the kernel when the answer is yes', async () => {
+    server.answer = () =>
+      server.requests.at(-1)?.startsWith('DELETE')
+        ? server.json(null, 204)
+        : server.json({ revision: 2, machines: [] });
+    actions.stop(kernel(), machine());
+    await waitForDialog();
+    const asked = server.asked();
+    press('Stop kernel');
+    await asked;
+    expect(server.requests[0]).toBe(
+      `DELETE /gpu-bridge/api/v1/kernels/${kernel().kernel_id}`
+    );
+  });
+
+  it('tells the sentence of the server when something fails', async () => {
+    server.answer = () =>
+      server.json({ message: 'No such kernel.', advice: 'Refresh.' }, 404);
+    const told = new Promise<string>(resolve => {
+      Notification.manager.changed.connect((_, { notification }) =>
+        resolve(notification.message)
+      );
+    });
+    actions.openLog(kernel());
+    expect(await told).toBe('No such kernel. Refresh.');
+  });
+
+  it('shows the log of a kernel', async () => {
+    server.answer = () => server.json({ log: 'MemoryError: no more' });
+    actions.openLog(kernel());
+    await waitForDialog();
+    expect(dialog().textContent).toContain('MemoryError: no more');
+    expect(server.requests).toEqual([
+      `GET /gpu-bridge/api/v1/kernels/${kernel().kernel_id}/log`
+    ]);
+  });
+
+  it('opens a notebook with the kernel of the profile', () => {
+    const opened = jest.fn();
+    commands.addCommand('notebook:create-new', { execute: opened });
+    actions.newNotebook(machine().profiles[0]);
+    expect(opened).toHaveBeenCalledWith(
+      expect.objectContaining({ kernelName: 'gpu-bridge-box' })
+    );
+  });
+});

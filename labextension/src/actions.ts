@@ -1,0 +1,84 @@
+/** What the buttons of the panel do: ask first where something is lost, and say it when something fails. */
+
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
+
+import type { IKernel, IMachine, IProfile } from './api';
+import type { ComputeModel } from './model';
+import { kernelName, lossOnStop } from './words';
+
+export interface IActions {
+  refresh(): void;
+  newNotebook(profile: IProfile): void;
+  stop(kernel: IKernel, machine: IMachine): void;
+  openLog(kernel: IKernel): void;
+}
+
+const NEW_NOTEBOOK = 'notebook:create-new';
+
+export class Actions implements IActions {
+  constructor(
+    private readonly _model: ComputeModel,
+    private readonly _commands: CommandRegistry,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  refresh(): void {
+    void this._model.refresh();
+  }
+
+  newNotebook(profile: IProfile): void {
+    this._orTell(
+      this._commands.execute(NEW_NOTEBOOK, { kernelName: profile.kernel_name })
+    );
+  }
+
+  stop(kernel: IKernel, machine: IMachine): void {
+    this._orTell(this._stop(kernel, machine));
+  }
+
+  openLog(kernel: IKernel): void {
+    this._orTell(this._openLog(kernel));
+  }
+
+  private async _stop(kernel: IKernel, machine: IMachine): Promise<void> {
+    const name = kernelName(kernel, this._trans);
+    const keep = Dialog.cancelButton({
+      label: this._trans.__('Keep it running')
+    });
+    const stop = Dialog.warnButton({ label: this._trans.__('Stop kernel') });
+    const answer = await showDialog({
+      title: this._trans.__('Stop the kernel of %1?', name),
+      body: lossOnStop(kernel, machine, this._trans),
+      buttons: [keep, stop],
+      defaultButton: 0
+    });
+    if (answer.button.accept) {
+      await this._model.stop(kernel);
+    }
+  }
+
+  private async _openLog(kernel: IKernel): Promise<void> {
+    const log = await this._model.log(kernel);
+    const body = new Widget({ node: document.createElement('pre') });
+    body.addClass('jp-GpuBridge-log');
+    body.node.tabIndex = 0; // so that the keyboard can scroll it
+    body.node.textContent = log || this._trans.__('Nothing was logged.');
+    await showDialog({
+      title: this._trans.__('Log of %1', kernelName(kernel, this._trans)),
+      body,
+      buttons: [Dialog.cancelButton({ label: this._trans.__('Close') })]
+    });
+  }
+
+  private _orTell(done: Promise<unknown>): void {
+    done.catch((error: unknown) => {
+      Notification.error(
+        error instanceof Error ? error.toString() : String(error),
+        { autoClose: false }
+      );
+    });
+  }
+}

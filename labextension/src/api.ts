@@ -1,0 +1,142 @@
+/** The REST interface of the server extension: its words as types, and one function for each route. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+export type MachineState =
+  'asleep' | 'connecting' | 'connected' | 'reconnecting' | 'failed';
+
+export type KernelState = 'starting' | 'idle' | 'busy' | 'dead' | 'unreachable';
+
+export interface IProfile {
+  readonly name: string;
+  readonly display_name: string;
+  readonly kernel_name: string;
+}
+
+export interface IKernel {
+  readonly kernel_id: string;
+  readonly machine: string;
+  readonly state: KernelState;
+  readonly attached: boolean;
+  readonly profile: string;
+  readonly path: string;
+  readonly pid: number | null;
+  readonly started: string | null;
+  readonly last_activity: string | null;
+  readonly detail: string;
+}
+
+export interface IMachine {
+  readonly ref: string;
+  readonly provider: string;
+  readonly name: string;
+  readonly title: string;
+  readonly state: MachineState;
+  readonly detail: string;
+  readonly carrier: string;
+  readonly round_trip_ms: number | null;
+  readonly profiles: readonly IProfile[];
+  readonly kernels: readonly IKernel[];
+}
+
+export interface ISnapshot {
+  readonly revision: number;
+  readonly machines: readonly IMachine[];
+}
+
+/** What went wrong and what to do next, both as sentences for the user. */
+export class Problem extends Error {
+  constructor(
+    message: string,
+    readonly advice: string
+  ) {
+    super(message);
+    this.name = 'Problem';
+  }
+
+  override toString(): string {
+    return [this.message, this.advice].filter(Boolean).join(' ');
+  }
+}
+
+export class ComputeApi {
+  constructor(
+    private readonly _settings: ServerConnection.ISettings,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  async machines(): Promise<ISnapshot> {
+    const response = await this._ask('machines');
+    return (await response.json()) as ISnapshot;
+  }
+
+  async stopKernel(kernelId: string): Promise<void> {
+    await this._ask(`kernels/${encodeURIComponent(kernelId)}`, 'DELETE');
+  }
+
+  async kernelLog(kernelId: string): Promise<string> {
+    const response = await this._ask(
+      `kernels/${encodeURIComponent(kernelId)}/log`
+    );
+    return ((await response.json()) as { log: string }).log;
+  }
+
+  private async _ask(path: string, method = 'GET'): Promise<Response> {
+    const url = URLExt.join(this._settings.baseUrl, 'gpu-bridge/api/v1', path);
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(
+        url,
+        { method, cache: 'no-store' },
+        this._settings
+      );
+    } catch (error) {
+      if (!(error instanceof ServerConnection.NetworkError)) {
+        throw error;
+      }
+      throw new Problem(
+        this._trans.__('The Jupyter server does not answer.'),
+        this._trans.__('Kernels on your machines go on without it.')
+      );
+    }
+    if (!response.ok) {
+      throw await this._problem(response);
+    }
+    return response;
+  }
+
+  /** The server's own sentence where it sent one; a proxy or a missing extension sends none. */
+  private async _problem(response: Response): Promise<Problem> {
+    try {
+      const said = (await response.json()) as {
+        message?: string;
+        advice?: string;
+      } | null;
+      if (said?.message) {
+        return new Problem(said.message, said.advice ?? '');
+      }
+    } catch {
+      // Not JSON: judged by its status below.
+    }
+    if (response.status === 404) {
+      return new Problem(
+        this._trans.__(
+          'The server part of jupyter-gpu-bridge is not switched on.'
+        ),
+        this._trans.__(
+          'Run "jupyter server extension enable jupyter_gpu_bridge" and start the server again.'
+        )
+      );
+    }
+    return new Problem(
+      this._trans.__(
+        'The server answered with %1 %2.',
+        response.status,
+        response.statusText
+      ),
+      this._trans.__('Its log says more.')
+    );
+  }
+}

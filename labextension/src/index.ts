@@ -1,0 +1,62 @@
+/** The plugins of jupyter-gpu-bridge: so far, the Compute panel in the left sidebar. */
+
+import type {
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ILayoutRestorer } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { Actions } from './actions';
+import { ComputeApi } from './api';
+import { computeIcon } from './icons';
+import { ComputeModel } from './model';
+import { ComputePanel, PANEL_ID } from './view';
+
+const OPEN_PANEL = 'jupyter-gpu-bridge:open-panel';
+
+const panel: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-gpu-bridge:panel',
+  description: 'The Compute panel: your machines and their kernels.',
+  autoStart: true,
+  optional: [ILayoutRestorer, ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    restorer: ILayoutRestorer | null,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ): void => {
+    const { commands, serviceManager, shell } = app;
+    const trans = (translator ?? nullTranslator).load('jupyter_gpu_bridge');
+
+    const model: ComputeModel = new ComputeModel({
+      api: new ComputeApi(serviceManager.serverSettings, trans),
+      events: serviceManager.events,
+      isWatched: () => widget.isVisible
+    });
+    const widget = new ComputePanel(
+      model,
+      new Actions(model, commands, trans),
+      trans
+    );
+    widget.disposed.connect(() => model.dispose());
+    model.profilesChanged.connect(() => {
+      void serviceManager.kernelspecs.refreshSpecs();
+    });
+
+    shell.add(widget, 'left', { rank: 205, type: 'Compute' });
+    restorer?.add(widget, PANEL_ID);
+
+    commands.addCommand(OPEN_PANEL, {
+      label: trans.__('Show the Compute Panel'),
+      caption: trans.__('Your machines and their kernels'),
+      icon: computeIcon,
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () => shell.activateById(PANEL_ID)
+    });
+    palette?.addItem({ command: OPEN_PANEL, category: trans.__('Compute') });
+  }
+};
+
+export default [panel];

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPClientError
+
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    HostKeyChanged,
+    KernelFailed,
+    LinkLost,
+    LoginRefused,
+    Unreachable,
+)
+from jupyter_gpu_bridge.model import (
+    Host,
+    KernelId,
+    KernelState,
+    KernelView,
+    MachineRef,
+    MachineState,
+    MachineView,
+    Profile,
+)
+from jupyter_gpu_bridge.server.app import CHANGED, GpuBridgeApp
+from tests.server.bridges import ScriptedBridge
+
+BOX = MachineRef("ssh", "box")
+
+KERNEL = KernelView(
+    KernelId("0b3c"),
+    BOX,
+    KernelState.BUSY,
+    attached=True,
+    profile="box",
+    path="a.ipynb",
+    pid=42,
+    started=datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc),
+)
+
+VIEW = MachineView(BOX, "box", MachineState.CONNECTED, carrier="openssh", round_trip_ms=1.2, kernels=(KERNEL,))
+
+Fetch = Callable[..., Any]
+
+ROUTES = ["machines", "kernels", "kernels/0b3c/log", "profiles", "version", "nowhere"]
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    return {"ServerApp": {"jpserver_extensions": {"jupyter_gpu_bridge": True}, "allow_unauthenticated_access": False}}
+
+
+@pytest.fixture
+def bridge(own_home: object, jp_serverapp: Any) -> ScriptedBridge:
+    scripted = ScriptedBridge([VIEW])
+    extension_of(jp_serverapp).bridge = scripted
+    return scripted
+
+
+def extension_of(server: Any) -> GpuBridgeApp:
+    (app,) = server.extension_manager.extension_apps["jupyter_gpu_bridge"]
+    assert isinstance(app, GpuBridgeApp)
+    return app
+
+
+async def refused(fetch: Fetch, *parts: str, **options: Any) -> tuple[int, dict[str, str]]:
+    with pytest.raises(HTTPClientError) as refusal:
+        await fetch("gpu-bridge", "api", "v1", *parts, **options)
+    assert refusal.value.response is not None
+    assert refusal.value.response.headers["Content-Type"] == "application/json"
+    answer = json.loads(refusal.value.response.body)
+    assert set(answer) == {"error", "message", "advice"}
+    return refusal.value.code, answer
+
+
+async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    bridge.add_host(Host("box", "gpu"))
+    bridge.add_profile(Profile("box", BOX, "The box"))
+    bridge.add_profile(Profile("here", MachineRef("local")))
+    answer = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)
+    assert isinstance(answer.pop("revision"), int)
+    assert answer == {
+        "machines": [
+            {
+                "ref": "ssh:box",
+                "provider": "ssh",
+                "name": "box",
+                "title": "box",
+                "state": "connected",
+                "detail": "",
+                "carrier": "openssh",
+                "round_trip_ms": 1.2,
+                "profiles": [{"name": "box", "display_name": "The box", "kernel_name": "gpu-bridge-box"}],
+                "kernels": [
+                    {
+                        "kernel_id": "0b3c",
+                        "machine": "ssh:box",
+                        "state": "busy",
+                        "attached": True,
+                        "profile": "box",
+                        "path": "a.ipynb",
+                        "pid": 42,
+                        "started": "2026-11-20T12:00:00+00:00",
+                        "last_activity": None,
+                        "detail": "",
+                    }
+                ],
+            }
+        ]
+    }
+
+
+async def test_the_other_lists_and_the_version(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    bridge.add_profile(Profile("here", MachineRef("local"), environment=(("HF_TOKEN", None),)))
+    kernels = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "kernels")).body)
+    profiles = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "profiles")).body)
+    log = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "kernels", "0b3c", "log")).body)
+    version = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "version")).body)
+    assert [kernel["kernel_id"] for kernel in kernels["kernels"]] == ["0b3c"]
+    assert profiles["profiles"][0]["kernel_name"] == "gpu-bridge-here"
+    assert profiles["profiles"][0]["environment"] == {"HF_TOKEN": None}
+    assert log == {"kernel_id": "0b3c", "log": "it said this\n"}
+    assert version == {"version": __version__}
+
+
+async def test_a_kernel_is_stopped_once_and_then_unknown(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    response = await jp_fetch("gpu-bridge", "api", "v1", "kernels", "0b3c", method="DELETE")
+    assert (response.code, bridge.stopped) == (204, ["0b3c"])
+    code, answer = await refused(jp_fetch, "kernels", "gone", method="DELETE")
+    assert (code, answer["error"]) == (404, "kernel-unknown")
+    assert answer["advice"]
+
+
+async def test_a_kernel_of_this_server_is_stopped_through_the_server(
+    bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any
+) -> None:
+    started = json.loads((await jp_fetch("api", "kernels", method="POST", body="{}")).body)
+    await jp_fetch("gpu-bridge", "api", "v1", "kernels", started["id"], method="DELETE")
+    assert started["id"] not in jp_serverapp.kernel_manager
+    assert bridge.stopped == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [
+        (Unreachable("box does not answer.", advice="Is it on?"), 502),
+        (LoginRefused("box refused you."), 502),
+        (HostKeyChanged("box shows another key."), 409),
+        (LinkLost("The link went away."), 503),
+        (KernelFailed("It did not come up."), 500),
+    ],
+)
+async def test_an_error_keeps_its_words_and_gets_a_status(
+    bridge: ScriptedBridge, jp_fetch: Fetch, trouble: BridgeError, status: int
+) -> None:
+    bridge.trouble = trouble
+    code, answer = await refused(jp_fetch, "machines")
+    assert code == status
+    assert answer == {"error": trouble.code, "message": trouble.what, "advice": trouble.advice}
+
+
+async def test_a_fault_of_ours_tells_the_client_nothing_of_the_inside(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    bridge.trouble = RuntimeError("hunter2")
+    code, answer = await refused(jp_fetch, "machines")
+    assert (code, answer["error"]) == (500, "failed")
+    assert "hunter2" not in json.dumps(answer)
+
+
+async def test_addresses_and_verbs_that_are_not_there_are_answered_in_json(
+    bridge: ScriptedBridge, jp_fetch: Fetch
+) -> None:
+    assert (await refused(jp_fetch, "nowhere"))[0] == 404
+    assert (await refused(jp_fetch, "nowhere", method="DELETE"))[0] == 404
+    assert (await refused(jp_fetch, "kernels", "..%2f", "log"))[0] == 404
+    assert (await refused(jp_fetch, "kernels", "0b3c"))[0] in (403, 405)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_nothing_is_told_to_strangers(bridge: ScriptedBridge, jp_fetch: Fetch, route: str) -> None:
+    code, answer = await refused(jp_fetch, *route.split("/"), headers={"Authorization": "token wrong"})
+    assert (code, answer["error"]) == (403, "forbidden")
+
+
+async def test_looking_does_not_count_as_activity(bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any) -> None:
+    before = jp_serverapp.web_app.last_activity()
+    await jp_fetch("gpu-bridge", "api", "v1", "machines")
+    assert jp_serverapp.web_app.last_activity() == before
+
+
+@pytest.mark.timeout(30)
+async def test_whoever_watches_is_told_of_a_change_once(
+    bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any
+) -> None:
+    told: asyncio.Queue[int] = asyncio.Queue()
+
+    async def listen(logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        told.put_nowait(data["revision"])
+
+    jp_serverapp.event_logger.add_listener(schema_id=CHANGED, listener=listen)
+    first = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)["revision"]
+    assert json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)["revision"] == first
+    bridge.views = [MachineView(BOX, "box", MachineState.RECONNECTING)]
+    revision = await asyncio.wait_for(told.get(), 10)
+    assert revision > first
+    assert json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)["revision"] == revision
+    assert told.empty()
+    await extension_of(jp_serverapp).stop_extension()
