@@ -17,8 +17,8 @@ from jupyter_gpu_bridge.server import sessions as module
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 from jupyter_gpu_bridge.server.sessions import Sessions
 from jupyter_gpu_bridge.server.slots import SessionRecord, Slot
+from tests.bridges import ScriptedBridge
 from tests.server import surviving
-from tests.server.bridges import ScriptedBridge
 
 LOG = logging.getLogger("test.sessions")
 
