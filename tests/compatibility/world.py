@@ -10,14 +10,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
 from tests.compatibility import plain_ssh
 from tests.sshd import Sshd, program
@@ -73,8 +77,8 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._names:
-            self.disconnect(each)
+        self.disconnect(Kind.SSHPYK)  # its master has left our environment behind
+        end_processes(self.processes())
         self._stack.close()
 
     def kernel_name(self, kind: Kind) -> str:
@@ -93,7 +97,11 @@ class World:
                 check=False,
             )
         elif kind.is_ours:
-            asyncio.run(Bridge().disconnect(self.machine(kind)))
+            asyncio.run(_end_link(self.machine(kind)))
+
+    def processes(self) -> list[psutil.Process]:
+        """All that live in this world by their environment, at both ends, whoever started them."""
+        return [each for each in psutil.process_iter() if _home_of(each).startswith(str(self.folder))]
 
     def machine(self, kind: Kind) -> MachineRef:
         """Under what name we know the machine of a kernel of ours."""
@@ -161,6 +169,30 @@ class World:
 
 _ALIAS = "far"
 _SHARED_ALIAS = "far-shared"
+
+
+async def _end_link(machine: MachineRef) -> None:
+    """Returns when the process is gone; a machine without one is left alone."""
+    try:
+        status = await links().run(links().ask(machine, None, "status"))
+        await links().run(links().ask(machine, None, "end"))
+    except BridgeError:
+        return
+    psutil.wait_procs([psutil.Process(status["pid"])], timeout=10)
+
+
+def end_processes(processes: list[psutil.Process]) -> None:
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+def _home_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get("HOME", "")) if process.pid != os.getpid() else ""
+    except psutil.Error:
+        return ""
 
 
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:

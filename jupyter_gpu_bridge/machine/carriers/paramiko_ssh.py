@@ -17,8 +17,8 @@ from jupyter_gpu_bridge.errors import BridgeError, Unreachable
 from jupyter_gpu_bridge.machine.carriers import diagnosis
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.in_thread import in_thread
-from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
 from jupyter_gpu_bridge.machine.carriers.knock import answers
+from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier, wide_pair
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
 from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget

@@ -28,8 +28,9 @@ def fail(what, advice):
 def place():
     # type: () -> str
     tried = []
-    own = [wanted["home"]] if wanted["home"] else ["~/.jupyter-gpu-bridge"]
-    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid()))]:
+    places = [wanted["home"] or "~/.jupyter-gpu-bridge"]
+    places.append(os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid())))
+    for folder in places:
         folder = os.path.expanduser(folder)
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -39,7 +40,7 @@ def place():
             with open(os.path.join(folder, "agent.lock"), "a"):
                 return folder
         except OSError as error:
-            tried.append(f"{folder}: {error.strerror}")
+            tried.append(folder + ": " + str(error.strerror))
     what = "Nothing can be written on the machine (" + "; ".join(tried) + ")."
     raise fail(what, "Free some space there, or allow writing.")
 
@@ -71,7 +72,8 @@ try:
         os.makedirs(os.path.dirname(code), mode=0o700, exist_ok=True)
         fetch(code)
 except OSError as error:
-    raise fail(f"Our program could not be written on the machine ({error.strerror}).", "Free some space there.")
+    stop = fail("Our program could not be written on the machine (" + str(error.strerror) + ").", "Free space there.")
+    raise stop  # noqa: B904 - Python 2 has no `from`
 say({"home": home, "python": sys.executable})
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402
