@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_gpu_bridge.bridge import AskPassphrase, Bridge, ConfirmHostKey
-from jupyter_gpu_bridge.errors import BridgeError, HostKeyUnknown, KernelUnknown, PassphraseNeeded
+from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, KernelUnknown, PassphraseNeeded
 from jupyter_gpu_bridge.model import KernelId, KernelView, MachineView, Stage
 from jupyter_gpu_bridge.providers.hosts import Hosts
 
@@ -26,6 +26,7 @@ class ScriptedBridge(Bridge):
     """Kernels that are seen only by who wakes their machines."""
     host_key: str = ""
     """A key that somebody has to confirm before a host can be checked."""
+    key_error: type[HostKeyUnknown | HostKeyChanged] = HostKeyUnknown
     passphrase: str = ""
 
     async def check_host(
@@ -35,8 +36,10 @@ class ScriptedBridge(Bridge):
         yield Stage("connecting", f"connecting to {name}")
         if self.trouble:
             raise self.trouble
-        if self.host_key and (confirm is None or not confirm(host.address, self.host_key)):
-            raise HostKeyUnknown("Nobody has confirmed its key.", details={"fingerprint": self.host_key})
+        shown = {"host": host.address, "fingerprint": self.host_key}
+        unknown = self.key_error("This is not the key that we know.", advice="Ask its owner.", details=shown)
+        if self.host_key and (confirm is None or not confirm(unknown)):
+            raise unknown
         if self.passphrase and (ask is None or ask("/the/key") != self.passphrase):
             raise PassphraseNeeded("The key is locked.", advice="Give its passphrase.")
         yield Stage("ready", f"{name} can be used")

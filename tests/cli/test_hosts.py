@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jupyter_gpu_bridge.errors import Unreachable
+from jupyter_gpu_bridge.errors import HostKeyChanged, Unreachable
 from jupyter_gpu_bridge.model import KernelId, KernelState, KernelView, MachineRef, MachineState, MachineView, Profile
 from tests.bridges import ScriptedBridge
 from tests.cli.calls import Call
@@ -96,8 +96,19 @@ def test_on_a_terminal_the_key_is_asked_for(
     sit_down(monkeypatch, typed)
     answer = call("hosts", "check", "box")
     assert answer.status == status
-    assert KEY in answer.err
     assert "[y/N]" in answer.err
+
+
+def test_a_changed_key_is_not_accepted_by_a_quick_yes(
+    bridge: ScriptedBridge, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("hosts", "add", "box", "gpu", "--no-check")
+    bridge.host_key, bridge.key_error = KEY, HostKeyChanged
+    sit_down(monkeypatch, "y\n")
+    answer = call("hosts", "check", "box")
+    assert answer.status == 1
+    assert "[y/N]" not in answer.err
+    assert call("hosts", "check", "box", "--fingerprint", KEY).status == 0
 
 
 def test_a_passphrase_is_asked_for_on_a_terminal_only(
