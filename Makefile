@@ -8,7 +8,8 @@
 #   make dist     a wheel and an sdist in dist/, which install without node
 #   make clean    as cloned
 #
-# Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"   BENCH_ARGS="..."
+# Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"
+#         BENCH="roundtrip start" (all, without it)
 #         ALLOW_MISSING=1     run what can be run where chromium or sshd cannot be installed
 
 PYTHON ?= python3
@@ -21,6 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 SIDEBAR := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*' 2>/dev/null) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
+BENCH ?= $(filter-out peers,$(patsubst benchmarks/%.py,%,$(shell grep -l '__main__' benchmarks/*.py 2>/dev/null)))
 TYPED := $(wildcard jupyter_gpu_bridge tests benchmarks)
 
 .DEFAULT_GOAL := help
@@ -58,7 +60,7 @@ fix: $(STAMPS)/tools $(PACKAGES)
 	cd labextension && jlpm fix
 
 bench: $(STAMPS)/installed $(STAMPS)/tools
-	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+	@for each in $(BENCH); do $(VENV)/bin/python -m benchmarks.$$each $(BENCH_ARGS) || exit 1; done
 
 # A bundle left from development would be packed as it is, source maps and all; so it goes first.
 dist: $(STAMPS)/node

@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.model import (
     Stage,
 )
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, observe
+from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
 
@@ -132,4 +132,4 @@ class Bridge:
 
     async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
         """What is installed, reachable and wrong; connects to each host only when asked."""
-        ...
+        return await doctor.examine(self.check_host if hosts else None)

@@ -1,7 +1,7 @@
 """The agent: takes carriers from whoever attaches, joins their channels to keepers, and starts keepers.
 
-One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. When it
-is killed, the next carrier starts another one, which finds the keepers where they are.
+One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. When
+it is killed, the next carrier starts another one, which finds the keepers where they are.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -69,6 +70,9 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._leaving = False
         if self._kernel is None:
             self._kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
+            # A server that was killed left this file. When it says what we say, jupyter_client takes it for its own
+            # and then misses what it never loaded from it.
+            await asyncio.to_thread(Path(self._manager.connection_file).unlink, missing_ok=True)
         else:
             await self._restart(self._kernel)
         self._process = True

@@ -77,8 +77,10 @@ class Sessions:
                 del self._unsettled[kernel_id]
                 return
             await self._attach(kernel_id, records)
-        except (BridgeError, OSError, asyncio.TimeoutError) as error:
-            self._log.error("%s could not be taken up again: %s", what, error or "its link does not answer")
+        except asyncio.TimeoutError:
+            self._log.error("%s could not be taken up again: its link does not answer.", what)
+        except (BridgeError, OSError) as error:
+            self._log.error("%s could not be taken up again: %s", what, error)
         except Exception:
             # Whatever a provisioner, a kernelspec or a contents manager raises: the server and the others go on.
             self._log.exception("%s could not be taken up again.", what)

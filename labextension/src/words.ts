@@ -31,7 +31,10 @@ export function machineState(
   switch (machine.state) {
     case 'asleep':
       return {
-        words: trans.__('Not connected'),
+        words:
+          machine.provider === 'local'
+            ? trans.__('Not in use')
+            : trans.__('Not connected'),
         icon: pauseIcon,
         mood: 'quiet'
       };

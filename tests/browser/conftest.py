@@ -25,6 +25,16 @@ _CHROMIUM_ARGUMENTS = [
 ]
 
 
+@pytest.fixture
+def jp_asyncio_loop() -> None:
+    """pytest-jupyter makes and closes a loop around each test; here it would meet Playwright's running one."""
+
+
+@pytest.fixture
+def jp_server_cleanup() -> None:
+    """pytest-jupyter tidies up after servers in this process; here they are in processes of their own."""
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The computer's own browser: Playwright's would have to be downloaded."""

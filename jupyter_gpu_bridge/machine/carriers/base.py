@@ -35,3 +35,7 @@ class Dialer(Protocol):
         `HostKeyUnknown`, `HostKeyChanged`, `PassphraseNeeded`); cancelling leaves nothing behind.
         """
         ...
+
+    async def knock(self) -> bool:
+        """Whether dialling is worth it now; cheap enough to ask often, and true when only dialling can tell."""
+        ...

@@ -15,6 +15,7 @@ from pathlib import Path
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
+from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
 from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget
@@ -48,6 +49,12 @@ class OpenSshDialer:
     def __init__(self, target: SshTarget, *, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._target = target
         self._connect_timeout = connect_timeout
+        self._route: Sequence[Hop] | None = None
+
+    async def knock(self) -> bool:
+        if self._route is None:
+            self._route = await find_route(self._target)
+        return await answers(self._route)
 
     async def dial(self, command: str) -> ProcessCarrier:
         binary = shutil.which("ssh")
@@ -121,7 +128,7 @@ class OpenSshDialer:
         shown = await self._shown_key(binary, route[: at + 1], known)
         if shown is None:
             return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
-        return diagnosis.host_key(self._target.name, route, at, known, shown)
+        return diagnosis.host_key(self._target.name, route, at, files, shown)
 
     async def _shown_key(
         self, binary: str, route: Sequence[Hop], known: Sequence[hostkeys.HostKey]

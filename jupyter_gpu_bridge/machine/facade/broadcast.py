@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Durable, SlotKind
 from jupyter_gpu_bridge.machine.facade.execution import header_index, text_of
 from jupyter_gpu_bridge.machine.facade.journal import Journal
+from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.nudges import Nudges
 from jupyter_gpu_bridge.machine.facade.pairing import SECONDS as PAIRING_SECONDS
 from jupyter_gpu_bridge.machine.facade.pairing import Pairing
@@ -71,6 +72,7 @@ class Broadcast:
         self._room = room
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
+        self._last_byte = LastByte(durable)
         self._last = self._step = durable.cursor(Lane.IOPUB)
         self._ahead = 0
         self._paused = False
@@ -97,6 +99,7 @@ class Broadcast:
         for timer in (self._stall_timer, self._reunion, *self._unclassified):
             if timer is not None:
                 timer.cancel()
+        self._last_byte.close()
 
     # records come in -------------------------------------------------------------------------------------------------
 
@@ -125,8 +128,11 @@ class Broadcast:
             self._backlog.clear()
             self._last = self._step = self._ahead = 0
             self._durable.advance(Lane.IOPUB, 0)
-            for subscriber in self._subscribers.values():
-                subscriber.writing = subscriber.position = 0
+            self._last_byte.restart()
+            for subscriber in list(self._subscribers.values()):
+                if subscriber.partial is not None:
+                    subscriber.connection.close("the kernel was restarted in the middle of a message for it.")
+                subscriber.position = 0
         self._journal.clear()
         self._pump()
         self._make_room()
@@ -286,22 +292,15 @@ class Broadcast:
         members = [each for each in self._subscribers.values() if each.standing is Standing.IN_STEP]
         lacking = [each for each in members if each.position < record.number]
         now = self._loop.time()
-        if record.tail and len(lacking) > 1:
-            for each in lacking:
-                if not each.busy and each.has_body_of != record.number:
-                    each.give_body(record, now)
-            lacking = [each for each in lacking if each.position < record.number]
-            if not any(each.busy for each in lacking):
-                for each in lacking:
-                    each.give_tail(record, now)
-        else:
-            for each in lacking:
-                if each.busy:
-                    continue
-                if each.has_body_of == record.number:
-                    each.give_tail(record, now)
-                else:
-                    each.give(record, now)
+        for each in lacking:
+            if not each.busy and each.partial is not record:
+                each.give_body(record, now)
+        if not any(each.busy for each in lacking):
+            # Those that nobody claimed go first: should a kill fall between two subscribers of one process, which look
+            # alike when they reconnect, then the one that hears the record twice is the server's own monitor.
+            for each in sorted(lacking, key=lambda each: each.session is not None):
+                if each.position < record.number:
+                    each.give_tail(record, now, self._last_byte)
         if all(each.position >= record.number for each in members):
             return bool(members)
         self._watch_stalls()
@@ -316,13 +315,13 @@ class Broadcast:
                 subscriber.standing = Standing.IN_STEP
                 self._pump()
                 return
-            record = self._next_for(subscriber)
+            record = subscriber.partial or self._next_for(subscriber)
             if record is None:
                 subscriber.position = self._step
-            elif subscriber.has_body_of == record.number:
-                subscriber.give_tail(record, self._loop.time())
+            elif subscriber.partial is record:
+                subscriber.give_tail(record, self._loop.time(), self._last_byte)
             else:
-                subscriber.give(record, self._loop.time())
+                subscriber.give_body(record, self._loop.time())
         self.settle()
         self._loop.call_soon(self._catch_up, subscriber)
 

@@ -110,6 +110,10 @@ class Connection:
         return self._open and not self._closed
 
     @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
     def is_writing(self) -> bool:
         """Some bytes were not accepted yet; `drained` will tell."""
         return bool(self._waiting)
@@ -126,6 +130,29 @@ class Connection:
                 self._waiting.append(view)
                 self._waiting_bytes += view.nbytes
         return self._flush()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send_byte(self, byte: bytes | memoryview) -> bool:
+        """Send it now, or not at all; False as for `wait_for_room`. Nothing may be waiting."""
+        try:
+            if not self._closed and self._socket.send(byte) == 1:
+                return True
+        except (BlockingIOError, InterruptedError):
+            self.wait_for_room()
+        except OSError:
+            self.wait_for_room(broken=True)
+        return False
+
+    def wait_for_room(self, *, broken: bool = False) -> None:
+        """`drained` will be called when more can be written; or `closed`, when the connection is broken."""
+        if self._closed:
+            return
+        if broken:
+            self._loop.call_soon(self.close)
+        else:
+            self._loop.add_writer(self._socket, self._writable)
 
     def close(self, why: str = "") -> None:
         if self._closed:
@@ -193,7 +220,7 @@ class Connection:
     def _readable(self) -> None:
         try:
             for _ in range(_READS_IN_A_ROW):
-                if self._closed:
+                if self.is_closed:
                     return
                 space = self._decoder.space()
                 count = self._socket.recv_into(space)
@@ -202,8 +229,6 @@ class Connection:
                     return
                 for event in self._decoder.received(count):
                     self._handle(event)
-                    if self._closed:
-                        return
                 if count < space.nbytes:
                     return
         except (BlockingIOError, InterruptedError):
@@ -214,6 +239,8 @@ class Connection:
             self.close()
 
     def _handle(self, event: Event) -> None:
+        if self._closed:
+            return
         if isinstance(event, Greeting):
             self.write((encode_ready({b"Socket-Type": self._kind.value, b"Identity": b""}),))
         elif isinstance(event, Command):
@@ -229,7 +256,7 @@ class Connection:
             self._become_open(decode_ready(command.body))
         elif command.name == b"ERROR" and not self._open:
             raise PeerMisbehaved("The peer refused the handshake.")
-        elif command.name not in (b"PONG",):
+        elif command.name != b"PONG":
             raise PeerMisbehaved("The peer sent a command that has no place here.")
 
     def _become_open(self, properties: dict[bytes, bytes]) -> None:

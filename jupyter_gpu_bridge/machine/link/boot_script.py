@@ -19,17 +19,18 @@ def say(words):
     os.write(1, b"\x02GPB1\x03" + json.dumps(words).encode() + b"\n")
 
 
-def fail(what, advice=""):
-    # type: (str, str) -> NoReturn
+def fail(what, advice):
+    # type: (str, str) -> SystemExit
     say({"error": {"code": "machine-unfit", "what": what, "advice": advice}})
-    sys.exit(0)
+    return SystemExit(0)
 
 
 def place():
     # type: () -> str
     tried = []
-    own = [wanted["home"]] if wanted["home"] else ["~/.jupyter-gpu-bridge"]
-    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid()))]:
+    places = [wanted["home"] or "~/.jupyter-gpu-bridge"]
+    places.append(os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid())))
+    for folder in places:
         folder = os.path.expanduser(folder)
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -39,9 +40,9 @@ def place():
             with open(os.path.join(folder, "agent.lock"), "a"):
                 return folder
         except OSError as error:
-            tried.append(f"{folder}: {error.strerror}")
+            tried.append(folder + ": " + str(error.strerror))
     what = "Nothing can be written on the machine (" + "; ".join(tried) + ")."
-    fail(what, "Free some space there, or allow writing.")
+    raise fail(what, "Free some space there, or allow writing.")
 
 
 def fetch(folder):
@@ -54,7 +55,7 @@ def fetch(folder):
             sys.exit(1)
         data += piece
     if hashlib.sha256(data).hexdigest() != wanted["version"]:
-        fail("Our program arrived damaged on the machine.", "Try again.")
+        raise fail("Our program arrived damaged on the machine.", "Try again.")
     fresh = tempfile.mkdtemp(dir=os.path.dirname(folder))
     zipfile.ZipFile(io.BytesIO(bytes(data))).extractall(fresh)
     try:
@@ -71,7 +72,8 @@ try:
         os.makedirs(os.path.dirname(code), mode=0o700, exist_ok=True)
         fetch(code)
 except OSError as error:
-    fail(f"Our program could not be written on the machine ({error.strerror}).", "Free some space there.")
+    stop = fail("Our program could not be written on the machine (" + str(error.strerror) + ").", "Free space there.")
+    raise stop  # noqa: B904 - Python 2 has no `from`
 say({"home": home, "python": sys.executable})
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402

@@ -22,6 +22,8 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
+_started: list[subprocess.Popen[bytes]] = []
+"""Links outlive us, but while we live they are our children and have to be waited for when they end."""
 _SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
 
 
@@ -162,8 +164,9 @@ class LinkClient:
         flags = (
             os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
         )
+        _started[:] = [link for link in _started if link.poll() is None]
         with open(os.open(log, flags, 0o600), "ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -172,6 +175,8 @@ class LinkClient:
                 env=_environment(),
                 start_new_session=True,
             )
+        _started.append(process)
+        return process
 
 
 def _environment() -> dict[str, str]:

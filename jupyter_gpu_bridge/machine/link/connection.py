@@ -25,6 +25,7 @@ FIRST_PAUSE = 0.15
 SHORT_PAUSE = 0.5
 SHORT_FOR = 180.0
 LONG_PAUSE = 15.0
+KNOCK_EVERY = 0.1
 
 
 class Connection:
@@ -107,11 +108,29 @@ class Connection:
                 self.reconnects += 1
                 if lived:
                     began, pause = time.monotonic(), FIRST_PAUSE
-            longest = SHORT_PAUSE if time.monotonic() - began < SHORT_FOR else LONG_PAUSE
-            self._hurry.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
-            pause = min(longest, pause * 1.6)
+            recent = time.monotonic() - began < SHORT_FOR
+            await self._pause(pause, recent=recent)
+            pause = min(SHORT_PAUSE if recent else LONG_PAUSE, pause * 1.6)
+
+    async def _pause(self, pause: float, *, recent: bool) -> None:
+        """Before the next attempt; while nobody answers at all, until somebody does."""
+        began = time.monotonic()
+        dialer = self._dialer()
+        self._hurry.clear()
+        try:
+            if await dialer.knock():
+                await self._sleep(pause)
+                return
+            while not await dialer.knock():
+                await self._sleep(KNOCK_EVERY if recent and time.monotonic() - began < SHORT_FOR else LONG_PAUSE)
+        except BridgeError as error:
+            self.error = error
+            await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Unless somebody is in a hurry; with jitter, so that many links do not call a server all at once."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
 
     def _refuse(self, error: BridgeError) -> bool:
         """Tell whoever waits for the first connection; nobody else needs us to go on trying."""

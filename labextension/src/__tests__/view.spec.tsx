@@ -110,6 +110,14 @@ describe('ComputePanel', () => {
     expect(panel.node.textContent).toContain('A sentence.');
   });
 
+  it('does not speak of connecting this computer to itself', async () => {
+    const text = await shown(
+      machine({ ref: 'local', provider: 'local', state: 'asleep' })
+    );
+    expect(text).toContain('Not in use');
+    expect(text).not.toContain('Not connected');
+  });
+
   it.each([
     ['starting', 'Starting…'],
     ['idle', 'Idle'],
