@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from unittest import mock
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -36,6 +35,19 @@ class Running:
         return int(run(self.client, "import os; print(os.getpid())").stdout)
 
 
+# With PYTEST_CURRENT_TEST in its environment, an ipykernel does not show what is written below Python.
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     with World() as world:
@@ -50,9 +62,7 @@ def kernel_name(request: pytest.FixtureRequest, world: World) -> str:
 
 @pytest.fixture(scope="module")
 def kernel(kernel_name: str) -> Iterator[Running]:
-    with mock.patch.dict(os.environ):
-        os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it, ipykernel does not show what is written below Python
-        manager, client = start_new_kernel(kernel_name=kernel_name)
+    manager, client = start_new_kernel(kernel_name=kernel_name)
     try:
         yield Running(manager, client)
     finally:
