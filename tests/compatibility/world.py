@@ -182,7 +182,6 @@ async def _end_link(machine: MachineRef) -> None:
     psutil.wait_procs([psutil.Process(status["pid"])], timeout=10)
 
 
-
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:
     """First contact, with the fingerprint compared as a careful user would."""
     async for _ in bridge.check_host(host, confirm=lambda key: key.details["fingerprint"] in expected):
