@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.errors import KernelUnknown
+from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
@@ -26,8 +26,8 @@ from jupyter_gpu_bridge.rentals.reach import target_of
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
 
-ConfirmHostKey = Callable[[str, str], bool]
-"""Given a host and a fingerprint, whether the user vouches for it."""
+ConfirmHostKey = Callable[[HostKeyUnknown | HostKeyChanged], bool]
+"""Given what is in the way (`details`: `host`, `fingerprint`), whether the user vouches for that key."""
 
 
 class Bridge:

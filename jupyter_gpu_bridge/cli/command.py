@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +40,8 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
 
         print(script(arguments.shell), end="")
         return 0
+    import asyncio
+
     from jupyter_gpu_bridge import bridge
     from jupyter_gpu_bridge.cli import health, hosts, kernels, profiles
 

@@ -52,6 +52,8 @@ async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     if not arguments.no_check:
         try:
             stages = await _check(arguments, bridge, screen)
+        except (HostKeyUnknown, HostKeyChanged):
+            raise
         except BridgeError as error:
             raise _with_advice(
                 error, f"The host stays saved; look again with: jupyter gpu hosts check {host.name}"
@@ -101,8 +103,8 @@ async def _remove(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
 async def _check(arguments: Namespace, bridge: Bridge, screen: Screen) -> list[Stage]:
     stages: list[Stage] = []
 
-    def confirm(host: str, fingerprint: str) -> bool:
-        return _vouch(host, fingerprint, arguments.fingerprint, screen)
+    def confirm(error: HostKeyUnknown | HostKeyChanged) -> bool:
+        return _vouch(error, arguments.fingerprint, screen)
 
     try:
         async for stage in bridge.check_host(arguments.name, confirm=confirm, ask=_ask if screen.can_ask else None):
@@ -120,19 +122,21 @@ def _with_advice(error: BridgeError, advice: str) -> BridgeError:
     return type(error)(error.what, advice=advice, billing=error.billing, details=error.details)
 
 
-def _vouch(host: str, fingerprint: str, given: str | None, screen: Screen) -> bool:
+def _vouch(error: HostKeyUnknown | HostKeyChanged, given: str | None, screen: Screen) -> bool:
+    fingerprint = error.details["fingerprint"]
     if given is not None:
         if given != fingerprint:
             raise BadRequest(
-                f"{host} shows the key {fingerprint}, not the one that you gave.",
+                f"{error.details['host']} shows the key {fingerprint}, not the one that you gave.",
                 advice="Compare both with what the machine's owner says; until then do not connect.",
             )
         return True
-    if not screen.can_ask:
+    if not screen.can_ask or isinstance(error, HostKeyChanged):
+        # Another key than before may be somebody else's machine: too much for a quick "y".
         return False
-    print(f"{host} shows a key that nobody has confirmed here: {fingerprint}", file=sys.stderr)
-    print("Is that its key? On the machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", file=sys.stderr)
-    print("Trust it from now on? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(error.what, file=sys.stderr)
+    print("On the machine: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", file=sys.stderr)
+    print("Trust this key from now on? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

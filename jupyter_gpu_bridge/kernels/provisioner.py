@@ -69,16 +69,21 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         """Called for the first start and for each restart. Nothing is left behind when it raises or is cancelled."""
         self._leaving = False
         if self._kernel is None:
+            await asyncio.to_thread(self._forget_connection_file)
             self._kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
-            # A server that was killed left this file. When it says what we say, jupyter_client takes it for its own
-            # and then misses what it never loaded from it.
-            await asyncio.to_thread(Path(self._manager.connection_file).unlink, missing_ok=True)
         else:
             await self._restart(self._kernel)
         self._process = True
         info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
         self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
+
+    def _forget_connection_file(self) -> None:
+        """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
+        misses what it never loaded from it."""
+        left: str = self._manager.connection_file
+        if left:
+            Path(left).unlink(missing_ok=True)
 
     async def _restart(self, kernel: RunningKernel) -> None:
         give_up = asyncio.get_running_loop().time() + RETRY_FOR

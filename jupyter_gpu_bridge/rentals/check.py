@@ -13,7 +13,7 @@ from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.reach import target_of
 
-Confirm = Callable[[str, str], bool]
+Confirm = Callable[[HostKeyUnknown | HostKeyChanged], bool]
 Ask = Callable[[str], str | None]
 
 
@@ -26,7 +26,7 @@ async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIter
         try:
             figures = await links().run(links().ask(machine, target_of(machine), "check"))
         except (HostKeyUnknown, HostKeyChanged) as key:
-            if confirm is None or not confirm(key.details["host"], key.details["fingerprint"]):
+            if confirm is None or not confirm(key):
                 raise
             _pin(key)
             yield Stage("connecting", f"the key {key.details['fingerprint']} was confirmed and is pinned")

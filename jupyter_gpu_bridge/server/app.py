@@ -114,7 +114,7 @@ class GpuBridgeApp(ExtensionApp):
         if slot is None:
             self.log.warning("Sessions will not survive this server: too many others run in the same folder.")
             return None
-        return Sessions(self._server, self.bridge, slot, self.log)
+        return Sessions(self._server, lambda: self.bridge, slot, self.log)
 
     async def _kernel_acted(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if self._sessions is not None:

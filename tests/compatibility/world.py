@@ -197,7 +197,7 @@ def _home_of(process: psutil.Process) -> str:
 
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:
     """First contact, with the fingerprint compared as a careful user would."""
-    async for _ in bridge.check_host(host, confirm=lambda _, fingerprint: fingerprint in expected):
+    async for _ in bridge.check_host(host, confirm=lambda key: key.details["fingerprint"] in expected):
         pass
 
 

@@ -29,7 +29,7 @@ from jupyter_gpu_bridge.model import (
     Profile,
 )
 from jupyter_gpu_bridge.server.app import CHANGED, GpuBridgeApp
-from tests.server.bridges import ScriptedBridge
+from tests.bridges import ScriptedBridge
 
 BOX = MachineRef("ssh", "box")
 

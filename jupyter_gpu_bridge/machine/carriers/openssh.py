@@ -118,17 +118,18 @@ class OpenSshDialer:
         ending = await carrier.ending()
         status, said = ending if ending is not None else (255, carrier.said)
         at = diagnosis.failing_hop(route, said)
-        if "Host key verification failed" not in said:
-            return await asyncio.to_thread(
-                diagnosis.of_ssh, self._target.name, route, at, status, said, self._connect_timeout
-            )
-        hop = route[at]
-        files = (self._target.known_hosts, *hop.known_hosts)
-        known = hostkeys.known(files, hop.known_hosts_name, hop.known_hosts_port)
-        shown = await self._shown_key(binary, route[: at + 1], known)
-        if shown is None:
-            return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
-        return diagnosis.host_key(self._target.name, route, at, files, shown)
+        if "Host key verification failed" in said:
+            hop = route[at]
+            files = (self._target.known_hosts, *hop.known_hosts)
+            place = (hop.known_hosts_name, hop.known_hosts_port)
+            shown = await self._shown_key(binary, route[: at + 1], hostkeys.known(files, *place))
+            if shown is None:
+                return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
+            if not hostkeys.is_trusted(files, *place, shown):  # else it was a banner that said so
+                return diagnosis.host_key(self._target.name, route, at, files, shown)
+        return await asyncio.to_thread(
+            diagnosis.of_ssh, self._target.name, route, at, status, said, self._connect_timeout
+        )
 
     async def _shown_key(
         self, binary: str, route: Sequence[Hop], known: Sequence[hostkeys.HostKey]

@@ -167,15 +167,20 @@ class ParamikoCarrier:
             thread.start()
 
     async def why_ended(self) -> str:
-        words = self._tail.decode(errors="replace")
+        said = await in_thread(self._said_at_the_end, "paramiko-wait")
         if self._channel.exit_status_ready() and self._channel.exit_status >= 0:
-            return diagnosis.why_ended(self._name, self._channel.exit_status, words)
+            return diagnosis.why_ended(self._name, self._channel.exit_status, said)
         return diagnosis.broke(self._name)
 
     async def last_words(self) -> str:
         """The last thing that the command said on standard error, after its end."""
-        await in_thread(lambda: self._threads[-1].join(_PATIENCE), "paramiko-wait")
-        return diagnosis.last_words(self._tail.decode(errors="replace"))
+        return diagnosis.last_words(await in_thread(self._said_at_the_end, "paramiko-wait"))
+
+    def _said_at_the_end(self) -> str:
+        """Blocks until the exit status, which comes after the end of file, and all of standard error are here."""
+        self._channel.status_event.wait(_PATIENCE)
+        self._threads[-1].join(_PATIENCE)
+        return self._tail.decode(errors="replace")
 
     async def close(self) -> None:
         if self._closed:

@@ -58,9 +58,6 @@ class Backlog:
             yield record
             after = record.number
 
-    def size_after(self, number: int) -> int:
-        return sum(record.size for record in self.between(number, self._records[-1].number)) if self._records else 0
-
     def drop_through(self, number: int) -> None:
         while self._head < len(self._records) and self._records[self._head].number <= number:
             self.size -= self._records[self._head].size

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from jupyter_gpu_bridge.errors import PeerMisbehaved
+from jupyter_gpu_bridge.errors import BridgeError, PeerMisbehaved
 from jupyter_gpu_bridge.machine.facade.processes import Process
 from jupyter_gpu_bridge.machine.facade.zmtp import (
     GREETING,
@@ -218,25 +218,27 @@ class Connection:
             self._owner.drained(self)
 
     def _readable(self) -> None:
-        try:
-            for _ in range(_READS_IN_A_ROW):
-                if self.is_closed:
-                    return
-                space = self._decoder.space()
+        for _ in range(_READS_IN_A_ROW):
+            if self.is_closed:
+                return
+            space = self._decoder.space()
+            try:
                 count = self._socket.recv_into(space)
-                if not count:
-                    self.close()
-                    return
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                count = 0
+            if not count:
+                self.close()
+                return
+            try:
                 for event in self._decoder.received(count):
                     self._handle(event)
-                if count < space.nbytes:
-                    return
-        except (BlockingIOError, InterruptedError):
-            return
-        except PeerMisbehaved as problem:
-            self.close(str(problem))
-        except OSError:
-            self.close()
+            except BridgeError as problem:
+                self.close(str(problem))
+                return
+            if count < space.nbytes:
+                return
 
     def _handle(self, event: Event) -> None:
         if self._closed:

@@ -10,6 +10,7 @@ from jupyter_gpu_bridge.machine.facade.backlog import Record
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Slot
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
+from jupyter_gpu_bridge.machine.facade.zmtp import Wire
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.facade.sessions import Session
@@ -98,6 +99,9 @@ class Subscriber:
         self.skip.add(record.number)
         if self._matches(record.topic):
             self._busy, self.writing_since = not self.connection.write((*record.body, record.tail)), now
+
+    def give_notice(self, wire: Wire) -> None:
+        self._busy = not self.connection.write(wire)
 
     def drained(self) -> None:
         self._busy = False

@@ -402,6 +402,10 @@ async def test_a_banner_and_a_chatty_login_shell_do_no_harm(reach: Reach, tmp_pa
     banner = "Permission denied (publickey).\nHost key verification failed.\n" + "x" * 70 + "\n"
     with Sshd(tmp_path / "own", banner=banner, options=(f"ForceCommand {chatty}",)) as server:
         assert await output_of(reach.to(server), "echo mine") == "mine\n"
+        stranger = make_key(reach.folder / "stranger")
+        reach.config.write_text(reach.config.read_text().replace(str(server.identity), str(stranger)))
+        with pytest.raises(LoginRefused):
+            await reach.dialer(reach.target("box")).dial("true")
 
 
 async def test_a_login_shell_that_refuses_is_quoted(reach: Reach, tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ class Far:
         self._kept[lane][self.said[lane]] = frames
         self._send(lane)
 
+    async def reports(self, what: str, count: int) -> None:
+        """The link reports its state with each record, so the kernel goes on talking a little."""
+
+        def said() -> bool:
+            self.say(".")
+            return self.state.get(what) == count
+
+        await until(said, f"{what}: {count}")
+
     async def all_taken(self, lane: Lane = Lane.IOPUB) -> None:
         await until(lambda: self.taken[lane] == self.said[lane], f"{lane} is taken: {self.taken}, said {self.said}")
 
@@ -146,7 +155,6 @@ class Client:
     def __init__(self, far: Far, session: str) -> None:
         self.far = far
         self.session = session
-        self._log = far.folder / f"{session}.log"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -157,7 +165,7 @@ class Client:
             os.fspath(script),
             os.fspath(self.far.prefix),
             self.session,
-            os.fspath(self._log),
+            os.fspath(self.far.folder),
             stdin=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
         )
@@ -167,11 +175,13 @@ class Client:
         assert self._process.stdin is not None
         before = self.spoken
         self._process.stdin.write(b".")
-        await until(lambda: self.spoken > before, f"{self.session} spoke")
+        names = self.session.split(",")
+        await until(lambda: self.spoken == before + len(names), f"{self.session} spoke")
 
     @property
     def spoken(self) -> int:
-        return sum(frames[0] == self.session.encode() for _, frames in self.far.requests)
+        names = {name.encode() for name in self.session.split(",")}
+        return sum(frames[0] in names for _, frames in self.far.requests)
 
     async def kill(self) -> None:
         assert self._process is not None
@@ -181,13 +191,15 @@ class Client:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
-    def heard(self, lane: Lane = Lane.IOPUB) -> list[str]:
-        if not self._log.exists():
+    def heard(self, lane: Lane = Lane.IOPUB, session: str = "") -> list[str]:
+        log = self.far.folder / f"{session or self.session}.log"
+        if not log.exists():
             return []
-        lines = self._log.read_text().splitlines()
+        lines = log.read_text().splitlines()
         return [text for name, _, text in (line.partition(" ") for line in lines) if name == lane.value]
 
-    async def has_heard(self, expected: list[str], lane: Lane = Lane.IOPUB) -> None:
+    async def has_heard(self, expected: list[str], lane: Lane = Lane.IOPUB, session: str = "") -> None:
         """Exactly this, once and in order."""
-        await until(lambda: len(self.heard(lane)) >= len(expected), f"{self.session} heard {len(expected)} on {lane}")
-        assert self.heard(lane) == expected
+        whose = session or self.session
+        await until(lambda: len(self.heard(lane, whose)) >= len(expected), f"{whose} heard {len(expected)} on {lane}")
+        assert self.heard(lane, whose) == expected

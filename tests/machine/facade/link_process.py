@@ -11,8 +11,13 @@ import json
 import sys
 from pathlib import Path
 
+from jupyter_client.session import Session
+
 from jupyter_gpu_bridge.machine.facade import Bounds, Facade
 from jupyter_gpu_bridge.model import Lane
+from tests.machine.facade.client_process import KEY
+
+NOTICE = "you missed something"
 
 
 async def main(prefix: Path, state: Path, channel: Path) -> None:
@@ -21,6 +26,7 @@ async def main(prefix: Path, state: Path, channel: Path) -> None:
     def tell(**what: object) -> None:
         writer.write(json.dumps(what).encode() + b"\n")
 
+    signer = Session(key=KEY)
     facade = Facade(
         "kernel",
         prefix,
@@ -28,7 +34,8 @@ async def main(prefix: Path, state: Path, channel: Path) -> None:
         upward=lambda lane, frames: tell(up=lane.value, frames=[base64.b64encode(each).decode() for each in frames]),
         taken=lambda lane, number: tell(taken=lane.value, number=number),
         room=lambda lane: tell(room=lane.value),
-        bounds=Bounds(),
+        notice=lambda text: signer.serialize(signer.msg("stream", {"text": NOTICE}), ident=b"kernel.1.stream"),
+        bounds=Bounds(journal=40 << 20),
     )
     await facade.open()
     tell(resume={lane.value: facade.taken_up_to(lane) for lane in Lane})

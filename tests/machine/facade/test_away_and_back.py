@@ -11,6 +11,7 @@ import pytest
 from jupyter_gpu_bridge.model import Lane
 from tests.machine.facade.conftest import Started, house
 from tests.machine.facade.far import Far, until
+from tests.machine.facade.link_process import NOTICE
 
 Story = Callable[[Far, Started], Awaitable[None]]
 
@@ -82,7 +83,7 @@ def test_a_returning_session_hears_nothing_before_it_speaks(short_folder: Path) 
         await other.has_heard(await say(far, 6, 10))
         again = await started("page")
         far.say("a reply", to=b"page", lane=Lane.CONTROL)
-        await until(lambda: far.state["clients"] == 2 or not far.say("."), "it is connected")  # type: ignore[func-returns-value]
+        await far.reports("clients", 2)
         await far.all_taken(Lane.CONTROL)
         assert again.heard() == words(1, 5)
         assert again.heard(Lane.CONTROL) == []
@@ -139,5 +140,50 @@ def test_link_and_client_killed_together_still_lose_nothing(short_folder: Path) 
         await other.has_heard(await say(far, 61, 70))
         await again.has_heard(words(1, 70))
         await far.all_taken()
+
+    tell(story, short_folder)
+
+
+def test_two_pages_of_one_killed_server_each_get_what_they_missed(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        server, other = await started("left,right"), await started("other")
+        await server.speak()
+        await other.speak()
+        everything = await say(far, 1, 20)
+        for page in ("left", "right"):
+            await server.has_heard(everything, session=page)
+        await server.kill()
+        everything = await say(far, 21, 200)
+        await other.has_heard(everything)
+        for page in ("left", "right"):
+            far.say(f"for {page}", to=page.encode(), lane=Lane.SHELL)
+        again = await started("left,right")
+        await again.speak()
+        for page in ("left", "right"):
+            await again.has_heard(everything, session=page)
+            await again.has_heard([f"for {page}"], Lane.SHELL, page)
+        await far.all_taken()
+
+    tell(story, short_folder)
+
+
+def test_what_is_too_much_to_keep_is_given_up_and_the_others_go_on(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page, other = await started("page"), await started("other")
+        await page.speak()
+        await other.speak()
+        await page.has_heard(await say(far, 1, 5))
+        await page.kill()
+        await far.reports("away", 1)
+        for number in range(60):
+            far.say(f"{number} ".ljust(1_000_000))
+        await far.all_taken()
+        await far.reports("away", 0)
+        assert not list((far.folder / "state").glob("*.journal"))
+        again = await started("page")
+        await again.speak()
+        far.say("live")
+        await until(lambda: again.heard()[-1] == "live", "it is live")
+        assert again.heard()[5] == NOTICE
 
     tell(story, short_folder)
