@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +164,7 @@ class LinkClient:
             os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
         )
         with open(os.open(log, flags, 0o600), "ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -172,6 +173,9 @@ class LinkClient:
                 env=_environment(),
                 start_new_session=True,
             )
+        # It outlives us or dies before us; in the second case somebody has to bury it.
+        threading.Thread(target=process.wait, daemon=True, name="link-wait").start()
+        return process
 
 
 def _environment() -> dict[str, str]:
