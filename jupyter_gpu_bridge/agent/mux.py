@@ -308,18 +308,3 @@ class Refusal(Exception):
 
 def window_of(urgency: int) -> int:
     return BULK_WINDOW if urgency == BULK else WINDOW
-
-
-import signal as _s, weakref as _w, os as _o
-_ALL = _w.WeakSet()
-_old = Mux.__init__
-def _new(self, *a, **k):
-    _ALL.add(self); _old(self, *a, **k)
-Mux.__init__ = _new
-def _dump(*_):
-    with open(f"/tmp/bench-dump-{_o.getpid()}", "w") as f:
-        for m in _ALL:
-            print("mux open", m.is_open, "pacing", m._pacing.window, m._pacing.sent, m._pacing.arrived, "bulk_in", m._bulk_in, m._bulk_told, "duplex writing", m._duplex._writing, "reading", m._duplex._reading, "rest", sum(map(len, m._duplex._rest)), "control", len(m._control), "ready", [[c.number for c in r] for r in m._ready], file=f)
-            for c in m._channels.values():
-                print("  ch", c.number, "urg", c.urgency, "queued", c.queued, "credit", c.credit, "allowed", c.allowed, "eaten", c._eaten, type(c.endpoint).__name__, {k: (v if isinstance(v,(int,bool,str)) else len(v) if hasattr(v,'__len__') else '') for k,v in getattr(c.endpoint,'__dict__',{}).items()}, file=f)
-_s.signal(_s.SIGUSR1, _dump)
