@@ -39,6 +39,8 @@ class Duplex:
         self._rest: list[memoryview] = []
         self._writing = False
         self._reading = False
+        self._pulling = False
+        self._woken = False
         self._open = True
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
@@ -57,7 +59,10 @@ class Duplex:
 
     def wake(self) -> None:
         """There may be something to pull."""
-        if self._open and not self._writing:
+        if self._pulling:
+            # Out of `pull` itself: what a nested write sent now would overtake what is being gathered.
+            self._woken = True
+        elif self._open and not self._writing:
             self._writable()
 
     def close(self) -> None:
@@ -86,8 +91,10 @@ class Duplex:
     def _writable(self) -> None:
         while True:
             if not self._rest:
-                self._rest = [memoryview(piece).cast("B") for piece in self._pull()]
-            if not self._rest or not self._open:
+                self._rest = self._gather()
+            if not self._open:
+                return
+            if not self._rest:
                 self._watch_writer(False)
                 return
             try:
@@ -101,6 +108,18 @@ class Duplex:
             if blocked:
                 self._watch_writer(True)
                 return
+
+    def _gather(self) -> list[memoryview]:
+        """What is to be written next; asks again when something woke us while we asked."""
+        self._pulling = True
+        try:
+            while True:
+                self._woken = False
+                pieces = self._pull()
+                if pieces or not self._woken:
+                    return [memoryview(piece).cast("B") for piece in pieces]
+        finally:
+            self._pulling = False
 
     def _advance(self, count: int) -> bool:
         """Drop what was written; whether the pipe took less than it was offered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import time
@@ -26,6 +27,10 @@ SHORT_PAUSE = 0.5
 SHORT_FOR = 180.0
 LONG_PAUSE = 15.0
 KNOCK_EVERY = 0.1
+STEADY = 5.0
+"""A carrier that lived shorter is no reason to hurry with the next one."""
+
+log = logging.getLogger(__name__)
 
 
 class Connection:
@@ -40,13 +45,16 @@ class Connection:
         came: Callable[[Mux], None],
         went: Callable[[], None],
         changed: Callable[[], None],
+        needed: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`needed`: whether to go on trying when whoever waited for the first connection was told that it failed."""
         self._dialer = dialer
         self._command = command
         self._link = link
         self._came = came
         self._went = went
         self._changed = changed
+        self._needed = needed
         self._mux: Mux | None = None
         self._task: asyncio.Task[None] | None = None
         self._settled: asyncio.Future[Mux] | None = None
@@ -90,6 +98,9 @@ class Connection:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        settled, self._settled = self._settled, None
+        if settled is not None and not settled.done():
+            settled.set_exception(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
 
     async def _keep_up(self) -> None:
@@ -98,10 +109,11 @@ class Connection:
         while True:
             self._set(MachineState.RECONNECTING if self.reconnects else MachineState.CONNECTING)
             try:
-                lived = await self._once()
+                lived = await self._attempt()
             except BridgeError as error:
                 self.error = error
-                if not self.reconnects and self._refuse(error):
+                if not self.reconnects and self._refuse(error) and not self._needed():
+                    self._task = None
                     return
                 self._set(MachineState.RECONNECTING if self.reconnects else MachineState.FAILED)
             else:
@@ -115,35 +127,46 @@ class Connection:
     async def _pause(self, pause: float, *, recent: bool) -> None:
         """Before the next attempt; while nobody answers at all, until somebody does."""
         began = time.monotonic()
-        dialer = self._dialer()
         self._hurry.clear()
         try:
+            dialer = self._dialer()
             if await dialer.knock():
                 await self._sleep(pause)
                 return
             while not await dialer.knock():
                 await self._sleep(KNOCK_EVERY if recent and time.monotonic() - began < SHORT_FOR else LONG_PAUSE)
-        except BridgeError as error:
-            self.error = error
+        except (BridgeError, OSError, ValueError) as error:
+            self.error = error if isinstance(error, BridgeError) else Unreachable(f"The machine is not there: {error}.")
             await self._sleep(pause)
 
     async def _sleep(self, seconds: float) -> None:
         """Unless somebody is in a hurry; with jitter, so that many links do not call a server all at once."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), seconds * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
+            self._hurry.clear()
 
     def _refuse(self, error: BridgeError) -> bool:
         """Tell whoever waits for the first connection; nobody else needs us to go on trying."""
         settled, self._settled = self._settled, None
         if settled is None:
             return False
-        settled.set_exception(error)
-        self._task = None
+        if not settled.done():
+            settled.set_exception(error)
         self._set(MachineState.FAILED)
         return True
 
+    async def _attempt(self) -> bool:
+        """`_once`, whose every failure is a `BridgeError`: nobody but us would ever try again."""
+        try:
+            return await self._once()
+        except BridgeError:
+            raise
+        except Exception as error:
+            log.exception("an attempt to connect failed in an unexpected way")
+            raise Unreachable(f"The connection could not be made ({error}).", advice="Try again.") from error
+
     async def _once(self) -> bool:
-        """One carrier from dial to end; whether it ever was of use."""
+        """One carrier from dial to end; whether it lasted."""
         dialer = self._dialer()
         carrier = await dialer.dial(self._command())
         try:
@@ -184,14 +207,17 @@ class Connection:
             if not greeted.done():
                 reason = ended.result() if ended.done() else "it stayed silent"
                 raise PeerMisbehaved(f"Our program on the machine did not answer as it should: {reason or 'it ended'}.")
+            began = time.monotonic()
             self._be_up(mux, name)
             await self._watch(mux, ended)
+            if ended.done() and ended.result():
+                log.info("the connection ended: %s", ended.result())
+            return time.monotonic() - began > STEADY
         finally:
             mux.close()
             if self._mux is mux:
                 self._mux = None
                 self._went()
-        return True
 
     def _be_up(self, mux: Mux, name: str) -> None:
         self._mux = mux
