@@ -39,9 +39,8 @@ class Duplex:
         self._rest: list[memoryview] = []
         self._writing = False
         self._reading = False
-        self._pulling = False
-        self._woken = False
         self._open = True
+        self._pulling = self._again = False
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         self.resume()
@@ -58,10 +57,9 @@ class Duplex:
             self._loop.add_reader(self._reader, self._readable)
 
     def wake(self) -> None:
-        """There may be something to pull."""
+        """There may be something to pull; may be said from inside a pull."""
         if self._pulling:
-            # Out of `pull` itself: what a nested write sent now would overtake what is being gathered.
-            self._woken = True
+            self._again = True
         elif self._open and not self._writing:
             self._writable()
 
@@ -91,10 +89,8 @@ class Duplex:
     def _writable(self) -> None:
         while True:
             if not self._rest:
-                self._rest = self._gather()
-            if not self._open:
-                return
-            if not self._rest:
+                self._fetch()
+            if not self._rest or not self._open:
                 self._watch_writer(False)
                 return
             try:
@@ -109,15 +105,14 @@ class Duplex:
                 self._watch_writer(True)
                 return
 
-    def _gather(self) -> list[memoryview]:
-        """What is to be written next; asks again when something woke us while we asked."""
+    def _fetch(self) -> None:
+        """Pull until there is something, or nobody said meanwhile that there is more."""
         self._pulling = True
         try:
-            while True:
-                self._woken = False
-                pieces = self._pull()
-                if pieces or not self._woken:
-                    return [memoryview(piece).cast("B") for piece in pieces]
+            self._again = True
+            while self._again and not self._rest:
+                self._again = False
+                self._rest = [memoryview(piece).cast("B") for piece in self._pull()]
         finally:
             self._pulling = False
 

@@ -47,6 +47,7 @@ class Broadcast:
         room: Callable[[], None],
         left: list[LeftBehind],
         notice: Callable[[str], Frames] | None,
+        welcome: Callable[[bytes], Frames] | None,
     ) -> None:
         self._durable = durable
         self._journal = journal
@@ -57,6 +58,7 @@ class Broadcast:
         self._taken = taken
         self._room = room
         self._notice = notice
+        self._welcome = welcome
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._last_byte = LastByte(durable)
@@ -133,6 +135,8 @@ class Broadcast:
         subscriber = self._subscribers[connection]
         subscriber.subscription(frames[0])
         if subscriber.standing is Standing.NEW and frames[0][:1] == b"\1":
+            if self._welcome is not None:
+                subscriber.give_notice(encode(self._welcome(frames[0][1:])))
             self._join(subscriber)
 
     def drained(self, connection: Connection) -> None:

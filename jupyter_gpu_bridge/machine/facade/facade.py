@@ -66,6 +66,7 @@ class Facade:
         taken: Callable[[Lane, int], None],
         room: Callable[[Lane], None] | None = None,
         notice: Callable[[str], Frames] | None = None,
+        welcome: Callable[[bytes], Frames] | None = None,
         limits: Limits | None = None,
         bounds: Bounds | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class Facade:
         `upward` is given the client's identity and then its frames; it must have them safe when it returns. `taken` may
         be called from inside `deliver`. `room` says that a lane that was paused may go on. `notice` makes a signed
         iopub message of a text, for a client that comes back after what was kept for it had to be thrown away.
+        `welcome` makes the signed greeting that a subscriber gets first (JEP 65), of what it subscribed to.
         """
         self.kernel_id = kernel_id
         self._prefix = prefix
@@ -82,6 +84,7 @@ class Facade:
         self._taken = taken
         self._room = room or (lambda lane: None)
         self._notice = notice
+        self._welcome = welcome
         self._limits = limits or Limits()
         self._bounds = bounds or Bounds()
         self._hold_shutdown = False
@@ -116,6 +119,7 @@ class Facade:
             room=partial(self._room, Lane.IOPUB),
             left=left,
             notice=self._notice,
+            welcome=self._welcome,
         )
         self._replies = {lane: self._reply_lane(lane) for lane in _REPLY_LANES}
         self._sessions.restore(left)

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,6 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
-_started: list[subprocess.Popen[bytes]] = []
-"""Links outlive us, but while we live they are our children and have to be waited for when they end."""
 _SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
 
 
@@ -164,7 +163,6 @@ class LinkClient:
         flags = (
             os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
         )
-        _started[:] = [link for link in _started if link.poll() is None]
         with open(os.open(log, flags, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
@@ -175,7 +173,8 @@ class LinkClient:
                 env=_environment(),
                 start_new_session=True,
             )
-        _started.append(process)
+        # It outlives us or dies before us; in the second case somebody has to bury it.
+        threading.Thread(target=process.wait, daemon=True, name="link-wait").start()
         return process
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
 from jupyter_gpu_bridge.agent.journal import Journal
+from jupyter_gpu_bridge.agent.messages import compose
 from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux, MuxChannel
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from jupyter_gpu_bridge.errors import KernelFailed, KernelUnknown, StartCancelled
@@ -54,7 +55,18 @@ class LinkedKernel:
         self._mux: Mux | None = None
         save(folder, order)
         self.facade = Facade(
-            order.kernel_id, prefix, folder / "facade", upward=self._upward, taken=self._taken, room=self._room
+            order.kernel_id,
+            prefix,
+            folder / "facade",
+            upward=self._upward,
+            taken=self._taken,
+            room=self._room,
+            notice=lambda text: self._compose(
+                b"stream", "stream", {"name": "stderr", "text": f"\n[gpu-bridge] {text}\n"}
+            ),
+            welcome=lambda topic: self._compose(
+                topic, "iopub_welcome", {"subscription": topic.decode(errors="replace")}
+            ),
         )
         self._channels: dict[str, Channel] = {}
 
@@ -196,6 +208,11 @@ class LinkedKernel:
 
     def _introduction(self) -> dict[str, Any]:
         return {"owner": self._link}
+
+    def _compose(self, topic: bytes, kind: str, content: dict[str, Any]) -> list[bytes]:
+        """A message of our own on the output lane."""
+        parts = compose(self.order.key.encode(), [topic], kind, b"{}", content, self._link)
+        return [bytes(part) for part in parts]
 
     def _upward(self, lane: Lane, frames: list[bytes]) -> None:
         self._channels[lane.value].send(pack_frames(frames))

@@ -60,7 +60,7 @@ class Link:
             came=self._came,
             went=self._went,
             changed=self._changed,
-            needed=lambda: bool(self._kernels),
+            wanted=lambda: any(kernel.was_connected for kernel in self._kernels.values()),
         )
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()

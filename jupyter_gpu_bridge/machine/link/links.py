@@ -69,11 +69,19 @@ class Links:
         self._clients: dict[MachineRef, LinkClient] = {}
         self._kernels: dict[KernelId, RunningKernel] = {}
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="gpu-bridge").start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="gpu-bridge")
+        self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do this on our own loop, and wait for it on the caller's; cancelling goes through."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def close(self) -> None:
+        """Leave every link; kernels of scripts end, those of servers go on. Nothing can be asked afterwards."""
+        await self.run(self._leave())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join)
+        self._loop.close()
 
     # on our own loop -----------------------------------------------------------------------------------------------
 
@@ -128,6 +136,10 @@ class Links:
             await client.connect(target)
             return await client.ask(verb, report=report, **more)
         finally:
+            await client.close()
+
+    async def _leave(self) -> None:
+        for client in self._clients.values():
             await client.close()
 
     async def _client(self, machine: MachineRef, target: Target) -> LinkClient:

@@ -155,7 +155,7 @@ class Visit:
             "state": connection.state.value,
             "detail": str(error) if error is not None else "",
             "carrier": connection.carrier,
-            "reconnects": connection.reconnects,
+            "reconnects": max(0, connection.ups - 1),
             "round_trip_ms": connection.round_trip_ms,
             "kernels": [self._view(kernel) for kernel in self._link.kernels()],
             "foreign": await self._link.foreign(),
