@@ -104,6 +104,7 @@ class Connection:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._was_up = False
+        self._refuse(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
 
     async def _keep_up(self) -> None:
@@ -155,8 +156,8 @@ class Connection:
             while not await dialer.knock():
                 self._hurry.clear()
                 await self._sleep(KNOCK_EVERY if recent and time.monotonic() - began < SHORT_FOR else LONG_PAUSE)
-        except BridgeError as error:
-            self.error = error
+        except (BridgeError, OSError, ValueError) as error:
+            self.error = error if isinstance(error, BridgeError) else Unreachable(f"The machine is not there: {error}.")
             await self._sleep(pause)
 
     async def _sleep(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -21,6 +22,10 @@ from jupyter_gpu_bridge.machine.link.record import KernelOrder
 from jupyter_gpu_bridge.model import KernelId
 
 Give = Callable[[str], None]
+MOST_UNREAD = 32 * 1024 * 1024
+"""A program that lets more than this wait does not read what it asks for."""
+
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -72,6 +77,8 @@ class Visit:
         try:
             while (message := await wire.read(self._reader)) is not None:
                 self._take(message)
+        except ValueError as error:
+            log.warning("%s was sent away: it sent %s", self, error)
         finally:
             self._stop_listening()
             tasks = list(self._tasks.values())
@@ -82,6 +89,8 @@ class Visit:
 
     def _take(self, message: dict[str, Any]) -> None:
         number = message.get("id")
+        if not isinstance(number, int):
+            raise ValueError("a question without a number")
         if message.get("do") == "cancel":
             if number in self._tasks:
                 self._tasks[number].cancel()
@@ -104,7 +113,12 @@ class Visit:
         except CarrierLost:
             answer = {"error": {"code": "unreachable", "what": "The connection to the machine was lost.", "advice": ""}}
         except (KeyError, TypeError, ValueError) as error:
+            log.exception("%s asked what makes no sense", self)
             answer = {"error": {"code": "bad-request", "what": f"The link did not understand: {error!r}."}}
+        except OSError as error:
+            log.exception("%s could not be served", self)
+            what = f"This computer could not do that: {error.strerror or error}."
+            answer = {"error": {"code": "failed", "what": what, "advice": "Is its disk full, or its home read-only?"}}
         self._say({"id": number, **answer})
 
     def _verbs(self) -> dict[str, Callable[[dict[str, Any], Callable[[str, str], None]], Awaitable[Any]]]:
@@ -220,5 +234,8 @@ class Visit:
             self._say({"news": news})
 
     def _say(self, message: dict[str, Any]) -> None:
+        if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            self._writer.transport.abort()
+            return
         with contextlib.suppress(ConnectionError):
             self._writer.write(wire.line(message))
