@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
 from collections import deque
 from typing import Any, Callable, Protocol
@@ -25,6 +24,8 @@ from jupyter_gpu_bridge.agent.pacing import Pacing
 WINDOW = 1024 * 1024
 BULK_WINDOW = 16 * 1024 * 1024
 MOST_CHANNELS = 4096
+MOST_WAITING = 200_000
+"""Buffers of control frames that a peer may make us owe it without reading them."""
 GATHERED = 128 * 1024
 """How much is handed to one write; little enough that what becomes urgent meanwhile is not far behind."""
 
@@ -119,7 +120,10 @@ class Mux:
             self._receive(memoryview(first))
 
     def open(self, request: dict[str, Any], endpoint: Endpoint, urgency: int = NORMAL) -> MuxChannel:
-        """A new channel to the service that `request` names."""
+        """A new channel to the service that `request` names; on a carrier that is gone it has ended already."""
+        if not self.is_open:
+            endpoint.ended({"code": "carrier", "what": ""})
+            return MuxChannel(self, 0, urgency, endpoint)
         while self._next in self._channels:
             self._next = self._next % 0xFFFF + 1
         channel = MuxChannel(self, self._next, urgency, endpoint)
@@ -210,8 +214,10 @@ class Mux:
                 self._handle(kind, number, payload)
                 if not self.is_open:
                     return
-        except (WireError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
-            self._end(f"the other end sent something that makes no sense ({error})")
+        except Exception as error:
+            # Whatever it was, the rest of these bytes is lost, and with it the place in the stream.
+            why = str(error) if isinstance(error, WireError) else repr(error)
+            self._end(f"the other end sent something that makes no sense ({why})")
             return
         finally:
             self._feeding = False
@@ -226,6 +232,8 @@ class Mux:
             return
         if not self._has_greeted:
             raise WireError("a frame before the greeting")
+        if len(self._control) > MOST_WAITING:
+            raise WireError("questions whose answers it does not read")
         if kind is Kind.DATA:
             self._data(number, payload)
         elif kind is Kind.WINDOW:
@@ -249,7 +257,8 @@ class Mux:
         elif kind is Kind.CLOSE:
             channel = self._channels.pop(number, None)
             if channel is not None:
-                channel.endpoint.ended(json.loads(bytes(payload)) if payload else {})
+                reason = json.loads(bytes(payload)) if payload else {}
+                channel.endpoint.ended({str(name): str(value) for name, value in dict(reason).items()})
 
     def _greet(self, hello: dict[str, Any]) -> None:
         if self._has_greeted or not isinstance(hello, dict):

@@ -64,9 +64,9 @@ class Outbox:
     def put(self, pieces: Sequence[Buffer]) -> int:
         """Keep one more record; its number."""
         record = Record(self.last + 1, pieces, self._clock())
-        if self._journal is not None:
-            self._journal.append(record)
         self._keep(record)
+        if self._journal is not None:
+            self._write_down(self._journal, record)
         return record.number
 
     def next(self) -> Record | None:
@@ -88,9 +88,7 @@ class Outbox:
         return record
 
     def acknowledge(self, number: int) -> None:
-        """The other side has everything up to `number`; raises `ValueError` for what was never sent."""
-        if number > self.last:
-            raise ValueError(f"record {number} was never sent")
+        """The other side has handed on everything up to `number`, which is not beyond `last`."""
         if number <= self.acknowledged:
             return
         for queue in (self._sent, self._again):
@@ -98,19 +96,25 @@ class Outbox:
                 self._size -= queue.popleft().size + PIECE_COST
         self.acknowledged = number
         if self._journal is not None:
-            self._journal.trim(number, [*self._sent, *self._again, *self._fresh])
+            self._cross_off(self._journal)
 
-    def rewind(self, number: int) -> None:
-        """A new connection whose other side has everything up to `number`."""
-        self._sent.extend(self._again)
-        self._again, self._sent = self._sent, deque()
-        if number > self.last:
-            self.last = number
-        self.acknowledge(number)
-        while self._fresh and self._fresh[0].number <= number and not self._spool:
-            record = self._fresh.popleft()
-            self._fresh_size -= record.size + PIECE_COST
-            self._size -= record.size + PIECE_COST
+    def rewind(self, taken: int, have: int) -> None:
+        """A new connection whose other side has everything up to `have`, and has handed on what is up to `taken`.
+
+        What is between the two is not sent again, and not forgotten: the other side may yet be killed.
+        A `have` beyond our last number is of an earlier life of this end, whose records nobody has any more.
+        """
+        waiting = [*self._sent, *self._again]
+        if not self._spool:
+            while self._fresh and self._fresh[0].number <= have:
+                record = self._fresh.popleft()
+                self._fresh_size -= record.size + PIECE_COST
+                waiting.append(record)
+        self._sent = deque(record for record in waiting if record.number <= have)
+        self._again = deque(record for record in waiting if record.number > have)
+        if have > self.last:
+            self.last = taken = have
+        self.acknowledge(taken)
 
     def blank(self) -> None:
         """What waits has lost its meaning: it is still sent, so that the numbers go on, but empty."""
@@ -122,13 +126,39 @@ class Outbox:
                 if queue is self._fresh:
                     self._fresh_size -= cost
         if self._journal is not None:
-            self._journal.rewrite(self.acknowledged, [*self._sent, *self._again, *self._fresh])
+            self._write_anew(self._journal)
 
     def close(self) -> None:
         if self._spool is not None:
             self._spool.close()
         if self._journal is not None:
             self._journal.close()
+
+    def _write_down(self, journal: Journal, record: Record) -> None:
+        """Also when the disk takes no more it is sent: then it lasts as long as this process, and no hole is left."""
+        if self.disk_error is not None:
+            self._write_anew(journal)
+            return
+        try:
+            journal.append(record)
+        except OSError as error:
+            self.disk_error = error
+
+    def _cross_off(self, journal: Journal) -> None:
+        try:
+            journal.acknowledge(self.acknowledged, is_all=not (self._sent or self._again or self._fresh))
+        except OSError as error:
+            self.disk_error = error
+        if journal.is_worth_compacting(self._size):
+            self._write_anew(journal)
+
+    def _write_anew(self, journal: Journal) -> None:
+        try:
+            journal.rewrite(self.acknowledged, [*self._sent, *self._again, *self._fresh])
+        except OSError as error:
+            self.disk_error = error
+        else:
+            self.disk_error = None
 
     def _keep(self, record: Record) -> None:
         cost = record.size + PIECE_COST

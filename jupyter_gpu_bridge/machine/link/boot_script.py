@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 
@@ -30,8 +31,12 @@ def place():
     tried = []
     places = [wanted["home"] or "~/.jupyter-gpu-bridge"]
     places.append(os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid())))
+    places = [os.path.expanduser(folder) for folder in places]
     for folder in places:
-        folder = os.path.expanduser(folder)
+        used = os.path.isfile(os.path.join(folder, "agent.lock"))
+        if used and os.lstat(folder).st_uid == os.getuid() and not os.path.islink(folder):
+            return folder  # whatever became of it meanwhile: here are our kernels, and nowhere else
+    for folder in places:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if os.lstat(folder).st_uid != os.getuid() or os.path.islink(folder):
@@ -57,10 +62,11 @@ def fetch(folder):
     if hashlib.sha256(data).hexdigest() != wanted["version"]:
         raise fail("Our program arrived damaged on the machine.", "Try again.")
     fresh = tempfile.mkdtemp(dir=os.path.dirname(folder))
-    zipfile.ZipFile(io.BytesIO(bytes(data))).extractall(fresh)
     try:
+        zipfile.ZipFile(io.BytesIO(bytes(data))).extractall(fresh)
         os.rename(fresh, folder)
     except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
         if not os.path.isdir(folder):
             raise
 
@@ -74,10 +80,16 @@ try:
 except OSError as error:
     stop = fail("Our program could not be written on the machine (" + str(error.strerror) + ").", "Free space there.")
     raise stop  # noqa: B904 - Python 2 has no `from`
-say({"home": home, "python": sys.executable})
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402
 
-from jupyter_gpu_bridge.agent.attach import main  # noqa: E402
+from jupyter_gpu_bridge.agent.attach import hand_over, reach  # noqa: E402
 
-sys.exit(main(Path(home), Path(code, "jupyter_gpu_bridge", "agent", "run.py"), wanted["version"]))
+try:
+    agent = reach(Path(home), Path(code, "jupyter_gpu_bridge", "agent", "run.py"), wanted["version"])
+except OSError as error:
+    what = "Our program could not be started in " + home + " on the machine (" + str(error.strerror) + ")."
+    stop = fail(what, "Free space there, or allow writing.")
+    raise stop  # noqa: B904
+say({"home": home, "python": sys.executable})
+hand_over(agent)

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,6 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
-_started: list[subprocess.Popen[bytes]] = []
-"""Links outlive us, but while we live they are our children and have to be waited for when they end."""
 _SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
 
 
@@ -56,6 +55,11 @@ class LinkClient:
         for kernel_id in list(self.claims):
             with contextlib.suppress(BridgeError):
                 await self._ask("claim", {"kernel_id": kernel_id})
+
+    async def connect_again(self) -> None:
+        """Be connected, after having been so before."""
+        if self._writer is None:
+            await self.connect(Target.from_json(_load(self._folder / "target.json")))
 
     async def ask(
         self, verb: str, *, report: Callable[[str, str], None] = lambda name, text: None, **arguments: Any
@@ -116,11 +120,10 @@ class LinkClient:
     async def _find_again(self) -> None:
         """The link was killed: start its successor, and claim again what was ours."""
         self._reading = None
-        target = Target.from_json(_load(self._folder / "target.json"))
         pause = 0.05
         while self._heard is not None:
             try:
-                await self.connect(target)
+                await self.connect_again()
                 return
             except (BridgeError, OSError):
                 await asyncio.sleep(pause)
@@ -164,7 +167,6 @@ class LinkClient:
         flags = (
             os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
         )
-        _started[:] = [link for link in _started if link.poll() is None]
         with open(os.open(log, flags, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
@@ -175,7 +177,8 @@ class LinkClient:
                 env=_environment(),
                 start_new_session=True,
             )
-        _started.append(process)
+        # It outlives us or dies before us; in the second case somebody has to bury it.
+        threading.Thread(target=process.wait, daemon=True, name="link-wait").start()
         return process
 
 

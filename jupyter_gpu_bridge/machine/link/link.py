@@ -7,6 +7,7 @@ clients already have) is on disk, so that it can be killed at any instant and it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.agent.mux import URGENT, Mux
 from jupyter_gpu_bridge.errors import BridgeError, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
 from jupyter_gpu_bridge.machine.link.connection import Connection
@@ -29,7 +31,6 @@ from jupyter_gpu_bridge.model import KernelId
 READY_PATIENCE = 60.0
 STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
-ORPHAN_GRACE = 30.0
 DEAD_LIFE = 600.0
 """A kernel that ended and that nobody restarts for so long is let go: jupyter_client does not say when it gives up."""
 
@@ -58,6 +59,7 @@ class Link:
             came=self._came,
             went=self._went,
             changed=self._changed,
+            wanted=lambda: any(kernel.was_connected for kernel in self._kernels.values()),
         )
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()
@@ -69,6 +71,9 @@ class Link:
             kernel.was_connected = True
             if kernel.was_stopping:
                 kernel.stop()
+            elif not order.survives:
+                # Its script may have died together with the last link; if not, it claims the kernel at once.
+                self._orphaned[order.kernel_id] = time.monotonic()
         if self._kernels:
             self.connection.start()
 
@@ -99,7 +104,7 @@ class Link:
                 kernel.facade.ensure_bound()
                 kernel.facade.hold_shutdown(False)
                 return kernel
-            await self._let_go(kernel)
+            await self._replace(kernel, report)
         self._owners[order.kernel_id] = owner
         kernel = await self._adopt(order)
         try:
@@ -113,8 +118,6 @@ class Link:
         """A new process for a kernel id that was started before: same machine, same sockets."""
         kernel = self._kernels.get(order.kernel_id)
         if kernel is None or kernel.keeper_gone or kernel.is_stopping:
-            if kernel is not None:
-                await self._let_go(kernel)
             return await self.start(order, owner, report)
         self.claim(order.kernel_id, owner)
         report("starting", "restarting the kernel in its place")
@@ -193,11 +196,13 @@ class Link:
             await asyncio.sleep(1.0)
             now = time.monotonic()
             for kernel_id, since in list(self._orphaned.items()):
-                if now - since > ORPHAN_GRACE:
+                kernel = self._kernels.get(kernel_id)
+                if kernel is None:
                     del self._orphaned[kernel_id]
-                    if kernel_id in self._kernels:
-                        log.info("stopping kernel %s: the script that used it is gone", kernel_id)
-                        self._kernels[kernel_id].stop()
+                elif now - since > kernel.order.grace:
+                    del self._orphaned[kernel_id]
+                    log.info("stopping kernel %s: the script that used it is gone", kernel_id)
+                    kernel.stop()
             for kernel in list(self._kernels.values()):
                 kernel.facade.ensure_bound()
                 if kernel.ended_for() > DEAD_LIFE:
@@ -252,6 +257,16 @@ class Link:
             kernel.connect(self.connection.mux)
         kernel.was_connected = True
 
+    async def _replace(self, kernel: LinkedKernel, report: Report) -> None:
+        """Make room for a kernel of the same id: what is left of this one on the machine ends first."""
+        if not kernel.keeper_gone:
+            report("connecting", "waiting for the end of the kernel before")
+            kernel.stop()
+            await self.connection.up()
+            with contextlib.suppress(KernelUnknown):
+                await self._ask({"do": "stop", "kernel_id": kernel.order.kernel_id})
+        await self._let_go(kernel)
+
     async def _let_go(self, kernel: LinkedKernel) -> None:
         kernel_id = kernel.order.kernel_id
         if self._kernels.get(kernel_id) is kernel:
@@ -304,12 +319,9 @@ class Link:
 def _identity(folder: Path) -> str:
     """Who this link is to keepers; the same over every restart."""
     path = folder / "identity"
-    if path.exists():
-        return path.read_text()
-    identity = uuid.uuid4().hex
-    path.write_text(identity)
-    path.chmod(0o600)
-    return identity
+    if not path.exists():
+        replace_file(path, uuid.uuid4().hex.encode())
+    return path.read_text()
 
 
 __all__ = ["BridgeError", "Link", "Report"]

@@ -1,0 +1,128 @@
+"""A home of its own for the tests of kernels, and what is left in it of a kernel: files, sockets, processes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jupyter_gpu_bridge.machine.link import links
+
+DEADLINE = 30.0
+
+
+class Home:
+    """Everything of ours on this computer is below `folder`, and so are the names of all our processes' files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bridge = folder / "bridge"
+        self.runtime = folder / "run"
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Ours, whose command line contains all these words."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+                if str(self.folder) in line and all(word in line for word in words):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def link(self) -> psutil.Process:
+        (found,) = self.processes("machine.link", "links/local")
+        return found
+
+    def keeper(self, kernel_id: str) -> psutil.Process:
+        (found,) = self.processes(" keeper ", kernel_id)
+        return found
+
+    def kernel(self, kernel_id: str) -> psutil.Process:
+        (found,) = self.processes("launch.py", kernel_id)
+        return found
+
+    def remains(self, kernel_id: str) -> list[str]:
+        """Whatever there still is of this kernel, here and on the machine."""
+        mark = hashlib.sha256(kernel_id.encode()).hexdigest()[:12]
+        names = [str(path) for word in (kernel_id, mark) for path in self.folder.rglob(f"*{word}*")]
+        lines = [" ".join(process.cmdline()) for process in self.processes(kernel_id) if _runs(process)]
+        return [*names, *lines]
+
+    async def until_nothing_remains(self, kernel_id: str, within: float = DEADLINE) -> None:
+        await until(lambda: not self.remains(kernel_id), within, lambda: f"left: {self.remains(kernel_id)}")
+
+    def clear(self) -> None:
+        """End everything that was started in here."""
+        processes = self.processes()
+        for process in processes:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(processes, timeout=5)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def until(
+    condition: Callable[[], object], within: float = DEADLINE, explain: Callable[[], str] = lambda: ""
+) -> None:
+    """Return as soon as it is true; fail when it does not become so in time."""
+    give_up = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < give_up, explain()
+        await asyncio.sleep(0.02)
+
+
+@contextmanager
+def entered() -> Iterator[Home]:
+    """This process's environment points into a fresh home; afterwards nothing of it is left."""
+    # Short, because Unix sockets are made below it.
+    home = Home(Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp")))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables(home.folder).items():
+            patch.setenv(name, value)
+        patch.delenv("JUPYTER_PATH", raising=False)
+        links.cache_clear()
+        try:
+            yield home
+        finally:
+            asyncio.run(links().close())
+            links.cache_clear()
+            home.clear()
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """What sends all that is written to a place below `folder`, which is made."""
+    places = {
+        "HOME": folder,
+        "JUPYTER_GPU_BRIDGE_HOME": folder / "bridge",
+        "JUPYTER_DATA_DIR": folder / "data",
+        "JUPYTER_CONFIG_DIR": folder / "config",
+        "JUPYTER_RUNTIME_DIR": folder / "run",
+        "IPYTHONDIR": folder / "ipython",
+    }
+    for place in places.values():
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
+
+
+def kill(process: psutil.Process) -> None:
+    os.kill(process.pid, 9)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

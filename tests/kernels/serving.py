@@ -1,0 +1,58 @@
+"""The kernel manager of a real Jupyter server, and short ways to talk to its kernels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets.config import Config, Configurable
+
+DEADLINE = 30.0
+
+
+class Server(AsyncMappingKernelManager):
+    """As a Jupyter server makes it, with `parent` in the place of the server."""
+
+    def __init__(self, folder: Path, config: Config | None = None) -> None:
+        super().__init__(
+            parent=Configurable(config=config or Config()), connection_dir=str(folder), root_dir=str(folder)
+        )
+
+    async def start(self, name: str = "gpu-bridge-here", **options: Any) -> str:
+        return str(await asyncio.wait_for(self.start_kernel(kernel_name=name, **options), 60))
+
+    def provisioner(self, kernel_id: str) -> Any:
+        return self.get_kernel(kernel_id).provisioner
+
+    @asynccontextmanager
+    async def client(self, kernel_id: str) -> AsyncIterator[AsyncKernelClient]:
+        """One that has just connected, and is ready."""
+        client: Any = self.get_kernel(kernel_id).client()
+        client.start_channels(hb=False)
+        try:
+            await client.wait_for_ready(timeout=DEADLINE)
+            yield client
+        finally:
+            client.stop_channels()
+
+    async def run(self, kernel_id: str, code: str) -> str:
+        """What a cell prints, or the error it ends with."""
+        async with self.client(kernel_id) as client:
+            return await said(client, code)
+
+
+async def said(client: Any, code: str) -> str:
+    """What a cell prints, or the error it ends with."""
+    heard: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        content = message["content"]
+        heard.append(content.get("text") or content.get("ename") or "")
+
+    await client.execute_interactive(code, output_hook=hear, timeout=DEADLINE)
+    return "".join(heard)
