@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -74,7 +75,11 @@ class Bridge:
 
     async def start_kernel(self, machine: MachineRef, order: KernelOrder, report: Report) -> RunningKernel:
         """Start a kernel, or attach to the one of that id which still runs and which nobody has."""
-        return await links().run(links().start(machine, target_of(machine), order, report))
+        try:
+            return await links().run(links().start(machine, target_of(machine), order, report))
+        except asyncio.CancelledError:
+            links().give_up(order.kernel_id)
+            raise
 
     async def restart_kernel(self, kernel: RunningKernel, order: KernelOrder, report: Report) -> None:
         """A new process in the place of the old one, on the same machine."""
@@ -90,6 +95,10 @@ class Bridge:
     async def release_kernel(self, kernel: RunningKernel) -> bool:
         """End it for good; false when the machine cannot be told now (it will be, as soon as it can)."""
         return await links().run(links().stop(kernel))
+
+    def release_kernel_soon(self, kernel: RunningKernel) -> None:
+        """End it for good, for those who cannot wait."""
+        links().stop_soon(kernel)
 
     def let_be(self, kernel: RunningKernel) -> None:
         """Leave it running without us."""

@@ -136,6 +136,10 @@ class Sshd:
 
     # life ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Listen; returns when it does. Again on the same port after `stop`."""
         if self._process is not None:

@@ -1,12 +1,14 @@
 """Translates between jupyter_client and the bridge, and keeps the promises that jupyter_client does not.
 
-jupyter_client calls `kill` and `terminate` with a wrong `restart` flag, calls nothing at all when a start fails, takes
-any exit code for a death that deserves a restart, and polls ten times a second; see the comments at each.
+jupyter_client calls `kill` and `terminate` with a wrong `restart` flag, calls nothing at all when a start fails or when
+it gives a kernel up, takes any exit code for a death that deserves a restart, lets a restart and a shutdown run into
+each other, and polls ten times a second; see the comments at each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -14,10 +16,10 @@ from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
-from traitlets import Bool, Dict, Unicode
+from traitlets import Bool, Dict, Float, TraitError, Unicode
 
 from jupyter_gpu_bridge.bridge import Bridge
-from jupyter_gpu_bridge.errors import BridgeError, KernelFailed, LinkLost, Unreachable
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, LinkLost, StartCancelled, Unreachable
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 from jupyter_gpu_bridge.rentals.observe import connection_info
@@ -26,6 +28,8 @@ SHUTDOWN_PATIENCE = 20.0
 """A far kernel with data loaders needs longer to end well than the 5 seconds that jupyter_client allows a near one."""
 RETRY_FOR = 600.0
 """After a death by itself: how long a restart waits for the machine; raising then would freeze the kernel."""
+RETRY_EVERY = 2.0
+END_PATIENCE = 5.0
 
 
 class GpuBridgeProvisioner(KernelProvisionerBase):
@@ -38,14 +42,33 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     folder = Unicode(None, allow_none=True, help="Where the kernel starts on the machine.").tag(config=True)
     environment = Dict(help="Variables for the kernel; null takes the value from this computer.").tag(config=True)
     keep = Bool(False, help="Whether the kernel goes on when its Jupyter server exits.").tag(config=True)
+    orphan_grace = Float(
+        30.0, help="Seconds that a kernel outlives a script (nbclient, papermill, a console) that was killed."
+    ).tag(config=True)
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        """`arguments` come from a kernelspec; raises `BadRequest` where traitlets would only mumble."""
+        unknown = sorted(set(arguments) - set(self.trait_names()))
+        advice = "Mend it in its kernel.json, or make the profile again: jupyter gpu profiles add"
+        if unknown:
+            raise BadRequest(f"The kernelspec has a setting {unknown[0]!r}, which means nothing here.", advice=advice)
+        try:
+            super().__init__(**arguments)
+        except TraitError as error:
+            raise BadRequest(f"The kernelspec has a setting of the wrong kind: {error}", advice=advice) from None
         self._bridge = Bridge()
         self._kernel: RunningKernel | None = None
         self._process = False
-        self._leaving = False
+        self._ending = False
+        """A shutdown or restart has begun, and jupyter_client waits for the process to end."""
         self._died = False
+        """It ended by itself, and the restarter is or will be at work."""
+        self._replacing = False
+        """A restart has begun, by whoever."""
+        self._overtaken = False
+        """A shutdown has ended the kernel while a restart was under way."""
+        self._too_late = False
+        """That restart goes on as if nothing had happened, and must not bring the kernel back."""
         self._extra: tuple[str, ...] = ()
         self._variables: dict[str, str] = {}
         self._path = ""
@@ -67,16 +90,29 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def launch_kernel(self, cmd: list[str], **arguments: Any) -> KernelConnectionInfo:
         """Called for the first start and for each restart. Nothing is left behind when it raises or is cancelled."""
-        self._leaving = False
-        if self._kernel is None:
-            await asyncio.to_thread(self._forget_connection_file)
-            self._kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
-        else:
-            await self._restart(self._kernel)
+        self._ending = False
+        try:
+            if self._too_late:
+                raise StartCancelled("The kernel was shut down while it was being restarted.")
+            if self._kernel is None:
+                self._kernel = await self._start()
+            else:
+                await self._restart(self._kernel)
+        finally:
+            self._died = self._replacing = self._overtaken = self._too_late = False
         self._process = True
         info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
         self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
+
+    async def post_launch(self, **arguments: Any) -> None:
+        """Called when the restarter is there. It gives a kernel up without telling us, but it tells front ends."""
+        self._manager.remove_restart_callback(self._given_up, "dead")
+        self._manager.add_restart_callback(self._given_up, "dead")
+
+    async def _start(self) -> RunningKernel:
+        await asyncio.to_thread(self._forget_connection_file)
+        return await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
@@ -86,7 +122,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             Path(left).unlink(missing_ok=True)
 
     async def _restart(self, kernel: RunningKernel) -> None:
-        give_up = asyncio.get_running_loop().time() + RETRY_FOR
+        give_up = asyncio.get_running_loop().time() + (RETRY_FOR if self._died else END_PATIENCE)
         while True:
             try:
                 await self._bridge.restart_kernel(kernel, self._order(), self._report)
@@ -97,10 +133,13 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 if not self._died:
                     raise
                 return
-            except (Unreachable, LinkLost):
-                if not self._died or asyncio.get_running_loop().time() > give_up:
+            except (Unreachable, LinkLost) as error:
+                patient = self._died or isinstance(error, LinkLost)
+                if not patient or asyncio.get_running_loop().time() > give_up:
                     raise
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(RETRY_EVERY if self._died else 0.1)
+            if self._kernel is not kernel:
+                raise StartCancelled("The kernel was shut down while it was being restarted.")
 
     def _order(self) -> KernelOrder:
         key = self._manager.session.key
@@ -114,6 +153,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             environment=self._variables,
             extra_arguments=self._extra,
             survives=self._serves_a_server(),
+            grace=self.orphan_grace,
             signature_scheme=self._manager.session.signature_scheme,
         )
 
@@ -134,53 +174,69 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     @property
     def has_process(self) -> bool:
-        return self._process
+        """What is kept over the end of its server is none of jupyter_client's, which would interrupt its cell."""
+        return self._process and not (self._kernel is not None and self._kernel.is_detached)
 
     async def poll(self) -> int | None:
         """Called every 3 seconds, at times ten times a second, by several callers at once: never waits for anything."""
         kernel = self._kernel
-        if kernel is None or not self._process:
+        if kernel is None or not self.has_process:
             return 0
-        if kernel.is_detached:
-            return 0
-        if self._leaving and not kernel.is_reachable:
-            self.log.warning("%s cannot be reached now; the kernel will be stopped as soon as it can be", self.machine)
+        if self._ending and not kernel.is_reachable:
             return -signal.SIGTERM
         if kernel.exit_code is not None and not self._manager.shutting_down:
-            self._died = True
+            self._died = self._replacing = True
+            if kernel.was_stopped:
+                self._refuse_restart()
         return kernel.exit_code
 
     async def wait(self) -> int | None:
         """Called once `poll` has said that it is dead."""
-        if self._kernel is not None and await self.poll() is None:
-            await self._bridge.kernel_ended(self._kernel)
+        kernel = self._kernel
+        if kernel is not None and not kernel.is_reachable and kernel.exit_code is None:
+            self.log.warning("%s cannot be reached now; what was asked is done as soon as it can be", self.machine)
+        elif kernel is not None and not kernel.is_detached:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._bridge.kernel_ended(kernel), END_PATIENCE)
         self._process = False
-        return await self.poll()
+        return kernel.exit_code if kernel is not None else 0
 
     async def send_signal(self, signum: int) -> None:
-        if signum and self._kernel is not None and not self._kernel.is_detached:
+        if signum and self._kernel is not None and self.has_process:
             await self._bridge.signal_kernel(self._kernel, signum)
 
     async def kill(self, restart: bool = False) -> None:
         """Only the process: the flag is false even in a restart (jupyter_client issue 1061)."""
-        await self.send_signal(signal.SIGKILL)
+        await self._end_process(signal.SIGKILL)
 
     async def terminate(self, restart: bool = False) -> None:
         """Only the process, as in `kill`."""
-        await self.send_signal(signal.SIGTERM)
+        await self._end_process(signal.SIGTERM)
+
+    async def _end_process(self, number: signal.Signals) -> None:
+        self._ending = True
+        try:
+            await self.send_signal(number)
+        except BridgeError as error:
+            # Raised, it would end the shutdown half-way, before `cleanup` sees to the rest.
+            self.log.warning("The kernel could not be sent %s: %s", number.name, error)
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Called right after the kernel was sent a shutdown message; here the flag is true to life."""
-        self._leaving = not restart
+        self._ending = True
         self._died = False
+        if restart:
+            self._replacing, self._overtaken = True, False
 
     async def cleanup(self, restart: bool = False) -> None:
         """Called after each end, possibly twice, or on a kernel that never started; the flag is true to life."""
         kernel = self._kernel
-        if restart or kernel is None:
+        if restart:
+            self._too_late = kernel is None and self._overtaken
             return
-        self._kernel = None
-        self._process = False
+        if kernel is None:
+            return
+        self._forget()
         if kernel.is_detached:
             self._bridge.let_be(kernel)
             return
@@ -191,6 +247,25 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             return
         if not confirmed:
             self.log.warning("%s has not confirmed yet that the kernel ended; its link goes on asking", self.machine)
+
+    def _given_up(self) -> None:
+        """The restarter has: the server strikes the kernel off its list and calls nothing more."""
+        kernel = self._kernel
+        if kernel is not None:
+            self._forget()
+            self._manager.cleanup_connection_file()
+            self._bridge.release_kernel_soon(kernel)
+
+    def _forget(self) -> None:
+        self._kernel = None
+        self._process = False
+        self._overtaken = self._replacing
+
+    def _refuse_restart(self) -> None:
+        """Front ends are told "dead" by a restarter that gives up, and by nothing else."""
+        restarter = getattr(self._manager, "_restarter", None)
+        if restarter is not None:
+            restarter.restart_limit = 0
 
     def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
         return max(recommended, SHUTDOWN_PATIENCE)

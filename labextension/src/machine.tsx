@@ -73,14 +73,30 @@ function Connection({
   );
 }
 
-/** One button when there is one profile; with several, each button says which. */
+/** One button when there is one profile, or none yet; with several, each button says which. */
 function NewNotebook({
   machine,
   actions,
   trans
-}: IMachineProps): React.ReactElement | null {
+}: IMachineProps): React.ReactElement {
   if (machine.profiles.length === 0) {
-    return null;
+    const label = trans.__('New notebook here (%1)', machine.title);
+    return (
+      <div className="jp-GpuBridge-profiles">
+        <button
+          type="button"
+          className="jp-GpuBridge-button"
+          title={label}
+          aria-label={label}
+          onClick={() => actions.newNotebookOn(machine)}
+        >
+          <addIcon.react tag="span" aria-hidden="true" />
+          <span className="jp-GpuBridge-label">
+            {trans.__('New notebook here')}
+          </span>
+        </button>
+      </div>
+    );
   }
   return (
     <ul

@@ -70,6 +70,18 @@ class LabPage:
         expect(region).to_be_visible()
         return region
 
+    def expect_the_server_to_be_gone(self) -> None:
+        """Part of the test: the browser writes each request that nobody answers to the console."""
+        for complaint in ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "Failed to fetch", "NetworkError", "WebSocket"):
+            self.complaints.expect(complaint)
+
+    def dismiss_dialogues(self) -> None:
+        """As a person does who has read them."""
+        dialogues = self.page.locator(".jp-Dialog")
+        while dialogues.count():
+            self.page.keyboard.press("Escape")
+            expect(dialogues).to_have_count(0)
+
     def narrow(self) -> None:
         """Drag the sidebar as narrow as it goes."""
         panel = self.page.locator(PANEL)

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
 from tests.compatibility import plain_ssh
+from tests.processes import end_processes, living_below
 from tests.sshd import Sshd, program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -99,9 +100,9 @@ class World:
         elif kind.is_ours:
             asyncio.run(_end_link(self.machine(kind)))
 
-    def processes(self) -> list[psutil.Process]:
+    def processes(self) -> Sequence[psutil.Process]:
         """All that live in this world by their environment, at both ends, whoever started them."""
-        return [each for each in psutil.process_iter() if _home_of(each).startswith(str(self.folder))]
+        return living_below(self.folder)
 
     def machine(self, kind: Kind) -> MachineRef:
         """Under what name we know the machine of a kernel of ours."""
@@ -179,20 +180,6 @@ async def _end_link(machine: MachineRef) -> None:
     except BridgeError:
         return
     psutil.wait_procs([psutil.Process(status["pid"])], timeout=10)
-
-
-def end_processes(processes: list[psutil.Process]) -> None:
-    for each in processes:
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
-    psutil.wait_procs(processes, timeout=10)
-
-
-def _home_of(process: psutil.Process) -> str:
-    try:
-        return str(process.environ().get("HOME", "")) if process.pid != os.getpid() else ""
-    except psutil.Error:
-        return ""
 
 
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:

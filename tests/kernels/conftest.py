@@ -9,8 +9,10 @@ from traitlets.config import Config
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import MachineRef, Profile
+from tests.kernels.far import Far, sshd_in
 from tests.kernels.home import Home, entered
 from tests.kernels.serving import Server
+from tests.sshd import Sshd
 
 Serve = Callable[..., AbstractAsyncContextManager[Server]]
 
@@ -24,6 +26,25 @@ def home() -> Iterator[Home]:
         yield home
 
 
+@pytest.fixture(scope="package")
+def sshd(home: Home) -> Iterator[Sshd]:
+    with sshd_in(home) as sshd:
+        yield sshd
+
+
+@pytest.fixture(scope="package")
+def far_everywhere(home: Home, sshd: Sshd) -> Far:
+    return Far(home, sshd, "far", sshd.port)
+
+
+@pytest.fixture
+def far(far_everywhere: Far) -> Iterator[Far]:
+    """A machine behind SSH, which can be cut off; it is back when the test ends."""
+    yield far_everywhere
+    if not far_everywhere.sshd.is_running:
+        far_everywhere.sshd.start()
+
+
 @pytest.fixture
 def serve(home: Home) -> Serve:
     """`async with serve() as server:`: its kernels are stopped at the end."""
@@ -35,5 +56,6 @@ def serve(home: Home) -> Serve:
             yield server
         finally:
             await server.shutdown_all(now=True)
+            server.context.destroy(linger=0)
 
     return make

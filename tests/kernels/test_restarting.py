@@ -2,13 +2,130 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.model import KernelId
 from tests.kernels.conftest import Serve
-from tests.kernels.home import Home
+from tests.kernels.home import Home, kill, until
+from tests.kernels.serving import said
+
+EAGER = Config({"KernelRestarter": {"time_to_dead": 0.1}})
+"""The restarter looks ten times a second instead of every three seconds."""
 
 
-async def test_a_kernel_starts_runs_and_leaves_nothing(serve: Serve, home: Home) -> None:
+@pytest.fixture
+def broken(home: Home) -> Iterator[Path]:
+    """Write here and no kernel of this machine starts any more."""
+    path = home.folder / "ipython" / "profile_default" / "ipython_kernel_config.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield path
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"now": True}, {"now": True, "newports": True}])
+async def test_a_restart_replaces_the_process_and_nothing_else(
+    serve: Serve, home: Home, options: dict[str, bool]
+) -> None:
     async with serve() as server:
         kernel_id = await server.start()
-        assert await server.run(kernel_id, "print(6 * 7)") == "42\n"
-        await server.shutdown_kernel(kernel_id)
+        kernel = server.get_kernel(kernel_id)
+        before = json.loads(Path(kernel.connection_file).read_text())
+        others = {home.link().pid, home.keeper(kernel_id).pid}
+        first = home.kernel(kernel_id).pid
+        async with server.client(kernel_id) as client:
+            await said(client, "x = 1")
+            await kernel.restart_kernel(**options)
+            assert await said(client, "x") == "NameError"
+        assert json.loads(Path(kernel.connection_file).read_text()) == before
+        assert home.kernel(kernel_id).pid != first
+        assert {home.link().pid, home.keeper(kernel_id).pid} == others
+
+
+async def test_a_kernel_that_dies_again_and_again_is_given_up_and_nothing_of_it_remains(
+    serve: Serve, home: Home
+) -> None:
+    async with serve(EAGER) as server:
+        kernel_id = await server.start()
+        happened: list[str] = []
+        for event in ("restart", "dead"):
+            server.add_restart_callback(kernel_id, lambda event=event: happened.append(event), event)
+        while "dead" not in happened:
+            pid = home.kernel(kernel_id).pid
+            kill(home.kernel(kernel_id))
+            await until(lambda pid=pid: "dead" in happened or _other(home, kernel_id, pid))
+        assert happened == ["restart"] * 5 + ["dead"]
+        assert kernel_id not in server
+        await home.until_nothing_remains(kernel_id, within=10)
+
+
+async def test_a_kernel_that_can_not_start_any_more_is_reported_dead_and_nothing_of_it_remains(
+    serve: Serve, home: Home, broken: Path
+) -> None:
+    async with serve(EAGER) as server:
+        kernel_id = await server.start()
+        dead = asyncio.Event()
+        server.add_restart_callback(kernel_id, dead.set, "dead")
+        broken.write_text("import os; os._exit(3)")
+        kill(home.kernel(kernel_id))
+        await asyncio.wait_for(dead.wait(), 30)
+        await home.until_nothing_remains(kernel_id, within=10)
+
+
+async def test_a_kernel_that_was_stopped_elsewhere_is_dead_and_not_started_again(serve: Serve, home: Home) -> None:
+    async with serve(EAGER) as server:
+        kernel_id = await server.start()
+        happened: list[str] = []
+        for event in ("restart", "dead"):
+            server.add_restart_callback(kernel_id, lambda event=event: happened.append(event), event)
+        await Bridge().stop_kernel(KernelId(kernel_id))
+        await until(lambda: happened)
+        assert happened == ["dead"]
         await home.until_nothing_remains(kernel_id)
+
+
+async def test_a_shutdown_overtakes_an_automatic_restart(serve: Serve, home: Home) -> None:
+    async with serve(Config({"KernelRestarter": {"time_to_dead": 0.5}})) as server:
+        kernel_id = await server.start()
+        restarting = asyncio.Event()
+        server.add_restart_callback(kernel_id, restarting.set, "restart")
+        keeper = home.keeper(kernel_id)
+        kill(home.kernel(kernel_id))
+        await until(lambda: server.provisioner(kernel_id)._kernel.exit_code is not None)
+        keeper.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.wait_for(restarting.wait(), 10)
+            with contextlib.suppress(asyncio.InvalidStateError):  # jupyter_client's two ends settle one future
+                await asyncio.wait_for(server.get_kernel(kernel_id).shutdown_kernel(), 30)
+        finally:
+            keeper.send_signal(signal.SIGCONT)
+        await home.until_nothing_remains(kernel_id)
+
+
+async def test_a_shutdown_overtakes_a_restart_that_the_user_asked_for(serve: Serve, home: Home) -> None:
+    async with serve() as server:
+        kernel_id = await server.start()
+        kernel = server.get_kernel(kernel_id)
+        keeper = home.keeper(kernel_id)
+        keeper.send_signal(signal.SIGSTOP)
+        try:
+            restart = asyncio.ensure_future(kernel.restart_kernel())
+            await until(lambda: kernel.provisioner._ending)
+            shutdown = asyncio.ensure_future(kernel.shutdown_kernel(now=True))
+            await until(lambda: kernel.provisioner._kernel is None)
+        finally:
+            keeper.send_signal(signal.SIGCONT)
+        await asyncio.wait_for(asyncio.gather(shutdown, restart, return_exceptions=True), 40)
+        await home.until_nothing_remains(kernel_id)
+
+
+def _other(home: Home, kernel_id: str, pid: int) -> bool:
+    return any(kernel.pid != pid for kernel in home.processes("launch.py", kernel_id))

@@ -101,7 +101,8 @@ class Broadcast:
         self._give_early(record, frames)
         self._pump()
         self._drop_hopeless()
-        self._paused = self._ahead > self._bounds.ahead
+        # Only `room` ends a pause: whoever was told to wait waits for that.
+        self._paused = self._paused or self._ahead > self._bounds.ahead
         return not self._paused
 
     def forget(self, *, numbers_restart: bool) -> None:

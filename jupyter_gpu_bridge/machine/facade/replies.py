@@ -109,7 +109,8 @@ class Replies:
         self._queue.append(reply)
         self._queued += reply.size
         self._pump()
-        self._paused = self._queued > _AHEAD
+        # Only `room` ends a pause: whoever was told to wait waits for that.
+        self._paused = self._paused or self._queued > _AHEAD
         return not self._paused
 
     def forget(self, *, numbers_restart: bool) -> None:

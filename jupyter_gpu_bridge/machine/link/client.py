@@ -56,6 +56,11 @@ class LinkClient:
             with contextlib.suppress(BridgeError):
                 await self._ask("claim", {"kernel_id": kernel_id})
 
+    async def connect_again(self) -> None:
+        """Be connected, after having been so before."""
+        if self._writer is None:
+            await self.connect(Target.from_json(_load(self._folder / "target.json")))
+
     async def ask(
         self, verb: str, *, report: Callable[[str, str], None] = lambda name, text: None, **arguments: Any
     ) -> Any:
@@ -115,11 +120,10 @@ class LinkClient:
     async def _find_again(self) -> None:
         """The link was killed: start its successor, and claim again what was ours."""
         self._reading = None
-        target = Target.from_json(_load(self._folder / "target.json"))
         pause = 0.05
         while self._heard is not None:
             try:
-                await self.connect(target)
+                await self.connect_again()
                 return
             except (BridgeError, OSError):
                 await asyncio.sleep(pause)

@@ -31,7 +31,6 @@ from jupyter_gpu_bridge.model import KernelId
 READY_PATIENCE = 60.0
 STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
-ORPHAN_GRACE = 30.0
 DEAD_LIFE = 600.0
 """A kernel that ended and that nobody restarts for so long is let go: jupyter_client does not say when it gives up."""
 
@@ -72,6 +71,9 @@ class Link:
             kernel.was_connected = True
             if kernel.was_stopping:
                 kernel.stop()
+            elif not order.survives:
+                # Its script may have died together with the last link; if not, it claims the kernel at once.
+                self._orphaned[order.kernel_id] = time.monotonic()
         if self._kernels:
             self.connection.start()
 
@@ -194,11 +196,13 @@ class Link:
             await asyncio.sleep(1.0)
             now = time.monotonic()
             for kernel_id, since in list(self._orphaned.items()):
-                if now - since > ORPHAN_GRACE:
+                kernel = self._kernels.get(kernel_id)
+                if kernel is None:
                     del self._orphaned[kernel_id]
-                    if kernel_id in self._kernels:
-                        log.info("stopping kernel %s: the script that used it is gone", kernel_id)
-                        self._kernels[kernel_id].stop()
+                elif now - since > kernel.order.grace:
+                    del self._orphaned[kernel_id]
+                    log.info("stopping kernel %s: the script that used it is gone", kernel_id)
+                    kernel.stop()
             for kernel in list(self._kernels.values()):
                 kernel.facade.ensure_bound()
                 if kernel.ended_for() > DEAD_LIFE:

@@ -7,11 +7,13 @@ nothing that waits may belong to theirs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from jupyter_gpu_bridge.errors import KernelTaken, KernelUnknown, LinkLost
 from jupyter_gpu_bridge.machine.link.client import LinkClient
 from jupyter_gpu_bridge.machine.link.record import KernelOrder
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -19,6 +21,11 @@ from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 T = TypeVar("T")
 Report = Callable[[str, str], None]
+
+ANSWER_WITHIN = 5.0
+"""A link answers from memory; one that does not is killed, stopped or swamped."""
+STOP_WITHIN = 15.0
+"""Longer than the link itself waits for the machine's word."""
 
 
 class RunningKernel:
@@ -28,6 +35,10 @@ class RunningKernel:
         self.machine = machine
         self.is_detached = False
         """Its server exits and leaves it running."""
+        self.was_stopped = False
+        """Somebody ended it on purpose, from here or elsewhere; a restart is not what they want."""
+        self.is_fresh = bool(view.get("fresh"))
+        """Started by us, not found running."""
         self.kernel_id = KernelId(view["kernel_id"])
         self.ended = asyncio.Event()
         self.update(view)
@@ -42,6 +53,7 @@ class RunningKernel:
         self.exit_code: int | None = view["exit_code"]
         self.cause = str(view["cause"])
         self.is_reachable = view["state"] != "unreachable"
+        self.was_stopped = False
         if self.exit_code is None:
             self.ended.clear()
 
@@ -53,6 +65,7 @@ class RunningKernel:
     def _note(self, kernels: dict[str, dict[str, Any]]) -> None:
         brief = kernels.get(self.kernel_id)
         if brief is None:
+            self.was_stopped = True
             self.exit_code = self.exit_code if self.exit_code is not None else -15
             self.cause = self.cause or "The kernel was stopped."
             return
@@ -68,6 +81,9 @@ class Links:
     def __init__(self) -> None:
         self._clients: dict[MachineRef, LinkClient] = {}
         self._kernels: dict[KernelId, RunningKernel] = {}
+        self._news: dict[str, dict[str, dict[str, Any]]] = {}
+        """The last from each machine: it may overtake the answer to what it is about."""
+        self._stops: set[asyncio.Task[bool]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="gpu-bridge")
         self._thread.start()
@@ -87,38 +103,58 @@ class Links:
 
     async def start(self, machine: MachineRef, target: Target, order: KernelOrder, report: Report) -> RunningKernel:
         """Start a kernel on the machine, or attach to the one of that id which nobody has."""
+        before = self._kernels.get(order.kernel_id)
+        if before is not None and before.exit_code is None:
+            raise KernelTaken(
+                f"The kernel {order.kernel_id} is already run by this program.", advice="Stop it there first."
+            )
         client = await self._client(machine, target)
         view = await client.ask("start", order=order.as_json(), report=report)
         kernel = RunningKernel(machine, view)
-        self._kernels[kernel.kernel_id] = kernel
-        client.claims.add(kernel.kernel_id)
+        self._has(kernel, client)
         return kernel
 
     async def relaunch(self, kernel: RunningKernel, target: Target, order: KernelOrder, report: Report) -> None:
         client = await self._client(kernel.machine, target)
         kernel.update(await client.ask("relaunch", order=order.as_json(), report=report))
+        self._has(kernel, client)
+
+    def _has(self, kernel: RunningKernel, client: LinkClient) -> None:
+        """This process has that kernel now."""
         self._kernels[kernel.kernel_id] = kernel
         client.claims.add(kernel.kernel_id)
+        news = self._news.get(str(kernel.machine), {})
+        if kernel.kernel_id in news:
+            kernel.hear(news)
 
     async def until_ended(self, kernel: RunningKernel) -> None:
         await kernel.ended.wait()
 
     async def signal(self, kernel: RunningKernel, number: int) -> None:
-        client = self._clients[kernel.machine]
-        await client.ask("signal", kernel_id=kernel.kernel_id, signal=number)
+        await self._insist(kernel, "signal", ANSWER_WITHIN, signal=number)
 
     async def stop(self, kernel: RunningKernel) -> bool:
-        """End it for good; whether the machine has confirmed that already."""
-        answer = await self._clients[kernel.machine].ask("stop", kernel_id=kernel.kernel_id)
+        """End it for good; whether the machine has confirmed that already. A link that is not there is told later."""
         self.forget(kernel)
-        return bool(answer["confirmed"])
+        task = self._stop(kernel)
+        done, _ = await asyncio.wait([task], timeout=STOP_WITHIN if kernel.is_reachable else ANSWER_WITHIN)
+        return bool(done) and task.result()
+
+    def stop_soon(self, kernel: RunningKernel) -> None:
+        """As `stop`, from any thread, without waiting."""
+        self.forget(kernel)
+        self._loop.call_soon_threadsafe(self._stop, kernel)
+
+    def give_up(self, kernel_id: KernelId) -> None:
+        """A start was cancelled, and nobody knows whether it had succeeded by then; from any thread."""
+        self._loop.call_soon_threadsafe(self._give_up, kernel_id)
 
     async def hold(self, kernel_ids: Sequence[KernelId]) -> None:
         """These go on without us: their link keeps our shutdown from them."""
         for kernel_id in kernel_ids:
             kernel = self._kernels.get(kernel_id)
             if kernel is not None:
-                await self._clients[kernel.machine].ask("hold", kernel_id=kernel_id)
+                await self._insist(kernel, "hold", ANSWER_WITHIN)
                 kernel.is_detached = True
 
     def forget(self, kernel: RunningKernel) -> None:
@@ -138,7 +174,50 @@ class Links:
         finally:
             await client.close()
 
+    def _stop(self, kernel: RunningKernel) -> asyncio.Task[bool]:
+        task = asyncio.create_task(self._stop_at_last(kernel))
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+        return task
+
+    async def _stop_at_last(self, kernel: RunningKernel) -> bool:
+        try:
+            answer = await self._insist(kernel, "stop", None)
+        except KernelUnknown:
+            return True
+        return bool(answer["confirmed"])
+
+    def _give_up(self, kernel_id: KernelId) -> None:
+        kernel = self._kernels.get(kernel_id)
+        if kernel is None:
+            return
+        self.forget(kernel)
+        if kernel.is_fresh:
+            self._stop(kernel)
+
+    async def _insist(self, kernel: RunningKernel, verb: str, within: float | None, **more: Any) -> Any:
+        """Ask a link that may have been killed, and then has a successor soon; raises `LinkLost` after `within`."""
+        client = self._clients[kernel.machine]
+
+        async def insist() -> Any:
+            while True:
+                with contextlib.suppress(LinkLost):
+                    await client.connect_again()
+                    return await client.ask(verb, kernel_id=kernel.kernel_id, **more)
+                await asyncio.sleep(0.1)
+
+        try:
+            return await asyncio.wait_for(insist(), within)
+        except asyncio.TimeoutError:
+            kernel.is_reachable = False
+            raise LinkLost(
+                "The local link process does not answer.", advice="`jupyter gpu doctor` looks at it."
+            ) from None
+
     async def _leave(self) -> None:
+        for task in self._stops:
+            task.cancel()
+        await asyncio.gather(*self._stops, return_exceptions=True)
         for client in self._clients.values():
             await client.close()
 
@@ -152,6 +231,7 @@ class Links:
 
     def _heard(self, news: dict[str, Any]) -> None:
         machine = news["machine"]
+        self._news[machine] = news["kernels"]
         for kernel in list(self._kernels.values()):
             if str(kernel.machine) == machine:
                 kernel.hear(news["kernels"])

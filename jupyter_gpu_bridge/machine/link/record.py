@@ -24,6 +24,8 @@ class KernelOrder:
     extra_arguments: tuple[str, ...] = ()
     survives: bool = False
     """Whether it goes on when the process that asked for it is lost: so for a Jupyter server, not for a script."""
+    grace: float = 30.0
+    """Seconds that it goes on then, if it does not survive."""
     signature_scheme: str = "hmac-sha256"
 
     def without_secrets(self) -> KernelOrder:

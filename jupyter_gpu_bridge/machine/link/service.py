@@ -66,6 +66,8 @@ class Visit:
         self._reader = reader
         self._writer = writer
         self._tasks: dict[Any, asyncio.Task[None]] = {}
+        self._started: dict[Any, KernelId] = {}
+        """Which request started which kernel: giving up may come too late to cancel it."""
         self._name = "a program"
         self._stop_listening: Callable[[], None] = lambda: None
         self._told: dict[str, Any] = {}
@@ -91,10 +93,14 @@ class Visit:
         number = message.get("id")
         if not isinstance(number, int):
             raise ValueError("a question without a number")
-        if message.get("do") == "cancel":
-            if number in self._tasks:
-                self._tasks[number].cancel()
-            return
+        if message.get("do") != "cancel":
+            self._answer(number, message)
+        elif number in self._tasks:
+            self._tasks[number].cancel()
+        elif number in self._started:
+            self._answer(number, {"do": "stop", "kernel_id": self._started.pop(number)})
+
+    def _answer(self, number: int, message: dict[str, Any]) -> None:
         task = asyncio.get_running_loop().create_task(self._reply(number, message))
         self._tasks[number] = task
         task.add_done_callback(lambda done: self._tasks.pop(number, None))
@@ -165,7 +171,13 @@ class Visit:
         return await self._link.check()
 
     async def _start(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
-        return self._view(await self._link.start(KernelOrder.from_json(message["order"]), self, report))
+        order = KernelOrder.from_json(message["order"])
+        before = {kernel.order.kernel_id for kernel in self._link.kernels() if kernel.exit_code is None}
+        kernel = await self._link.start(order, self, report)
+        fresh = order.kernel_id not in before
+        if fresh:
+            self._started[message["id"]] = order.kernel_id
+        return {**self._view(kernel), "fresh": fresh}
 
     async def _relaunch(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
         return self._view(await self._link.relaunch(KernelOrder.from_json(message["order"]), self, report))

@@ -30,6 +30,7 @@ describe('ComputePanel', () => {
     actions = {
       refresh: jest.fn(),
       newNotebook: jest.fn(),
+      newNotebookOn: jest.fn(),
       stop: jest.fn(),
       openLog: jest.fn()
     };
@@ -170,6 +171,13 @@ describe('ComputePanel', () => {
     await shown(machine({ profiles }));
     button('New notebook on Profile b').click();
     expect(actions.newNotebook).toHaveBeenCalledWith(profiles[1]);
+  });
+
+  it('offers a new notebook on a machine that has no profile yet', async () => {
+    const bare = machine({ profiles: [] });
+    expect(await shown(bare)).toContain('New notebook here');
+    button('New notebook here (box)').click();
+    expect(actions.newNotebookOn).toHaveBeenCalledWith(bare);
   });
 
   it('hands the kernel to stop, and its machine, to the action', async () => {

@@ -125,6 +125,31 @@ def test_sockets_are_private_and_come_back_when_their_files_are_deleted(short_fo
     run(story())
 
 
+def test_whoever_was_told_to_wait_is_told_when_there_is_room(short_folder: Path) -> None:
+    """Also when what he said after being told to wait would have fitted again."""
+
+    async def story() -> None:
+        async with opened(short_folder, Bounds(ahead=1 << 20)) as house:
+            socket = await house.subscriber(queue=1)
+            number = 0
+            for _ in range(30):
+                while True:
+                    number += 1
+                    if not house.facade.deliver(Lane.IOPUB, number, [b"t", b"x" * 300_000]):
+                        break
+                told = len(house.room)
+                for more in (1, 2):
+                    await socket.recv_multipart()
+                    await asyncio.sleep(0)
+                    house.facade.deliver(Lane.IOPUB, number + more, [b"t", b"y"])
+                number += 2
+                while house.facade.taken_up_to(Lane.IOPUB) < number:
+                    await asyncio.wait_for(socket.recv_multipart(), 5)
+                await until(lambda told=told: len(house.room) > told, "there is room")
+
+    run(story())
+
+
 def test_nothing_is_taken_while_nobody_is_there_and_the_first_to_come_gets_it(short_folder: Path) -> None:
     async def story() -> None:
         async with opened(short_folder, Bounds(ahead=1000)) as house:
