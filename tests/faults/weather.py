@@ -18,8 +18,8 @@ class Weather:
 
     def __init__(self, port: int) -> None:
         self.proxy = CutProxy(port)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     def __enter__(self) -> Weather:
         self._thread.start()
@@ -30,12 +30,12 @@ class Weather:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.run(self.proxy.__aexit__(None, None, None))
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
 
     def run(self, work: Coroutine[Any, Any, T], deadline: float = 60.0) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(deadline)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(deadline)
 
     def resume(self) -> None:
         async def resume() -> None:
