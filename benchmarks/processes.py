@@ -6,7 +6,8 @@ from enum import Enum
 
 import psutil
 
-from tests.compatibility.world import Kind, World, end_processes
+from tests.compatibility.world import Kind, World
+from tests.processes import end_processes
 
 
 class Role(Enum):

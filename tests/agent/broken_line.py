@@ -18,6 +18,9 @@ class End:
     def wake(self) -> None:
         """The line pulls when it likes."""
 
+    def wake_soon(self) -> None:
+        """Nor does it hurry."""
+
     def consumed(self, size: int) -> None:
         self.window += size
 

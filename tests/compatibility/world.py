@@ -79,7 +79,10 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.disconnect(Kind.SSHPYK)  # its master has left our environment behind
-        end_processes(self.processes())
+        for _ in range(_ROUNDS):
+            if not (left := self.processes()):
+                break
+            end_processes(left)
         self._stack.close()
 
     def kernel_name(self, kind: Kind) -> str:
@@ -167,6 +170,9 @@ class World:
         bridge.add_profile(Profile(kind.value.removeprefix("gpu-bridge-"), machine, python=sys.executable))
         return kind.value
 
+
+_ROUNDS = 5
+"""One that is being ended may have started another."""
 
 _ALIAS = "far"
 _SHARED_ALIAS = "far-shared"
