@@ -34,6 +34,11 @@ class BrokenLine:
         self._under_way: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self.is_up = False
 
+    def replace(self, old: Channel, new: Channel) -> None:
+        """What stood at one end was killed, and has a successor."""
+        left, right = self._channels
+        self._channels = (new, right) if old is left else (left, new)
+
     def mend(self) -> None:
         self._under_way = (bytearray(), bytearray())
         for channel in self._channels:
