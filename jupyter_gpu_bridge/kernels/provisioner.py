@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -114,7 +113,9 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
         # Left by a server that was killed. jupyter_client takes a file that says what we say for its own, does not
         # read it, and then finds that it knows something else.
-        Path(self._manager.connection_file).unlink(missing_ok=True)  # noqa: ASYNC240 - jupyter_client does the same
+        if self._manager.connection_file:
+            with contextlib.suppress(OSError):
+                os.unlink(self._manager.connection_file)
         return kernel
 
     async def _restart(self, kernel: RunningKernel) -> None:
