@@ -111,12 +111,26 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def _start(self) -> RunningKernel:
         kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(self._started)
         # Left by a server that was killed. jupyter_client takes a file that says what we say for its own, does not
         # read it, and then finds that it knows something else.
         if self._manager.connection_file:
             with contextlib.suppress(OSError):
                 os.unlink(self._manager.connection_file)
         return kernel
+
+    def _started(self, task: asyncio.Task[Any]) -> None:
+        """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""
+        kernel = self._kernel
+        if kernel is None or not task.cancelled() or self._manager.ready.done():
+            return
+        if kernel.is_fresh:
+            self._given_up()
+        else:
+            self._forget()
+            self._bridge.let_be(kernel)
 
     async def _restart(self, kernel: RunningKernel) -> None:
         give_up = asyncio.get_running_loop().time() + (RETRY_FOR if self._died else END_PATIENCE)

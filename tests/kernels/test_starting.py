@@ -232,6 +232,20 @@ async def test_a_start_that_is_cancelled_at_its_very_end_leaves_nothing(home: Ho
     await home.until_nothing_remains(kernel_id)
 
 
+async def test_a_start_that_is_cancelled_when_all_is_done_leaves_nothing(home: Home) -> None:
+    """jupyter_client rests for ten milliseconds before it says that the kernel is ready."""
+    kernel_id = str(uuid.uuid4())
+    manager = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
+    while not (manager.provisioner and manager.provisioner.has_process):
+        await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.wait([start])
+    assert start.cancelled()
+    manager.context.destroy(linger=0)
+    await home.until_nothing_remains(kernel_id)
+
+
 async def test_the_second_to_start_a_kernel_id_is_told_so_and_the_first_is_unharmed(serve: Serve, home: Home) -> None:
     async with serve() as server, serve() as other:
         kernel_id = await server.start()
