@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -103,9 +102,11 @@ async def test_a_server_that_exits_keeps_what_is_to_be_kept_and_stops_the_rest(
 ) -> None:
     server.start()
     kept, stopped = [
-        (await server.ask("api/sessions", {"path": name, "name": name, "type": "notebook", "kernel": {"name": kernel}}))[
-            "kernel"
-        ]["id"]
+        (
+            await server.ask(
+                "api/sessions", {"path": name, "name": name, "type": "notebook", "kernel": {"name": kernel}}
+            )
+        )["kernel"]["id"]
         for name, kernel in (("kept.ipynb", "gpu-bridge-kept"), ("stopped.ipynb", "gpu-bridge-here"))
     ]
     counting = home.folder / "counting"

@@ -66,9 +66,7 @@ async def test_a_shutdown_does_not_wait_for_ever_for_a_link_that_hangs(serve: Se
         await home.until_nothing_remains(kernel_id)
 
 
-async def test_the_event_loop_is_never_held_up(
-    serve: Serve, far: Far, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_event_loop_is_never_held_up(serve: Serve, far: Far, caplog: pytest.LogCaptureFixture) -> None:
     async with serve() as server:
         await server.shutdown_kernel(await server.start())  # what is imported once is not what is measured
         async with watched(caplog):

@@ -93,9 +93,7 @@ async def test_the_connection_file_says_what_the_manager_and_the_provisioner_say
 # what goes to the machine and what does not ---------------------------------------------------------------------------
 
 
-async def test_the_server_s_environment_stays_here(
-    serve: Serve, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_server_s_environment_stays_here(serve: Serve, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = ("JUPYTERHUB_API_TOKEN", "JUPYTER_TOKEN", "SOME_API_KEY", "AWS_SECRET_ACCESS_KEY", "JPY_API_TOKEN")
     for name in secrets:
         monkeypatch.setenv(name, "not-for-others")

@@ -124,7 +124,9 @@ class Connection:
                     self._was_up = False
                     self._set(MachineState.ASLEEP)
                     return
-                self._set(MachineState.RECONNECTING)  # the pause may be long: nobody may take us for connected meanwhile
+                self._set(
+                    MachineState.RECONNECTING
+                )  # the pause may be long: nobody may take us for connected meanwhile
             except BridgeError as error:
                 self.error = error
                 certain = not isinstance(error, Unreachable)
