@@ -126,7 +126,7 @@ class Connection:
                     return
                 self._set(
                     MachineState.RECONNECTING
-                )  # the pause may be long: nobody may take us for connected meanwhile
+                )  # before the pause, which may be long
             except BridgeError as error:
                 self.error = error
                 certain = not isinstance(error, Unreachable)
