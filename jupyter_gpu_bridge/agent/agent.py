@@ -55,6 +55,7 @@ class Agent:
         for name in (signal.SIGHUP, signal.SIGINT):
             self._loop.add_signal_handler(name, lambda: None)
         self._loop.add_signal_handler(signal.SIGTERM, self._done.set)
+        self._loop.add_signal_handler(signal.SIGCHLD, self._kernels.reap)
         await self._done.wait()
         server.close()
         path.unlink(missing_ok=True)
@@ -86,6 +87,8 @@ class Agent:
         verb = request.get("do")
         if verb == "start":
             return await self._kernels.start(request["spec"], report)
+        if verb == "ping":
+            return {}
         if verb == "kernels":
             return await self._kernels.list()
         if verb == "stop":

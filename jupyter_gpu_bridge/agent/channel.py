@@ -27,7 +27,11 @@ MOST_NUMBER = 1 << 62
 class Transport(Protocol):
     """The byte stream under a channel, as far as the channel needs it."""
 
-    def wake(self) -> None: ...
+    def wake(self) -> None:
+        """There is something to pull."""
+
+    def wake_soon(self) -> None:
+        """There is something to pull that can wait for company."""
 
     def consumed(self, size: int) -> None: ...
 
@@ -75,7 +79,8 @@ class Channel:
         if number > self._taken:
             self._taken = number
             self._acknowledge = True
-            self.wake()
+            if self._transport is not None:
+                self._transport.wake_soon()
 
     def pause(self) -> None:
         """Let the other side wait: no more window until `resume`."""
@@ -138,8 +143,7 @@ class Channel:
                 at += self._fill_head(data, at)
             else:
                 wanted = min(self._missing, size - at)
-                start = len(self._body) - self._missing
-                self._body[start : start + wanted] = data[at : at + wanted]
+                self._body += data[at : at + wanted]
                 self._missing -= wanted
                 at += wanted
                 if not self._missing:
@@ -214,7 +218,7 @@ class Channel:
         record = self._kind == _RECORD and self._greeting_done and length <= self._most_record
         if not greeting and not record:
             raise WireError(f"a record of kind {self._kind} and {length} bytes")
-        self._body = bytearray(length)
+        self._body = bytearray()
         self._missing = length
         if not length:
             self._finish()

@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.agent.duplex import Duplex
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.mux import PATIENCE
 from jupyter_gpu_bridge.agent.outbox import Outbox
 
 LANES = ("shell", "control", "stdin", "iopub", "life")
@@ -300,6 +301,9 @@ class Visitor:
 
     def wake(self) -> None:
         self._duplex.wake()
+
+    def wake_soon(self) -> None:
+        asyncio.get_running_loop().call_later(PATIENCE, self.wake)
 
     def consumed(self, size: int) -> None:
         """A keeper always has room: what comes goes straight to the kernel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import deque
@@ -26,8 +27,13 @@ BULK_WINDOW = 16 * 1024 * 1024
 MOST_CHANNELS = 4096
 MOST_WAITING = 200_000
 """Buffers of control frames that a peer may make us owe it without reading them."""
-GATHERED = 128 * 1024
+GATHERED = 256 * 1024
 """How much is handed to one write; little enough that what becomes urgent meanwhile is not far behind."""
+
+PATIENCE = 0.03
+"""Seconds that acknowledgements wait for company: alone, each would cost as much as what it acknowledges."""
+TOLD_EVERY = 32 * 1024
+"""Bulk bytes after which the sender is told at once how far they are."""
 
 URGENT, NORMAL, BULK = 0, 1, 2
 
@@ -64,6 +70,10 @@ class MuxChannel:
     def wake(self) -> None:
         """The endpoint has something to send."""
         self._mux.wake(self)
+
+    def wake_soon(self) -> None:
+        """The endpoint has something to send that can wait for company."""
+        self._mux.wake_soon(self)
 
     def consumed(self, size: int) -> None:
         """The receiver has room for so many more bytes."""
@@ -109,6 +119,8 @@ class Mux:
         self._has_greeted = False
         self._pings: deque[float] = deque()
         self._feeding = False
+        self._idle: set[MuxChannel] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self.heard = clock()
         """When the peer was last heard."""
         self.round_trip: float | None = None
@@ -145,6 +157,11 @@ class Mux:
             self._ready[channel.urgency].append(channel)
         self._wake()
 
+    def wake_soon(self, channel: MuxChannel) -> None:
+        if self.is_open and not channel.queued:
+            self._idle.add(channel)
+            self._later()
+
     def grant(self, number: int, size: int) -> None:
         self._say(Kind.WINDOW, number, NUMBER.pack(size))
         self._wake()
@@ -152,7 +169,7 @@ class Mux:
     def close_channel(self, channel: MuxChannel, reason: dict[str, str]) -> None:
         if self._channels.get(channel.number) is channel and self.is_open:
             del self._channels[channel.number]
-            self._say(Kind.CLOSE, channel.number, json.dumps(reason).encode()[:CHUNK] if reason else b"")
+            self._say(Kind.CLOSE, channel.number, json.dumps(reason).encode() if reason else b"")
             self._wake()
 
     def close(self, reason: str = "") -> None:
@@ -221,9 +238,30 @@ class Mux:
             return
         finally:
             self._feeding = False
+        if self._bulk_in - self._bulk_told >= TOLD_EVERY:
+            self._tell_received()
+        elif self._bulk_in != self._bulk_told:
+            self._later()
+        self._wake()
+
+    def _tell_received(self) -> None:
+        self._bulk_told = self._bulk_in
+        self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
+
+    def _later(self) -> None:
+        """What can wait goes out together, a little later."""
+        if self._timer is None and self.is_open:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._now)
+
+    def _now(self) -> None:
+        self._timer = None
         if self._bulk_in != self._bulk_told:
-            self._bulk_told = self._bulk_in
-            self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
+            self._tell_received()
+        waiting, self._idle = self._idle, set()
+        for channel in waiting:
+            if not channel.queued:
+                channel.queued = True
+                self._ready[channel.urgency].append(channel)
         self._wake()
 
     def _handle(self, kind: Kind, number: int, payload: memoryview) -> None:
@@ -302,6 +340,10 @@ class Mux:
             self._ended(reason)
 
     def _drop_channels(self, reason: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._idle.clear()
         channels, self._channels = list(self._channels.values()), {}
         for channel in channels:
             channel.endpoint.ended({"code": "carrier", "what": reason})

@@ -6,6 +6,7 @@ each record once per connection, in order, and `rewind` starts again behind what
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -15,8 +16,15 @@ from jupyter_gpu_bridge.agent.frames import Buffer
 from jupyter_gpu_bridge.agent.journal import Journal
 from jupyter_gpu_bridge.agent.spool import Record, Spool
 
-MEMORY = 64 * 1024 * 1024
-"""Bytes that wait in memory before they go to disk."""
+
+def _share_of_memory() -> int:
+    """A thirty-second of the computer's memory, within reason."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(16 << 20, min(256 << 20, total // 32))
+
+
+MEMORY = _share_of_memory()
+"""Bytes that wait in memory before they go to disk. Less would send every burst there that is faster than the line."""
 PIECE_COST = 200
 """What a small record costs in memory beside its bytes."""
 

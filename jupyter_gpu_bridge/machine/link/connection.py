@@ -30,6 +30,8 @@ SHORT_PAUSE = 0.5
 SHORT_FOR = 180.0
 LONG_PAUSE = 15.0
 KNOCK_EVERY = 0.1
+STEADY = 5.0
+"""A carrier that lived shorter is no reason to hurry with the next one."""
 
 
 class Connection:
@@ -55,6 +57,7 @@ class Connection:
         self._changed = changed
         self._wanted = wanted
         self._was_up = False
+        self._up_at = 0.0
         self._mux: Mux | None = None
         self._task: asyncio.Task[None] | None = None
         self._settled: asyncio.Future[Mux] | None = None
@@ -114,20 +117,23 @@ class Connection:
             self._set(MachineState.RECONNECTING if self._was_up else MachineState.CONNECTING)
             try:
                 await self._attempt()
-                began, pause = time.monotonic(), FIRST_PAUSE
-                if not self._wanted():
+                if time.monotonic() - self._up_at > STEADY:
+                    began, pause = time.monotonic(), FIRST_PAUSE
+                if not self._is_wanted():
                     self._task = None
                     self._was_up = False
                     self._set(MachineState.ASLEEP)
                     return
-                self._set(MachineState.RECONNECTING)  # before the pause, which may be long
+                self._set(
+                    MachineState.RECONNECTING
+                )  # before the pause, which may be long
             except BridgeError as error:
                 self.error = error
                 certain = not isinstance(error, Unreachable)
                 if certain or not self._was_up:
                     self._refuse(error)
                 self._set(MachineState.FAILED if certain or not self._was_up else MachineState.RECONNECTING)
-                if not self._wanted():
+                if not self._is_wanted():
                     self._task = None
                     return
                 if certain:
@@ -136,6 +142,10 @@ class Connection:
             recent = time.monotonic() - began < SHORT_FOR
             await self._pause(pause, recent=recent)
             pause = min(SHORT_PAUSE if recent else LONG_PAUSE, pause * 1.6)
+
+    def _is_wanted(self) -> bool:
+        """By kernels, or by somebody who began to wait while the last carrier was put away."""
+        return self._settled is not None or self._wanted()
 
     def _refuse(self, error: BridgeError) -> None:
         """Tell whoever waits."""
@@ -148,9 +158,9 @@ class Connection:
     async def _pause(self, pause: float, *, recent: bool) -> None:
         """Before the next attempt; while nobody answers at all, until somebody does."""
         began = time.monotonic()
-        dialer = self._dialer()
         self._hurry.clear()
         try:
+            dialer = self._dialer()
             if await dialer.knock():
                 await self._sleep(pause)
                 return
@@ -227,6 +237,7 @@ class Connection:
 
     def _be_up(self, mux: Mux, name: str) -> None:
         self._mux = mux
+        self._up_at = time.monotonic()
         self._was_up = True
         self.ups += 1
         self.error = None
