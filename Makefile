@@ -83,8 +83,9 @@ $(STAMPS)/node: $(STAMPS)/venv
 
 # The install builds the sidebar. It keeps a bundle that is there, however old; so the old one goes first.
 $(STAMPS)/installed: pyproject.toml install.json $(wildcard jupyter-config/*/*) $(SIDEBAR) | $(STAMPS)/node
-	rm -rf $(BUNDLE)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
+	@echo "Installing JupyterLab and the sidebar into $(VENV): two to three minutes the first time"
+	@rm -rf $(BUNDLE)
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
 	@touch $@
 
 $(STAMPS)/tools: pyproject.toml | $(STAMPS)/installed

@@ -28,6 +28,6 @@ def test_a_newcomer_runs_a_cell_on_this_computer_by_one_click(make_lab: Callable
     assert session["kernel"]["name"] == "gpu-bridge-local"
     expect(compute.get_by_text("Untitled.ipynb")).to_be_visible()
     expect(compute.get_by_role("button", name="New notebook on This computer (GPU bridge)")).to_be_visible()
-    lab_page.page.keyboard.press("Control+Shift+L")
+    lab_page.page.locator("#jp-main-dock-panel .lm-TabBar-addButton").click()
     card = lab_page.page.locator(".jp-LauncherCard[data-category=Notebook]").filter(has_text="This computer")
     expect(card).to_be_visible()
