@@ -9,7 +9,7 @@
 #   make clean    as cloned
 #
 # Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"
-#         BENCH="roundtrip start" (all, without it)
+#         BENCH=roundtrip,start (all, without it)
 #         ALLOW_MISSING=1     run what can be run where chromium or sshd cannot be installed
 
 PYTHON ?= python3
@@ -22,7 +22,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 SIDEBAR := $(shell find labextension/src labextension/style labextension/schema -type f -not -path '*/__tests__/*' 2>/dev/null) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
-BENCH ?= $(filter-out peers,$(patsubst benchmarks/%.py,%,$(shell grep -l '__main__' benchmarks/*.py 2>/dev/null)))
 TYPED := $(wildcard jupyter_gpu_bridge tests benchmarks)
 
 .DEFAULT_GOAL := help
@@ -60,7 +59,8 @@ fix: $(STAMPS)/tools $(PACKAGES)
 	cd labextension && jlpm fix
 
 bench: $(STAMPS)/installed $(STAMPS)/tools
-	@for each in $(BENCH); do $(VENV)/bin/python -m benchmarks.$$each $(BENCH_ARGS) || exit 1; done
+	$(VENV)/bin/python -m benchmarks.peers
+	$(VENV)/bin/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(BENCH_ARGS)
 
 # A bundle left from development would be packed as it is, source maps and all; so it goes first.
 dist: $(STAMPS)/node
@@ -83,8 +83,9 @@ $(STAMPS)/node: $(STAMPS)/venv
 
 # The install builds the sidebar. It keeps a bundle that is there, however old; so the old one goes first.
 $(STAMPS)/installed: pyproject.toml install.json $(wildcard jupyter-config/*/*) $(SIDEBAR) | $(STAMPS)/node
-	rm -rf $(BUNDLE)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
+	@echo "Installing JupyterLab and the sidebar into $(VENV): two to three minutes the first time"
+	@rm -rf $(BUNDLE)
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
 	@touch $@
 
 $(STAMPS)/tools: pyproject.toml | $(STAMPS)/installed

@@ -111,6 +111,13 @@ class Sshd:
         """`TYPE BASE64` of the present host key."""
         return public_half(self.host_key)
 
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:...` of the present host key, as its owner would read it out."""
+        argv = [program("ssh-keygen"), "-l", "-E", "sha256", "-f", f"{self.host_key}.pub"]
+        said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=_DEADLINE).stdout
+        return said.split()[1]
+
     def known_hosts_line(self, port: int | None = None) -> str:
         """The line that vouches for this server, or for it as seen through a proxy on another port."""
         return f"[127.0.0.1]:{port or self.port} {self.host_key_line}"

@@ -87,6 +87,8 @@ class Agent:
         verb = request.get("do")
         if verb == "start":
             return await self._kernels.start(request["spec"], report)
+        if verb == "ping":
+            return {}
         if verb == "kernels":
             return await self._kernels.list()
         if verb == "stop":

@@ -112,7 +112,11 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def _start(self) -> RunningKernel:
         await asyncio.to_thread(self._forget_connection_file)
-        return await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
+        kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(self._started)
+        return kernel
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
@@ -120,6 +124,17 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         left: str = self._manager.connection_file
         if left:
             Path(left).unlink(missing_ok=True)
+
+    def _started(self, task: asyncio.Task[Any]) -> None:
+        """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""
+        kernel = self._kernel
+        if kernel is None or not task.cancelled() or self._manager.ready.done():
+            return
+        if kernel.is_fresh:
+            self._given_up()
+        else:
+            self._forget()
+            self._bridge.let_be(kernel)
 
     async def _restart(self, kernel: RunningKernel) -> None:
         give_up = asyncio.get_running_loop().time() + (RETRY_FOR if self._died else END_PATIENCE)

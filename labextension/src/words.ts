@@ -57,6 +57,18 @@ export function machineState(
   }
 }
 
+/** What is wrong or in progress; behind a cut also what a person fears for. */
+export function machineDetail(
+  machine: IMachine,
+  trans: TranslationBundle
+): string {
+  const goesOn =
+    machine.state === 'reconnecting' && machine.kernels.length > 0
+      ? trans.__('The kernels go on meanwhile; nothing they say is lost.')
+      : '';
+  return [machine.detail, goesOn].filter(Boolean).join(' ');
+}
+
 /** A kernel that we cannot reach is not dead: while its machine comes back, so does the kernel. */
 export function kernelState(
   kernel: IKernel,

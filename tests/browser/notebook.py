@@ -51,6 +51,10 @@ class Notebook:
         """The circle beside the kernel's name would not do: it says idle before there is a kernel."""
         self.page.wait_for_function(_IS_IDLE, timeout=START_LIMIT)
 
+    def rename(self, name: str) -> None:
+        """Without being asked for the name."""
+        self.page.evaluate("name => window.jupyterapp.shell.currentWidget.context.rename(name)", name)
+
     def run(self, code: str) -> Locator:
         """Type this into the last cell and run it, which makes a new last one; the cell that runs."""
         number = self.cells.count() - 1

@@ -64,7 +64,7 @@ EVERY_STATE = [
     _machine(
         "farm",
         state="reconnecting",
-        detail="The connection was cut; trying again in 4 s. Kernels go on meanwhile.",
+        detail="The connection was cut; trying again in 4 s.",
         kernels=[_kernel("k-away", machine="ssh:farm", state="unreachable", path="far.ipynb")],
     ),
     _machine("new", state="connecting", detail="Sending the agent.", profiles=[]),

@@ -9,6 +9,7 @@ from traitlets.config import Config
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import MachineRef, Profile
+from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 from tests.kernels.far import Far, sshd_in
 from tests.kernels.home import Home, entered
 from tests.kernels.serving import Server
@@ -55,6 +56,7 @@ def serve(home: Home) -> Serve:
         try:
             yield server
         finally:
+            forget_failed_starts(server)
             await server.shutdown_all(now=True)
             server.context.destroy(linger=0)
 

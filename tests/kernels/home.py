@@ -40,8 +40,8 @@ class Home:
                 continue
         return found
 
-    def link(self) -> psutil.Process:
-        (found,) = self.processes("machine.link", "links/local")
+    def link(self, machine: str = "local") -> psutil.Process:
+        (found,) = self.processes("machine.link", f"links/{machine}")
         return found
 
     def keeper(self, kernel_id: str) -> psutil.Process:

@@ -116,6 +116,18 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
     }
 
 
+async def test_a_kernel_is_shown_by_the_name_that_its_notebook_has_now(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    wanted = {"path": "Untitled.ipynb", "name": "Untitled.ipynb", "type": "notebook", "kernel": {"name": "python3"}}
+    session = json.loads((await jp_fetch("api", "sessions", method="POST", body=json.dumps(wanted))).body)
+    kernel = KernelView(KernelId(session["kernel"]["id"]), BOX, KernelState.IDLE, attached=True, path="/Untitled.ipynb")
+    bridge.views = [MachineView(BOX, "box", MachineState.CONNECTED, kernels=(kernel,))]
+    renamed = json.dumps({"path": "work/train.ipynb", "name": "train.ipynb"})
+    await jp_fetch("api", "sessions", session["id"], method="PATCH", body=renamed)
+    answer = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)
+    assert [each["path"] for each in answer["machines"][0]["kernels"]] == ["work/train.ipynb"]
+    await jp_fetch("api", "sessions", session["id"], method="DELETE")
+
+
 async def test_the_other_lists_and_the_version(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
     bridge.add_profile(Profile("here", MachineRef("local"), environment=(("HF_TOKEN", None),)))
     kernels = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "kernels")).body)

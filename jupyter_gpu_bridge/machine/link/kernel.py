@@ -21,6 +21,7 @@ from jupyter_gpu_bridge.machine.link.record import KernelOrder, save
 from jupyter_gpu_bridge.model import KernelState, Lane
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+LAST_WORDS_WITHIN = 0.5
 _URGENCY = {"shell": NORMAL, "control": URGENT, "stdin": URGENT, "iopub": BULK, "life": URGENT}
 
 
@@ -123,15 +124,15 @@ class LinkedKernel:
     def was_stopping(self) -> bool:
         return (self._folder / "stopping").exists()
 
-    async def ready(self, patience: float) -> None:
-        """Until the present life can be talked to; raises `KernelFailed` when it ends instead."""
+    async def ready(self, patience: float, advice: str) -> None:
+        """Until the present life can be talked to; raises `KernelFailed` with that advice when it ends instead."""
         give_up = asyncio.get_running_loop().time() + patience
         while not self.is_ready:
             if self.exit_code is not None:
-                raise KernelFailed(
-                    f"{self.cause or 'The kernel ended while it was starting.'}{_last_words(self.log)}",
-                    advice=f"`jupyter gpu kernels log {self.order.kernel_id[:8]}` shows what it printed.",
-                )
+                if not self.log:  # the keeper's greeting tells of the end as well, and comes before the news of it
+                    await self.news(LAST_WORDS_WITHIN)
+                what = self.cause or "The kernel ended while it was starting."
+                raise KernelFailed(f"{what}{_last_words(self.log)}", advice=advice)
             if self.is_stopping:
                 raise StartCancelled("The kernel was stopped while it was starting.")
             if self.keeper_gone:

@@ -29,6 +29,7 @@ from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
 from jupyter_gpu_bridge.model import KernelId
 
 READY_PATIENCE = 60.0
+ANSWER_PATIENCE = 5.0
 STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
 DEAD_LIFE = 600.0
@@ -123,8 +124,10 @@ class Link:
         report("starting", "restarting the kernel in its place")
         kernel.facade.ensure_bound()
         kernel.facade.hold_shutdown(False)
+        if not kernel.life:  # ours was killed just now: the keeper must say first which process it is to replace
+            await kernel.news(ANSWER_PATIENCE)
         kernel.relaunch(order)
-        await kernel.ready(READY_PATIENCE)
+        await kernel.ready(READY_PATIENCE, f"`jupyter gpu kernels log {order.kernel_id[:8]}` shows what it printed.")
         return kernel
 
     async def stop(self, kernel_id: KernelId) -> bool:
@@ -244,7 +247,7 @@ class Link:
                 raise
         mux = await self.connection.up()
         kernel.connect(mux)
-        await kernel.ready(READY_PATIENCE)
+        await kernel.ready(READY_PATIENCE, "Run `python -m ipykernel_launcher` on the machine to see more.")
 
     async def _undo(self, kernel: LinkedKernel) -> None:
         """A start that failed or was given up leaves nothing, here or there."""

@@ -143,7 +143,7 @@ describe('ComputePanel', () => {
       })
     );
     expect(text.match(/Reconnecting…/g)).toHaveLength(2);
-    expect(text).toContain('Trying again in 3 s.');
+    expect(text).toContain('Trying again in 3 s. The kernels go on meanwhile');
     expect(text).not.toContain('Dead');
   });
 
