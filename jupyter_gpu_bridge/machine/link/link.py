@@ -126,9 +126,7 @@ class Link:
         if not kernel.life:  # ours was killed just now: the keeper must say first which process it is to replace
             await kernel.news(ANSWER_PATIENCE)
         kernel.relaunch(order)
-        await kernel.ready(
-            READY_PATIENCE, f"`jupyter gpu kernels log {order.kernel_id[:8]}` shows what it printed."
-        )
+        await kernel.ready(READY_PATIENCE, f"`jupyter gpu kernels log {order.kernel_id[:8]}` shows what it printed.")
         return kernel
 
     async def stop(self, kernel_id: KernelId) -> bool:

@@ -210,7 +210,9 @@ class Links:
             return await asyncio.wait_for(insist(), within)
         except asyncio.TimeoutError:
             kernel.is_reachable = False
-            raise LinkLost("The local link process does not answer.", advice="`jupyter gpu doctor` looks at it.") from None
+            raise LinkLost(
+                "The local link process does not answer.", advice="`jupyter gpu doctor` looks at it."
+            ) from None
 
     async def _leave(self) -> None:
         for task in self._stops:
