@@ -14,7 +14,7 @@ from typing import Callable, Sequence
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 from jupyter_gpu_bridge.agent.journal import Journal
-from jupyter_gpu_bridge.agent.spool import Record, Spool
+from jupyter_gpu_bridge.agent.spool import SEGMENT, Record, Spool
 
 
 def _share_of_memory() -> int:
@@ -178,12 +178,19 @@ class Outbox:
             self._spill(self._spool)
 
     def _spill(self, spool: Spool) -> None:
+        """Move what has waited longest to the disk, a piece at a time: whoever else is here waits for the writing."""
+        oldest: list[Record] = []
+        cost = 0
+        while self._fresh and cost < SEGMENT:
+            record = self._fresh.popleft()
+            oldest.append(record)
+            cost += record.size + PIECE_COST
         try:
-            spool.write(self._fresh)
+            spool.write(oldest)
         except OSError as error:
+            self._fresh.extendleft(reversed(oldest))
             self.disk_error = error
             return
         self.disk_error = None
-        self._fresh.clear()
-        self._size -= self._fresh_size
-        self._fresh_size = 0
+        self._size -= cost
+        self._fresh_size -= cost

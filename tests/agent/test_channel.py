@@ -45,6 +45,12 @@ def _record(chance: random.Random) -> bytes:
     return chance.randbytes(chance.choice((0, 1, 23, 24, 25, 300, 5000)))
 
 
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what goes to disk goes there in several pieces."""
+    monkeypatch.setattr("jupyter_gpu_bridge.agent.outbox.SEGMENT", 1500)
+
+
 @settings(
     max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import struct
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from jupyter_gpu_bridge.agent.channel import MOST_NUMBER, Channel
 from jupyter_gpu_bridge.agent.control import MOST_MESSAGE, JsonStream
-from jupyter_gpu_bridge.agent.frames import CHUNK, FrameReader, Kind, WireError, frame, head
+from jupyter_gpu_bridge.agent.frames import CHUNK, FrameReader, Kind, WireError, head
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from tests.agent.broken_line import End
 
@@ -33,18 +32,6 @@ def fresh() -> tuple[Channel, list[bytes]]:
         channel.send([word])
     channel.connect(End(channel))
     return channel, heard
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(list(Kind)), st.integers(0, 0xFFFF), st.binary(max_size=200))), st.integers())
-def test_frames_come_out_as_they_went_in_however_they_are_cut(frames: list[tuple[Kind, int, bytes]], seed: int) -> None:
-    wire = b"".join(b"".join(bytes(each) for each in frame(*one)) for one in frames)
-    chance, reader, out = random.Random(seed), FrameReader(), []
-    while wire:
-        size = chance.randint(1, len(wire))
-        out += [(kind, number, bytes(data)) for kind, number, _, data in reader.feed(memoryview(wire[:size]))]
-        wire = wire[size:]
-    assert out == frames
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -50,6 +52,11 @@ class Home:
 
     def kernel(self, kernel_id: str) -> psutil.Process:
         (found,) = self.processes("launch.py", kernel_id)
+        return found
+
+    def connection(self, kernel_id: str) -> dict[str, Any]:
+        """What its connection file says."""
+        found: dict[str, Any] = json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())
         return found
 
     def remains(self, kernel_id: str) -> list[str]:

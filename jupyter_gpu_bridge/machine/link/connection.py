@@ -124,9 +124,7 @@ class Connection:
                     self._was_up = False
                     self._set(MachineState.ASLEEP)
                     return
-                self._set(
-                    MachineState.RECONNECTING
-                )  # before the pause, which may be long
+                self._set(MachineState.RECONNECTING)  # before the pause, which may be long
             except BridgeError as error:
                 self.error = error
                 certain = not isinstance(error, Unreachable)
