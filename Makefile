@@ -8,7 +8,8 @@
 #   make dist     a wheel and an sdist in dist/, which install without node
 #   make clean    as cloned
 #
-# Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"   BENCH_ARGS="..."
+# Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"
+#         BENCH=roundtrip,start (all, without it)
 #         ALLOW_MISSING=1     run what can be run where chromium or sshd cannot be installed
 
 PYTHON ?= python3
@@ -58,7 +59,8 @@ fix: $(STAMPS)/tools $(PACKAGES)
 	cd labextension && jlpm fix
 
 bench: $(STAMPS)/installed $(STAMPS)/tools
-	$(VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+	$(VENV)/bin/python -m benchmarks.peers
+	$(VENV)/bin/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(BENCH_ARGS)
 
 # A bundle left from development would be packed as it is, source maps and all; so it goes first.
 dist: $(STAMPS)/node
@@ -81,8 +83,9 @@ $(STAMPS)/node: $(STAMPS)/venv
 
 # The install builds the sidebar. It keeps a bundle that is there, however old; so the old one goes first.
 $(STAMPS)/installed: pyproject.toml install.json $(wildcard jupyter-config/*/*) $(SIDEBAR) | $(STAMPS)/node
-	rm -rf $(BUNDLE)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
+	@echo "Installing JupyterLab and the sidebar into $(VENV): two to three minutes the first time"
+	@rm -rf $(BUNDLE)
+	@$(VENV)/bin/python -m pip install --quiet --editable '.[lab]'
 	@touch $@
 
 $(STAMPS)/tools: pyproject.toml | $(STAMPS)/installed

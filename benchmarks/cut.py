@@ -177,7 +177,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 BENCHMARK = Benchmark(
     name="cut",
-    bar="hard cut of 20 s: every line once and in order, reply and idle, same pid, no restart, first output <= 1 s after",
+    bar="hard cut of 20 s: each line once and in order, reply and idle, same pid, no restart, first output <= 1 s",
     measure=measure,
     holds=holds,
     options=_options,

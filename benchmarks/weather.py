@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty
 
@@ -64,10 +65,8 @@ class Watch:
 
     def _follow(self) -> None:
         while not self._closing.is_set() and not self.has_ended:
-            try:
+            with suppress(Empty):
                 self._take(self.client.get_iopub_msg(timeout=0.02))
-            except Empty:
-                pass
             if self.client.shell_channel.msg_ready():
                 reply = self.client.get_shell_msg(timeout=1)
                 if reply["parent_header"].get("msg_id") == self.asked:

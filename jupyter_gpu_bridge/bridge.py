@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.errors import KernelUnknown
+from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
@@ -20,15 +20,15 @@ from jupyter_gpu_bridge.model import (
     Stage,
 )
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, observe
+from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
 
-ConfirmHostKey = Callable[[str, str], bool]
-"""Given a host and a fingerprint, whether the user vouches for it."""
+ConfirmHostKey = Callable[[HostKeyUnknown | HostKeyChanged], bool]
+"""Given what is in the way (`details`: `host`, `fingerprint`), whether the user vouches for that key."""
 
 
 class Bridge:
@@ -141,4 +141,4 @@ class Bridge:
 
     async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
         """What is installed, reachable and wrong; connects to each host only when asked."""
-        ...
+        return await doctor.examine(self.check_host if hosts else None)

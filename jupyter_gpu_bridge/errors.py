@@ -121,6 +121,12 @@ class ProfileUnknown(BridgeError):
     code = "profile-unknown"
 
 
+class ProfileTaken(BridgeError):
+    """A profile of that name is there already, and is for something else."""
+
+    code = "profile-taken"
+
+
 class BadRequest(BridgeError):
     """What was asked for makes no sense: a bad name, a bad address, a bad option."""
 

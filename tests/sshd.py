@@ -37,6 +37,12 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
     return path
 
 
+def certify(key: Path, authority: Path, user: str) -> None:
+    """A certificate beside a key pair, with which the authority vouches for the user."""
+    argv = [program("ssh-keygen"), "-q", "-s", str(authority), "-I", "test", "-n", user, f"{key}.pub"]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=_DEADLINE)
+
+
 def public_half(key: Path) -> str:
     """`TYPE BASE64` of a key pair."""
     return " ".join(key.with_name(key.name + ".pub").read_text().split()[:2])
@@ -69,7 +75,8 @@ class Sshd:
         self._environment = dict(environment or {})
         self._options = tuple(options)
         self._process: subprocess.Popen[str] | None = None
-        self._listening = threading.Event()
+        self._settled = threading.Event()
+        self._listening = False
         self._reader: threading.Thread | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         make_key(self.host_key, host_key_kind)
@@ -103,6 +110,13 @@ class Sshd:
     def host_key_line(self) -> str:
         """`TYPE BASE64` of the present host key."""
         return public_half(self.host_key)
+
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:...` of the present host key, as its owner would read it out."""
+        argv = [program("ssh-keygen"), "-l", "-E", "sha256", "-f", f"{self.host_key}.pub"]
+        said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=_DEADLINE).stdout
+        return said.split()[1]
 
     def known_hosts_line(self, port: int | None = None) -> str:
         """The line that vouches for this server, or for it as seen through a proxy on another port."""
@@ -139,7 +153,8 @@ class Sshd:
             raise RuntimeError("this sshd is running already")
         if os.getuid() == 0:  # sshd under root insists on the folder that its init script makes
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        self._listening.clear()
+        self._settled.clear()
+        self._listening = False
         argv = [program("sshd"), "-D", "-e", "-f", str(self._write_config())]
         self._process = subprocess.Popen(
             argv,
@@ -151,7 +166,7 @@ class Sshd:
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
-        if not self._listening.wait(_DEADLINE) or self._process.poll() is not None:
+        if not self._settled.wait(_DEADLINE) or not self._listening:
             self.stop()
             raise RuntimeError("sshd did not start:\n" + "\n".join(self.log[-20:]))
 
@@ -160,8 +175,8 @@ class Sshd:
         process, self._process = self._process, None
         if process is None:
             return
-        server = psutil.Process(process.pid)
         if process.poll() is None:
+            server = psutil.Process(process.pid)
             server.suspend()  # no new session can be forked while we look for them
             sessions = self._sessions_of(server)
             for each in (server, *sessions):
@@ -196,8 +211,9 @@ class Sshd:
             for line in process.stderr:
                 self.log.append(line.rstrip())
                 if "Server listening on" in line:
-                    self._listening.set()
-        self._listening.set()
+                    self._listening = True
+                    self._settled.set()
+        self._settled.set()
 
     def _write_config(self) -> Path:
         banner = self.folder / "banner"

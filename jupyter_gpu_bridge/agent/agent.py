@@ -1,12 +1,13 @@
 """The agent: takes carriers from whoever attaches, joins their channels to keepers, and starts keepers.
 
-One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. When it
-is killed, the next carrier starts another one, which finds the keepers where they are.
+One process per machine and version. It holds nothing that cannot be lost: what a kernel said is with its keeper. When
+it is killed, the next carrier starts another one, which finds the keepers where they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ from jupyter_gpu_bridge.agent.splice import Splice
 
 IDLE_LIFE = 600.0
 """Seconds without any carrier and any kernel after which the agent leaves."""
+VISIT_PATIENCE = 10.0
+"""Seconds that a visitor has to hand a pipe over."""
 
 
 class Agent:
@@ -52,6 +55,7 @@ class Agent:
         for name in (signal.SIGHUP, signal.SIGINT):
             self._loop.add_signal_handler(name, lambda: None)
         self._loop.add_signal_handler(signal.SIGTERM, self._done.set)
+        self._loop.add_signal_handler(signal.SIGCHLD, self._kernels.reap)
         await self._done.wait()
         server.close()
         path.unlink(missing_ok=True)
@@ -75,15 +79,16 @@ class Agent:
         if service == "control":
             return Control(self._answer)
         if service == "keeper":
-            lane = str(request["lane"])
-            connection = self._kernels.connect(str(request["kernel_id"]))
-            return Splice(connection, json.dumps({"lane": lane}).encode() + b"\n")
+            wanted = {"lane": str(request["lane"]), "owner": str(request["owner"])}
+            return Splice(self._kernels.connect(str(request["kernel_id"])), json.dumps(wanted).encode() + b"\n")
         raise Refusal("unknown-service", f"This agent knows no service {service!r}.")
 
     async def _answer(self, request: dict[str, Any], report: Report) -> Any:
         verb = request.get("do")
         if verb == "start":
             return await self._kernels.start(request["spec"], report)
+        if verb == "ping":
+            return {}
         if verb == "kernels":
             return await self._kernels.list()
         if verb == "stop":
@@ -103,22 +108,61 @@ class Agent:
             connection, _ = server.accept()
         except (BlockingIOError, InterruptedError, ConnectionError):
             return
-        connection.settimeout(1.0)
+        Visitor(self, connection)
+
+    def take(self, connection: socket.socket, descriptors: list[int]) -> None:
+        """A pipe to some link; it says which when it greets."""
         try:
-            _, descriptors = _receive_descriptors(connection)
-        except (OSError, ValueError) as error:
-            print(f"a visitor was sent away: {error}", file=sys.stderr, flush=True)
-            connection.close()
+            carrier = Carrier(self, connection, descriptors)
+        except OSError as error:  # something that is no pipe
+            for descriptor in descriptors:
+                os.close(descriptor)
+            _send_away(connection, error)
             return
-        connection.setblocking(False)
-        carrier = Carrier(self, connection, descriptors)
-        self._anonymous.add(carrier)
+        if carrier.is_open:
+            self._anonymous.add(carrier)
 
     def _maybe_leave(self) -> None:
         if self._carriers or self._anonymous or self._kernels.any_alive():
             self._leaving = self._loop.call_later(IDLE_LIFE, self._maybe_leave)
         else:
             self._done.set()
+
+
+class Visitor:
+    """Somebody on our socket who has not handed over a pipe yet."""
+
+    def __init__(self, agent: Agent, connection: socket.socket) -> None:
+        self._agent = agent
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        connection.setblocking(False)
+        self._too_slow = self._loop.call_later(VISIT_PATIENCE, self._end, "it handed nothing over")
+        self._loop.add_reader(connection.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        try:
+            descriptors = _receive_descriptors(self._connection)
+        except (BlockingIOError, InterruptedError):
+            return
+        except (OSError, ValueError) as error:
+            self._end(error)
+            return
+        self._forget()
+        self._agent.take(self._connection, descriptors)
+
+    def _forget(self) -> None:
+        self._too_slow.cancel()
+        self._loop.remove_reader(self._connection.fileno())
+
+    def _end(self, why: object) -> None:
+        self._forget()
+        _send_away(self._connection, why)
+
+
+def _send_away(connection: socket.socket, why: object) -> None:
+    print(f"a visitor was sent away: {why}", file=sys.stderr, flush=True)
+    connection.close()
 
 
 class Carrier:
@@ -136,6 +180,10 @@ class Carrier:
             opened=agent.open_channel,
             ended=self._ended,
         )
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._descriptors)
 
     def close(self) -> None:
         self._mux.close()
@@ -157,24 +205,30 @@ class Carrier:
         self._holder.close()
 
 
-def _receive_descriptors(connection: socket.socket) -> tuple[bytes, list[int]]:
-    space = socket.CMSG_LEN(2 * 4)
-    data, extra, _, _ = connection.recvmsg(64, space)
+def _receive_descriptors(connection: socket.socket) -> list[int]:
+    _, extra, _, _ = connection.recvmsg(64, socket.CMSG_LEN(2 * 4))
     for level, kind, payload in extra:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors = [
                 int.from_bytes(payload[at : at + 4], sys.byteorder) for at in range(0, len(payload) // 4 * 4, 4)
             ]
             if len(descriptors) == 2:
-                return data, descriptors
+                return descriptors
             for descriptor in descriptors:
                 os.close(descriptor)
     raise ValueError("no pipe was handed over")
 
 
 def main(home: Path, version: str) -> int:
+    """Serves until it is no longer needed; leaves at once when there is an agent of this version already."""
+
     async def run() -> None:
         await Agent(home, version).run()
 
-    asyncio.run(run())
+    with open(home / f"agent-{version[:12]}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        asyncio.run(run())
     return 0

@@ -7,8 +7,8 @@ started when there is none; it is a session of its own, so nothing that happens 
 from __future__ import annotations
 
 import array
+import errno
 import fcntl
-import json
 import os
 import socket
 import subprocess
@@ -21,20 +21,22 @@ from jupyter_gpu_bridge.agent.places import agent_socket
 _START_PATIENCE = 15.0
 
 
-def main(home: Path, code: Path, version: str) -> int:
-    """Runs until the agent lets go of the carrier."""
-    connection = _agent(home, code, version)
+def hand_over(connection: socket.socket) -> None:
+    """Gives our standard input and output to the agent, and returns when it lets go of them."""
     descriptors = array.array("i", [0, 1])
     connection.sendmsg([b"attach\n"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
     quiet = os.open(os.devnull, os.O_RDWR)
     os.dup2(quiet, 0)
     os.dup2(quiet, 1)
-    while connection.recv(4096):
-        pass
-    return 0
+    try:
+        while connection.recv(4096):
+            pass
+    except ConnectionError:
+        return
 
 
-def _agent(home: Path, code: Path, version: str) -> socket.socket:
+def reach(home: Path, code: Path, version: str) -> socket.socket:
+    """A connection to the agent, which is started if need be; raises `OSError` when there can be none."""
     path = agent_socket(home, version)
     found = _connect(path)
     if found is not None:
@@ -54,13 +56,13 @@ def _agent(home: Path, code: Path, version: str) -> socket.socket:
                 start_new_session=True,
             )
         give_up = time.monotonic() + _START_PATIENCE
-        while time.monotonic() < give_up and process.poll() is None:
+        # One that ends without complaint has found another one that is about to listen.
+        while time.monotonic() < give_up and not process.poll():
             found = _connect(path)
             if found is not None:
                 return found
             time.sleep(0.005)
-    print(json.dumps({"error": "the agent did not start; see %s" % (home / "agent.log")}), file=sys.stderr)
-    raise SystemExit(88)
+    raise OSError(errno.ECHILD, f"the agent did not start; see {home / 'agent.log'}")
 
 
 def _connect(path: Path) -> socket.socket | None:

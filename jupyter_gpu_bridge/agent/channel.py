@@ -1,8 +1,9 @@
 """A channel: numbered, acknowledged records in both directions, over whatever carrier there is now.
 
 Both ends hold one of these for as long as what they connect lives. Each carrier gives it a fresh byte stream; the first
-thing said on it is "I have everything up to N", and then it goes on behind N. So a record comes out at the other side
-once and in order, whatever the carrier did: cut in the middle of a byte, stalled, or replaced.
+thing said on it is "I have everything up to N, and have handed on everything up to M", and then it goes on behind N and
+forgets what is up to M. So a record comes out at the other side once and in order, whatever the carrier did: cut in the
+middle of a byte, stalled, or replaced; and what was only received is still kept here should the other side be killed.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ _HEAD = struct.Struct("<BxxxIQQ")
 _HELLO, _RECORD, _ACKNOWLEDGE = 1, 2, 3
 MOST_RECORD = 1 << 30
 MOST_HELLO = 32 * 1024
+MOST_NUMBER = 1 << 62
 
 
 class Transport(Protocol):
     """The byte stream under a channel, as far as the channel needs it."""
 
-    def wake(self) -> None: ...
+    def wake(self) -> None:
+        """There is something to pull."""
+
+    def wake_soon(self) -> None:
+        """There is something to pull that can wait for company."""
 
     def consumed(self, size: int) -> None: ...
 
@@ -73,7 +79,8 @@ class Channel:
         if number > self._taken:
             self._taken = number
             self._acknowledge = True
-            self.wake()
+            if self._transport is not None:
+                self._transport.wake_soon()
 
     def pause(self) -> None:
         """Let the other side wait: no more window until `resume`."""
@@ -96,7 +103,7 @@ class Channel:
         """A fresh stream; whatever was under way on the last one is sent again."""
         self._restart()
         self._transport = transport
-        words = {"have": self.have, "from": self.outbox.acknowledged + 1, **self._hello()}
+        words = {"have": self.have, "taken": self._taken, "from": self.outbox.acknowledged + 1, **self._hello()}
         hello = json.dumps(words).encode()
         self._control.append(_HEAD.pack(_HELLO, 0, 0, len(hello)) + hello)
         self.wake()
@@ -136,8 +143,7 @@ class Channel:
                 at += self._fill_head(data, at)
             else:
                 wanted = min(self._missing, size - at)
-                start = len(self._body) - self._missing
-                self._body[start : start + wanted] = data[at : at + wanted]
+                self._body += data[at : at + wanted]
                 self._missing -= wanted
                 at += wanted
                 if not self._missing:
@@ -204,16 +210,15 @@ class Channel:
 
     def _begin(self, length: int) -> None:
         if self._kind == _ACKNOWLEDGE and self._greeting_done and not length:
-            try:
-                self.outbox.acknowledge(self._number)
-            except ValueError as error:
-                raise WireError(str(error)) from None
+            if self._number > self.outbox.last:
+                raise WireError(f"thanks for record {self._number}, which was never sent")
+            self.outbox.acknowledge(self._number)
             return
         greeting = self._kind == _HELLO and not self._greeting_done and length <= MOST_HELLO
         record = self._kind == _RECORD and self._greeting_done and length <= self._most_record
         if not greeting and not record:
             raise WireError(f"a record of kind {self._kind} and {length} bytes")
-        self._body = bytearray(length)
+        self._body = bytearray()
         self._missing = length
         if not length:
             self._finish()
@@ -235,14 +240,16 @@ class Channel:
     def _greet(self, body: bytes) -> None:
         try:
             hello = json.loads(body)
-            have, first = int(hello["have"]), int(hello["from"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+            have, taken, first = (int(hello[name]) for name in ("have", "taken", "from"))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise WireError("a greeting that makes no sense") from None
+        if not 0 <= taken <= have < MOST_NUMBER or not 1 <= first < MOST_NUMBER:
+            raise WireError("a greeting with impossible numbers")
         self._greeting_done = True
         # What the other side no longer has was acknowledged, by this end in an earlier life.
         self.have = max(self.have, first - 1)
         self._taken = max(self._taken, first - 1)
-        self.outbox.rewind(have)
+        self.outbox.rewind(taken, have)
         if self._greeted is not None:
             self._greeted(hello)
         self.wake()

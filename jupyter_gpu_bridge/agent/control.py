@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import traceback
 from typing import Any, Awaitable, Callable
 
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
@@ -12,6 +13,7 @@ from jupyter_gpu_bridge.agent.mux import MuxChannel, Refusal
 
 _LENGTH = struct.Struct("<I")
 MOST_MESSAGE = 8 * 1024 * 1024
+MOST_QUESTIONS = 256
 
 
 class JsonStream:
@@ -49,15 +51,23 @@ class JsonStream:
             end = _LENGTH.size + length
             if len(self._in) < end:
                 return
-            message = json.loads(bytes(self._in[_LENGTH.size : end]))
+            message = _parse(bytes(self._in[_LENGTH.size : end]))
             del self._in[:end]
-            if not isinstance(message, dict):
-                raise WireError("a message that is no object")
             self._received(message)
 
     def ended(self, reason: dict[str, str]) -> None:
         self._transport = None
         self._ended(reason)
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise WireError("a message that is no object")
+    return message
 
 
 class Control(JsonStream):
@@ -71,10 +81,14 @@ class Control(JsonStream):
 
     def _question(self, message: dict[str, Any]) -> None:
         number = message.get("id")
+        if not isinstance(number, int):
+            raise WireError("a question without a number")
         if message.get("do") == "cancel":
             if number in self._tasks:
                 self._tasks[number].cancel()
             return
+        if number in self._tasks or len(self._tasks) >= MOST_QUESTIONS:
+            raise WireError("a question too many")
         task = asyncio.get_running_loop().create_task(self._reply(message))
         self._tasks[number] = task
         task.add_done_callback(lambda done: self._tasks.pop(number, None))
@@ -86,8 +100,12 @@ class Control(JsonStream):
             }
         except Refusal as refusal:
             answer = {"error": refusal.reason}
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            answer = {"error": {"code": "failed", "what": f"The machine could not do that: {error}."}}
+        except OSError as error:
+            answer = {"error": {"code": "failed", "what": f"The machine could not do that: {error.strerror or error}."}}
+        except Exception as error:
+            # A question without an answer would be waited for for ever.
+            traceback.print_exc()
+            answer = {"error": {"code": "failed", "what": f"The machine could not do that: {error!r}."}}
         self.say({"id": message.get("id"), **answer})
 
     def _gone(self, reason: dict[str, str]) -> None:

@@ -40,6 +40,7 @@ class Duplex:
         self._writing = False
         self._reading = False
         self._open = True
+        self._pulling = self._again = False
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         self.resume()
@@ -56,8 +57,10 @@ class Duplex:
             self._loop.add_reader(self._reader, self._readable)
 
     def wake(self) -> None:
-        """There may be something to pull."""
-        if self._open and not self._writing:
+        """There may be something to pull; may be said from inside a pull."""
+        if self._pulling:
+            self._again = True
+        elif self._open and not self._writing:
             self._writable()
 
     def close(self) -> None:
@@ -86,7 +89,7 @@ class Duplex:
     def _writable(self) -> None:
         while True:
             if not self._rest:
-                self._rest = [memoryview(piece).cast("B") for piece in self._pull()]
+                self._fetch()
             if not self._rest or not self._open:
                 self._watch_writer(False)
                 return
@@ -101,6 +104,17 @@ class Duplex:
             if blocked:
                 self._watch_writer(True)
                 return
+
+    def _fetch(self) -> None:
+        """Pull until there is something, or nobody said meanwhile that there is more."""
+        self._pulling = True
+        try:
+            self._again = True
+            while self._again and not self._rest:
+                self._again = False
+                self._rest = [memoryview(piece).cast("B") for piece in self._pull()]
+        finally:
+            self._pulling = False
 
     def _advance(self, count: int) -> bool:
         """Drop what was written; whether the pipe took less than it was offered."""

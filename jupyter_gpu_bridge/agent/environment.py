@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any, Callable
 
@@ -102,19 +103,29 @@ async def _extend(home: Path, base: str, facts: list[Any], report: Report) -> st
             return str(python)
     report(f"ipykernel is missing on the machine: making an environment for it beside {base}")
     shutil.rmtree(folder, ignore_errors=True)
-    uv = shutil.which("uv")
-    make = [uv, "venv", "--python", base, str(folder)] if uv else [base, "-m", "venv", str(folder)]
-    await _must([*make, "--system-site-packages"], "An environment could not be made on the machine")
-    for site in folder.glob("lib/python*/site-packages"):
-        (site / "image.pth").write_text("\n".join(facts[2]) + "\n")
-    report("installing ipykernel on the machine")
-    install = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]
     try:
-        await _must([*install, "ipykernel"], "ipykernel could not be installed on the machine")
-    except Refusal:
+        await _make(base, folder, facts[2], report)
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return str(python)
+
+
+async def _make(base: str, folder: Path, visible: list[str], report: Report) -> None:
+    uv = shutil.which("uv")
+    make = [uv, "venv", "--python", base, str(folder)] if uv else [base, "-m", "venv", str(folder)]
+    await _must([*make, "--system-site-packages"], "An environment could not be made on the machine")
+    _show(folder, visible)
+    report("installing ipykernel on the machine")
+    python = str(folder / "bin" / "python")
+    install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+    await _must([*install, "ipykernel"], "ipykernel could not be installed on the machine")
+
+
+def _show(folder: Path, visible: list[str]) -> None:
+    """Let the environment see these folders."""
+    for site in folder.glob("lib/python*/site-packages"):
+        (site / "image.pth").write_text("\n".join(visible) + "\n")
 
 
 async def _must(command: list[str], what: str) -> None:
@@ -138,15 +149,25 @@ async def _run(command: list[str], patience: float) -> tuple[int, str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
         )
     except OSError as error:
         return 127, str(error)
     try:
         out, _ = await asyncio.wait_for(process.communicate(), patience)
     except asyncio.TimeoutError:
-        process.kill()
+        await _end(process)
         return 124, f"it took longer than {patience:.0f} seconds"
     except asyncio.CancelledError:
-        process.kill()
+        await _end(process)
         raise
     return process.returncode or 0, out.decode("utf-8", "replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """With all that it has started, so that nobody writes into a folder that is about to be removed."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    await process.wait()

@@ -59,25 +59,31 @@ class Journal:
             raise
         self._size += written
 
-    def trim(self, acknowledged: int, left: Sequence[Record]) -> None:
-        """Everything up to `acknowledged` may go; `left` is what stays."""
-        if not left:
-            self._restart(acknowledged)
-            return
-        os.pwrite(self._file, _START.pack(_MARK, acknowledged), 0)
-        if self._size > _COMPACT_AT and sum(record.size for record in left) * 2 < self._size:
-            self.rewrite(acknowledged, left)
+    def acknowledge(self, number: int, *, is_all: bool) -> None:
+        """Everything up to `number` may go; `is_all` says that nothing else is in here."""
+        if is_all:
+            self._restart(number)
+        else:
+            os.pwrite(self._file, _START.pack(_MARK, number), 0)
+
+    def is_worth_compacting(self, left: int) -> bool:
+        """Whether most of the file is done with, when so many bytes are not."""
+        return self._size > _COMPACT_AT and left * 2 < self._size
 
     def rewrite(self, acknowledged: int, left: Sequence[Record]) -> None:
-        """Put these, and nothing else, in a fresh file."""
+        """Put these, and nothing else, in a fresh file; raises `OSError`, and then the old one is as it was."""
         fresh = self._path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(_START.pack(_MARK, acknowledged))
-            for record in left:
-                file.write(_HEAD.pack(record.number, record.size, record.born))
-                for piece in record.pieces:
-                    file.write(piece)
-        os.replace(fresh, self._path)
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(_START.pack(_MARK, acknowledged))
+                for record in left:
+                    file.write(_HEAD.pack(record.number, record.size, record.born))
+                    for piece in record.pieces:
+                        file.write(piece)
+            os.replace(fresh, self._path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
         os.close(self._file)
         self._file = os.open(self._path, os.O_RDWR)
         self._size = os.fstat(self._file).st_size

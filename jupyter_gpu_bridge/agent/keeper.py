@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.agent.duplex import Duplex
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.mux import PATIENCE
 from jupyter_gpu_bridge.agent.outbox import Outbox
 
 LANES = ("shell", "control", "stdin", "iopub", "life")
@@ -32,6 +33,9 @@ STALE_INTERRUPT = 1.0
 FORGOTTEN_AFTER = 24 * 3600.0
 """A keeper whose kernel has ended, and for whom nobody comes, ends after so many seconds."""
 END_PATIENCE = 5.0
+MOST_REQUEST = 4096
+REQUEST_PATIENCE = 10.0
+"""Seconds that a visitor has to say what it wants."""
 
 
 class Keeper:
@@ -195,9 +199,10 @@ class Keeper:
         prefix = f"{self._spec['sockets']}{self._life}"
         try:
             self._process = KernelProcess(self._spec, self._folder, prefix, self.process_ended)
-        except OSError as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             self._state = "dead"
-            self._say({"event": "ended", "code": 127, "cause": f"The kernel could not be started: {error}.", "log": ""})
+            cause = f"The kernel could not be started: {error}."
+            self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
         self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)
         self._say({"event": "started", "pid": self._process.process.pid})
@@ -231,7 +236,6 @@ class Keeper:
             Outbox(spool=spool),
             lambda number, age, record: self._from_link(lane, number, age, record),
             hello=self._introduction,
-            greeted=lambda hello: self._greeted(lane, hello),
         )
 
     def _introduction(self) -> dict[str, Any]:
@@ -246,13 +250,6 @@ class Keeper:
             "cause": self._process.cause() if dead else "",
         }
 
-    def _greeted(self, lane: str, hello: dict[str, Any]) -> None:
-        if hello.get("owner") == self._owner:
-            return
-        if not hello.get("takeover"):
-            raise WireError("this kernel belongs to another link")
-        self._owner = str(hello["owner"])
-
     def _visit(self, server: socket.socket) -> None:
         try:
             connection, _ = server.accept()
@@ -260,8 +257,10 @@ class Keeper:
             return
         Visitor(self, connection)
 
-    def settle(self, lane: str, visitor: Visitor) -> None:
-        """The newest visitor of a lane is the one that counts."""
+    def settle(self, lane: str, owner: str, visitor: Visitor) -> None:
+        """The newest visitor of a lane is the one that counts, if it comes from the link whose kernel this is."""
+        if owner != self._owner:
+            raise WireError("this kernel belongs to another link")
         before = self._visitors.get(lane)
         self._visitors[lane] = visitor
         if before is not None:
@@ -296,16 +295,21 @@ class Visitor:
         self._line = bytearray()
         self._lane = ""
         self._answer: list[Buffer] = []
+        self._too_slow = asyncio.get_running_loop().call_later(REQUEST_PATIENCE, self._gone, "no request")
         descriptor = connection.fileno()
         self._duplex = Duplex(descriptor, descriptor, received=self._received, pull=self._pull, ended=self._gone)
 
     def wake(self) -> None:
         self._duplex.wake()
 
+    def wake_soon(self) -> None:
+        asyncio.get_running_loop().call_later(PATIENCE, self.wake)
+
     def consumed(self, size: int) -> None:
         """A keeper always has room: what comes goes straight to the kernel."""
 
     def close(self) -> None:
+        self._too_slow.cancel()
         self._duplex.close()
         self._socket.close()
 
@@ -318,14 +322,17 @@ class Visitor:
             line, found, rest = bytes(self._line).partition(b"\n")
             if found:
                 self._begin(json.loads(line), rest)
-            elif len(self._line) > 4096:
+            elif len(self._line) > MOST_REQUEST:
                 raise WireError("no request")
-        except (WireError, ValueError, KeyError, TypeError, RecursionError) as error:
-            print(f"a visitor was sent away: {error}", file=sys.stderr, flush=True)
-            self._gone(str(error))
+        except Exception as error:
+            # Whatever it was, its place in the stream is lost; the kernel and the other visitors have nothing to do
+            # with it, and an honest link comes again.
+            print(f"a visitor was sent away: {error!r}", file=sys.stderr, flush=True)
+            self._gone("")
 
     def _begin(self, request: dict[str, Any], rest: bytes) -> None:
         lane = request["lane"]
+        self._line.clear()
         if lane == "status":
             self._answer = [json.dumps(self._keeper.status()).encode() + b"\n"]
             self._duplex.wake()
@@ -334,8 +341,9 @@ class Visitor:
             self._keeper.end()
             return
         channel = self._keeper.channels[lane]
+        self._keeper.settle(lane, str(request["owner"]), self)
         self._lane = lane
-        self._keeper.settle(lane, self)
+        self._too_slow.cancel()
         channel.connect(self)
         if rest:
             channel.push(memoryview(rest))
@@ -360,13 +368,10 @@ def main(folder: Path) -> int:
     signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
     early: list[KernelProcess] = []
     hear: list[Callable[[KernelProcess], None]] = [early.append]
-    process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
+    process: KernelProcess | None = None
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(spec["sockets"] + "keeper")
-    server.listen(64)
-    server.setblocking(False)
 
-    async def keep() -> None:
+    async def keep(process: KernelProcess) -> None:
         keeper = Keeper(folder, spec, process)
         hear[0] = keeper.process_ended
         for ended in early:
@@ -374,9 +379,14 @@ def main(folder: Path) -> int:
         await keeper.run(server)
 
     try:
-        asyncio.run(keep())
+        process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
+        server.bind(spec["sockets"] + "keeper")
+        server.listen(64)
+        server.setblocking(False)
+        asyncio.run(keep(process))
     finally:
-        process.send_signal(signal.SIGKILL)
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
         server.close()
         _sweep(folder, spec["sockets"])
     return 0

@@ -50,7 +50,8 @@ class KernelProcess:
         if self.is_alive:
             try:
                 os.killpg(self.process.pid, number)
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):
+                # It has just ended, or it belongs to somebody else by now.
                 return
 
     def cause(self) -> str:

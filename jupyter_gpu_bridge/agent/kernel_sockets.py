@@ -12,7 +12,8 @@ from jupyter_gpu_bridge.agent.frames import Buffer
 
 PORTS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4}
 COPY_BELOW = 32 * 1024
-BATCH = 200
+BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
+"""How many messages are taken in a row before others have their turn: an interrupt must not wait behind a flood."""
 SUBSCRIBED_AFTER = 1.0
 """Seconds after which a kernel that does not greet its subscribers (ipykernel before 7) is believed to hear us."""
 
@@ -68,13 +69,17 @@ class KernelSockets:
         socket = self._sockets.get(lane)
         if socket is None:
             return
+        size = 0
         for _ in range(BATCH):
+            if size > BATCH_BYTES:
+                break
             try:
                 frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
             if not self.is_ready and lane == "iopub":
                 self._become_ready()
+            size += sum(len(frame) for frame in frames)
             self._received(lane, [_buffer(frame) for frame in frames])
         self._loop.call_soon(self._drain, lane)
 

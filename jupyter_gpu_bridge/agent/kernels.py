@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.agent.mux import Refusal
 from jupyter_gpu_bridge.agent.places import kernel_sockets, kernels_folder, private_folder
 
 _PATIENCE = 30.0
+_BURIAL_PATIENCE = 2.0
 
 
 class Kernels:
@@ -26,6 +27,7 @@ class Kernels:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._children: list[subprocess.Popen[bytes]] = []
+        self._burials: dict[str, asyncio.Task[None]] = {}
 
     def folder(self, kernel_id: str) -> Path:
         if not kernel_id.replace("-", "").isalnum() or len(kernel_id) > 64:
@@ -36,11 +38,17 @@ class Kernels:
         """A connection to the keeper; refuses when it is gone."""
         self.folder(kernel_id)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
         try:
             connection.connect(kernel_sockets(self._home, kernel_id) + "keeper")
         except (FileNotFoundError, ConnectionRefusedError):
             connection.close()
             raise Refusal("kernel-unknown", "The machine no longer runs this kernel.") from None
+        except OSError as error:
+            connection.close()
+            raise Refusal(
+                "kernel-busy", f"The kernel's keeper does not answer ({error.strerror}).", "Try again in a moment."
+            ) from None
         return connection
 
     async def start(self, spec: dict[str, Any], report: environment.Report) -> dict[str, Any]:
@@ -48,23 +56,26 @@ class Kernels:
         self.reap()
         kernel_id = str(spec["kernel_id"])
         folder = self.folder(kernel_id)
-        try:
-            self.connect(kernel_id).close()
-        except Refusal:
-            self._sweep(kernel_id)
-        else:
+        if kernel_id in self._burials:
+            await asyncio.wait([self._burials[kernel_id]])
+        if self._is_there(kernel_id):
             raise Refusal("kernel-taken", "A kernel of this id already runs on the machine.")
+        self._sweep(kernel_id)
         python = await environment.choose(self._home, spec.get("python"), report)
         try:
             self._write_spec(folder, {**spec, "argv": spec.get("argv") or _default_argv(python, spec)}, kernel_id)
             process = self._spawn(python, folder)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise Refusal("machine-unfit", f"Nothing could be written on the machine: {error.strerror}.") from None
+            raise Refusal(
+                "machine-unfit",
+                f"Nothing could be written in {self._home} on the machine: {error.strerror}.",
+                "Free some space there, or allow writing.",
+            ) from None
         try:
             await self._until_there(process, kernel_id, folder)
         except asyncio.CancelledError:
-            process.terminate()
+            self._burials[kernel_id] = asyncio.get_running_loop().create_task(self._bury(process, kernel_id))
             raise
         return {"python": python, "keeper": process.pid}
 
@@ -83,9 +94,7 @@ class Kernels:
         connection.sendall(b'{"lane": "stop"}\n')
         give_up = time.monotonic() + _PATIENCE
         while time.monotonic() < give_up:
-            try:
-                self.connect(kernel_id).close()
-            except Refusal:
+            if not self._is_there(kernel_id):
                 break
             await asyncio.sleep(0.05)
         connection.close()
@@ -93,16 +102,29 @@ class Kernels:
 
     def any_alive(self) -> bool:
         root = kernels_folder(self._home)
-        for folder in root.iterdir() if root.is_dir() else ():
-            try:
-                self.connect(folder.name).close()
-            except Refusal:
-                continue
-            return True
-        return False
+        return any(self._is_there(folder.name) for folder in (root.iterdir() if root.is_dir() else ()))
 
     def reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
+
+    def _is_there(self, kernel_id: str) -> bool:
+        """Whether a keeper of this id runs, however busy it is."""
+        try:
+            self.connect(kernel_id).close()
+        except Refusal as refusal:
+            return refusal.reason["code"] == "kernel-busy"
+        return True
+
+    async def _bury(self, process: subprocess.Popen[bytes], kernel_id: str) -> None:
+        """End a keeper that nobody waits for any more, and what it may not have tidied itself."""
+        process.terminate()
+        give_up = time.monotonic() + _BURIAL_PATIENCE
+        while process.poll() is None:
+            if time.monotonic() > give_up:
+                process.kill()
+            await asyncio.sleep(0.02)
+        self._sweep(kernel_id)
+        del self._burials[kernel_id]
 
     def _write_spec(self, folder: Path, spec: dict[str, Any], kernel_id: str) -> None:
         private_folder(kernels_folder(self._home))
@@ -128,11 +150,8 @@ class Kernels:
     async def _until_there(self, process: subprocess.Popen[bytes], kernel_id: str, folder: Path) -> None:
         give_up = time.monotonic() + _PATIENCE
         while time.monotonic() < give_up:
-            try:
-                self.connect(kernel_id).close()
+            if self._is_there(kernel_id):
                 return
-            except Refusal:
-                pass
             if process.poll() is not None:
                 said = tail(folder / "keeper.log", 1500).strip()
                 self._sweep(kernel_id)
@@ -147,7 +166,6 @@ class Kernels:
             connection = self.connect(kernel_id)
         except Refusal:
             return None
-        connection.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
             writer.write(b'{"lane": "status"}\n')

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import struct
 import time
 from collections import deque
 from typing import Any, Callable, Protocol
@@ -25,8 +25,15 @@ from jupyter_gpu_bridge.agent.pacing import Pacing
 WINDOW = 1024 * 1024
 BULK_WINDOW = 16 * 1024 * 1024
 MOST_CHANNELS = 4096
-GATHERED = 128 * 1024
+MOST_WAITING = 200_000
+"""Buffers of control frames that a peer may make us owe it without reading them."""
+GATHERED = 256 * 1024
 """How much is handed to one write; little enough that what becomes urgent meanwhile is not far behind."""
+
+PATIENCE = 0.03
+"""Seconds that acknowledgements wait for company: alone, each would cost as much as what it acknowledges."""
+TOLD_EVERY = 32 * 1024
+"""Bulk bytes after which the sender is told at once how far they are."""
 
 URGENT, NORMAL, BULK = 0, 1, 2
 
@@ -63,6 +70,10 @@ class MuxChannel:
     def wake(self) -> None:
         """The endpoint has something to send."""
         self._mux.wake(self)
+
+    def wake_soon(self) -> None:
+        """The endpoint has something to send that can wait for company."""
+        self._mux.wake_soon(self)
 
     def consumed(self, size: int) -> None:
         """The receiver has room for so many more bytes."""
@@ -108,6 +119,8 @@ class Mux:
         self._has_greeted = False
         self._pings: deque[float] = deque()
         self._feeding = False
+        self._idle: set[MuxChannel] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self.heard = clock()
         """When the peer was last heard."""
         self.round_trip: float | None = None
@@ -119,7 +132,10 @@ class Mux:
             self._receive(memoryview(first))
 
     def open(self, request: dict[str, Any], endpoint: Endpoint, urgency: int = NORMAL) -> MuxChannel:
-        """A new channel to the service that `request` names."""
+        """A new channel to the service that `request` names; on a carrier that is gone it has ended already."""
+        if not self.is_open:
+            endpoint.ended({"code": "carrier", "what": ""})
+            return MuxChannel(self, 0, urgency, endpoint)
         while self._next in self._channels:
             self._next = self._next % 0xFFFF + 1
         channel = MuxChannel(self, self._next, urgency, endpoint)
@@ -141,6 +157,11 @@ class Mux:
             self._ready[channel.urgency].append(channel)
         self._wake()
 
+    def wake_soon(self, channel: MuxChannel) -> None:
+        if self.is_open and not channel.queued:
+            self._idle.add(channel)
+            self._later()
+
     def grant(self, number: int, size: int) -> None:
         self._say(Kind.WINDOW, number, NUMBER.pack(size))
         self._wake()
@@ -148,7 +169,7 @@ class Mux:
     def close_channel(self, channel: MuxChannel, reason: dict[str, str]) -> None:
         if self._channels.get(channel.number) is channel and self.is_open:
             del self._channels[channel.number]
-            self._say(Kind.CLOSE, channel.number, json.dumps(reason).encode()[:CHUNK] if reason else b"")
+            self._say(Kind.CLOSE, channel.number, json.dumps(reason).encode() if reason else b"")
             self._wake()
 
     def close(self, reason: str = "") -> None:
@@ -210,14 +231,37 @@ class Mux:
                 self._handle(kind, number, payload)
                 if not self.is_open:
                     return
-        except (WireError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
-            self._end(f"the other end sent something that makes no sense ({error})")
+        except Exception as error:
+            # Whatever it was, the rest of these bytes is lost, and with it the place in the stream.
+            why = str(error) if isinstance(error, WireError) else repr(error)
+            self._end(f"the other end sent something that makes no sense ({why})")
             return
         finally:
             self._feeding = False
+        if self._bulk_in - self._bulk_told >= TOLD_EVERY:
+            self._tell_received()
+        elif self._bulk_in != self._bulk_told:
+            self._later()
+        self._wake()
+
+    def _tell_received(self) -> None:
+        self._bulk_told = self._bulk_in
+        self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
+
+    def _later(self) -> None:
+        """What can wait goes out together, a little later."""
+        if self._timer is None and self.is_open:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._now)
+
+    def _now(self) -> None:
+        self._timer = None
         if self._bulk_in != self._bulk_told:
-            self._bulk_told = self._bulk_in
-            self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
+            self._tell_received()
+        waiting, self._idle = self._idle, set()
+        for channel in waiting:
+            if not channel.queued:
+                channel.queued = True
+                self._ready[channel.urgency].append(channel)
         self._wake()
 
     def _handle(self, kind: Kind, number: int, payload: memoryview) -> None:
@@ -226,6 +270,8 @@ class Mux:
             return
         if not self._has_greeted:
             raise WireError("a frame before the greeting")
+        if len(self._control) > MOST_WAITING:
+            raise WireError("questions whose answers it does not read")
         if kind is Kind.DATA:
             self._data(number, payload)
         elif kind is Kind.WINDOW:
@@ -249,7 +295,8 @@ class Mux:
         elif kind is Kind.CLOSE:
             channel = self._channels.pop(number, None)
             if channel is not None:
-                channel.endpoint.ended(json.loads(bytes(payload)) if payload else {})
+                reason = json.loads(bytes(payload)) if payload else {}
+                channel.endpoint.ended({str(name): str(value) for name, value in dict(reason).items()})
 
     def _greet(self, hello: dict[str, Any]) -> None:
         if self._has_greeted or not isinstance(hello, dict):
@@ -293,6 +340,10 @@ class Mux:
             self._ended(reason)
 
     def _drop_channels(self, reason: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._idle.clear()
         channels, self._channels = list(self._channels.values()), {}
         for channel in channels:
             channel.endpoint.ended({"code": "carrier", "what": reason})

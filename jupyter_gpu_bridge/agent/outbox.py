@@ -6,6 +6,7 @@ each record once per connection, in order, and `rewind` starts again behind what
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -13,10 +14,17 @@ from typing import Callable, Sequence
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 from jupyter_gpu_bridge.agent.journal import Journal
-from jupyter_gpu_bridge.agent.spool import Record, Spool
+from jupyter_gpu_bridge.agent.spool import SEGMENT, Record, Spool
 
-MEMORY = 64 * 1024 * 1024
-"""Bytes that wait in memory before they go to disk."""
+
+def _share_of_memory() -> int:
+    """A thirty-second of the computer's memory, within reason."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(16 << 20, min(256 << 20, total // 32))
+
+
+MEMORY = _share_of_memory()
+"""Bytes that wait in memory before they go to disk. Less would send every burst there that is faster than the line."""
 PIECE_COST = 200
 """What a small record costs in memory beside its bytes."""
 
@@ -64,9 +72,9 @@ class Outbox:
     def put(self, pieces: Sequence[Buffer]) -> int:
         """Keep one more record; its number."""
         record = Record(self.last + 1, pieces, self._clock())
-        if self._journal is not None:
-            self._journal.append(record)
         self._keep(record)
+        if self._journal is not None:
+            self._write_down(self._journal, record)
         return record.number
 
     def next(self) -> Record | None:
@@ -88,9 +96,7 @@ class Outbox:
         return record
 
     def acknowledge(self, number: int) -> None:
-        """The other side has everything up to `number`; raises `ValueError` for what was never sent."""
-        if number > self.last:
-            raise ValueError(f"record {number} was never sent")
+        """The other side has handed on everything up to `number`, which is not beyond `last`."""
         if number <= self.acknowledged:
             return
         for queue in (self._sent, self._again):
@@ -98,19 +104,25 @@ class Outbox:
                 self._size -= queue.popleft().size + PIECE_COST
         self.acknowledged = number
         if self._journal is not None:
-            self._journal.trim(number, [*self._sent, *self._again, *self._fresh])
+            self._cross_off(self._journal)
 
-    def rewind(self, number: int) -> None:
-        """A new connection whose other side has everything up to `number`."""
-        self._sent.extend(self._again)
-        self._again, self._sent = self._sent, deque()
-        if number > self.last:
-            self.last = number
-        self.acknowledge(number)
-        while self._fresh and self._fresh[0].number <= number and not self._spool:
-            record = self._fresh.popleft()
-            self._fresh_size -= record.size + PIECE_COST
-            self._size -= record.size + PIECE_COST
+    def rewind(self, taken: int, have: int) -> None:
+        """A new connection whose other side has everything up to `have`, and has handed on what is up to `taken`.
+
+        What is between the two is not sent again, and not forgotten: the other side may yet be killed.
+        A `have` beyond our last number is of an earlier life of this end, whose records nobody has any more.
+        """
+        waiting = [*self._sent, *self._again]
+        if not self._spool:
+            while self._fresh and self._fresh[0].number <= have:
+                record = self._fresh.popleft()
+                self._fresh_size -= record.size + PIECE_COST
+                waiting.append(record)
+        self._sent = deque(record for record in waiting if record.number <= have)
+        self._again = deque(record for record in waiting if record.number > have)
+        if have > self.last:
+            self.last = taken = have
+        self.acknowledge(taken)
 
     def blank(self) -> None:
         """What waits has lost its meaning: it is still sent, so that the numbers go on, but empty."""
@@ -122,13 +134,39 @@ class Outbox:
                 if queue is self._fresh:
                     self._fresh_size -= cost
         if self._journal is not None:
-            self._journal.rewrite(self.acknowledged, [*self._sent, *self._again, *self._fresh])
+            self._write_anew(self._journal)
 
     def close(self) -> None:
         if self._spool is not None:
             self._spool.close()
         if self._journal is not None:
             self._journal.close()
+
+    def _write_down(self, journal: Journal, record: Record) -> None:
+        """Also when the disk takes no more it is sent: then it lasts as long as this process, and no hole is left."""
+        if self.disk_error is not None:
+            self._write_anew(journal)
+            return
+        try:
+            journal.append(record)
+        except OSError as error:
+            self.disk_error = error
+
+    def _cross_off(self, journal: Journal) -> None:
+        try:
+            journal.acknowledge(self.acknowledged, is_all=not (self._sent or self._again or self._fresh))
+        except OSError as error:
+            self.disk_error = error
+        if journal.is_worth_compacting(self._size):
+            self._write_anew(journal)
+
+    def _write_anew(self, journal: Journal) -> None:
+        try:
+            journal.rewrite(self.acknowledged, [*self._sent, *self._again, *self._fresh])
+        except OSError as error:
+            self.disk_error = error
+        else:
+            self.disk_error = None
 
     def _keep(self, record: Record) -> None:
         cost = record.size + PIECE_COST
@@ -140,12 +178,19 @@ class Outbox:
             self._spill(self._spool)
 
     def _spill(self, spool: Spool) -> None:
+        """Move what has waited longest to the disk, a piece at a time: whoever else is here waits for the writing."""
+        oldest: list[Record] = []
+        cost = 0
+        while self._fresh and cost < SEGMENT:
+            record = self._fresh.popleft()
+            oldest.append(record)
+            cost += record.size + PIECE_COST
         try:
-            spool.write(self._fresh)
+            spool.write(oldest)
         except OSError as error:
+            self._fresh.extendleft(reversed(oldest))
             self.disk_error = error
             return
         self.disk_error = None
-        self._fresh.clear()
-        self._size -= self._fresh_size
-        self._fresh_size = 0
+        self._size -= cost
+        self._fresh_size -= cost

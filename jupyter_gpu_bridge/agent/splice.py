@@ -18,6 +18,8 @@ class Splice:
         self._socket = connection
         self._transport: MuxChannel | None = None
         self._backlog: list[memoryview] = [memoryview(first)] if first else []
+        self._own = len(first)
+        """How much of the backlog is ours: the peer needs no window for that."""
         self._reading = False
         self._writing = False
         self._at_end = False
@@ -73,8 +75,10 @@ class Splice:
             except OSError as error:
                 self._finish(error.strerror or "")
                 return
-            if self._transport is not None:
-                self._transport.consumed(sent)
+            own = min(sent, self._own)
+            self._own -= own
+            if self._transport is not None and sent > own:
+                self._transport.consumed(sent - own)
             if sent == len(piece):
                 self._backlog.pop(0)
             else:

@@ -12,6 +12,7 @@ from jupyter_gpu_bridge.agent.frames import Buffer
 
 _HEAD = struct.Struct("<QQd")
 SEGMENT = 16 * 1024 * 1024
+"""About how much goes into one file."""
 
 
 class Record:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -110,16 +111,19 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._manager.add_restart_callback(self._given_up, "dead")
 
     async def _start(self) -> RunningKernel:
+        await asyncio.to_thread(self._forget_connection_file)
         kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
         task = asyncio.current_task()
         if task is not None:
             task.add_done_callback(self._started)
-        # Left by a server that was killed. jupyter_client takes a file that says what we say for its own, does not
-        # read it, and then finds that it knows something else.
-        if self._manager.connection_file:
-            with contextlib.suppress(OSError):
-                os.unlink(self._manager.connection_file)
         return kernel
+
+    def _forget_connection_file(self) -> None:
+        """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
+        misses what it never loaded from it."""
+        left: str = self._manager.connection_file
+        if left:
+            Path(left).unlink(missing_ok=True)
 
     def _started(self, task: asyncio.Task[Any]) -> None:
         """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""

@@ -13,7 +13,9 @@ from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.reach import target_of
 
-Confirm = Callable[[str, str], bool]
+MOST_PASSPHRASES = 3
+
+Confirm = Callable[[HostKeyUnknown | HostKeyChanged], bool]
 Ask = Callable[[str], str | None]
 
 
@@ -22,15 +24,22 @@ async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIter
     machine = ssh.machine_ref(Hosts().get(name))
     yield Stage("connecting", f"connecting to {name}")
     figures: dict[str, object] = {}
+    pinned: set[str] = set()
+    passphrases = 0
     while not figures:
         try:
             figures = await links().run(links().ask(machine, target_of(machine), "check"))
         except (HostKeyUnknown, HostKeyChanged) as key:
-            if confirm is None or not confirm(key.details["host"], key.details["fingerprint"]):
+            fingerprint = key.details["fingerprint"]
+            if fingerprint in pinned or confirm is None or not confirm(key):
                 raise
             _pin(key)
-            yield Stage("connecting", f"the key {key.details['fingerprint']} was confirmed and is pinned")
+            pinned.add(fingerprint)
+            yield Stage("connecting", f"the key {fingerprint} was confirmed and is pinned")
         except PassphraseNeeded as needed:
+            passphrases += 1
+            if passphrases > MOST_PASSPHRASES:
+                raise
             await _unlock(machine, needed, ask)
     yield Stage("preparing", _describe(figures))
     yield Stage("ready", f"{name} can be used")

@@ -15,7 +15,7 @@ _SECRET = re.compile(
 """At the end of a word of the name: `HF_TOKEN` and `AWS_SECRET_ACCESS_KEY`, but not `TOKENIZERS_PARALLELISM`."""
 
 
-def check_environment(environment: Sequence[tuple[str, str | None]]) -> None:
+def check_environment(environment: Sequence[tuple[object, object]]) -> None:
     """Raises `BadRequest`: a kernelspec's metadata is served to every client of the server and is a plain file."""
     for name, value in environment:
         if not isinstance(name, str) or not _VARIABLE.fullmatch(name):

@@ -12,6 +12,8 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jupyter_events import EventLogger
     from jupyter_server.serverapp import ServerApp
     from tornado.platform.asyncio import BaseAsyncIOLoop
@@ -44,7 +46,7 @@ class GpuBridgeApp(ExtensionApp):
     def snapshot(self) -> Snapshot:
         from jupyter_gpu_bridge.server.snapshot import Snapshot
 
-        return Snapshot(self.bridge, self._announce)
+        return Snapshot(self.bridge, self._announce, self._places)
 
     @property
     def _server(self) -> ServerApp:
@@ -114,7 +116,13 @@ class GpuBridgeApp(ExtensionApp):
         if slot is None:
             self.log.warning("Sessions will not survive this server: too many others run in the same folder.")
             return None
-        return Sessions(self._server, self.bridge, slot, self.log)
+        return Sessions(self._server, lambda: self.bridge, slot, self.log)
+
+    async def _places(self) -> Mapping[str, str]:
+        sessions = await self._server.session_manager.list_sessions()
+        return {
+            session["kernel"]["id"]: session["name" if session["type"] == "console" else "path"] for session in sessions
+        }
 
     async def _kernel_acted(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if self._sessions is not None:

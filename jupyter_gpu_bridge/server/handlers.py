@@ -27,11 +27,12 @@ from jupyter_gpu_bridge.errors import (
     PassphraseNeeded,
     PeerMisbehaved,
     Problem,
+    ProfileTaken,
     ProfileUnknown,
     StartCancelled,
     Unreachable,
 )
-from jupyter_gpu_bridge.model import KernelId
+from jupyter_gpu_bridge.model import KernelId, MachineRef, Profile
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.server.app import GpuBridgeApp
@@ -45,6 +46,7 @@ _STATUS: dict[type[BridgeError], int] = {
     HostKeyUnknown: 409,
     KernelTaken: 409,
     PassphraseNeeded: 409,
+    ProfileTaken: 409,
     StartCancelled: 409,
     # Never 401 or 403 for what a machine refused: a page would take it for its own login.
     LoginRefused: 502,
@@ -54,7 +56,10 @@ _STATUS: dict[type[BridgeError], int] = {
     LinkLost: 503,
 }
 
+_OF_A_NEW_PROFILE = {"name", "machine", "display_name"}
+
 _REFUSED = {
+    400: ("bad-request", "Send what the documentation of this address says."),
     403: ("forbidden", "Log in to the Jupyter server, or ask its owner for permission."),
     404: ("not-found", "Look at the address; this version of jupyter-gpu-bridge does not know it."),
     405: ("method-not-allowed", ""),
@@ -147,6 +152,37 @@ class Profiles(Handler):
     @_may_read
     async def get(self) -> None:
         self.finish({"profiles": [plain.profile(item) for item in self.app.bridge.profiles()]})
+
+    @web.authenticated
+    @_may_write
+    async def post(self) -> None:
+        """Another page may have asked for the same profile a moment ago; it is never replaced from here."""
+        wanted = _wanted_profile(self.get_json_body())
+        found = self._found(wanted.name)
+        if found is None:
+            self.app.bridge.add_profile(wanted)
+            found = self._found(wanted.name) or wanted
+            self.set_status(201)
+        elif found.machine != wanted.machine:
+            raise ProfileTaken(
+                f"There is a profile {wanted.name!r} already, for the machine {found.machine}.",
+                advice=f"Give another name: jupyter gpu profiles add NAME --machine {wanted.machine}",
+            )
+        self.finish(plain.profile(found))
+
+    def _found(self, name: str) -> Profile | None:
+        return next((item for item in self.app.bridge.profiles() if item.name == name), None)
+
+
+def _wanted_profile(body: object) -> Profile:
+    fields = body if isinstance(body, dict) else {}
+    texts = [fields.get("name"), fields.get("machine"), fields.get("display_name", "")]
+    if not all(isinstance(text, str) for text in texts) or not fields.keys() <= _OF_A_NEW_PROFILE:
+        raise BadRequest(
+            "A new profile is described by name, machine and, if you like, display_name.", advice="Send texts in JSON."
+        )
+    name, machine, display_name = cast("list[str]", texts)
+    return Profile(name, MachineRef.parse(machine), display_name)
 
 
 class Version(Handler):

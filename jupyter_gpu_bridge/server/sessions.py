@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_core.utils import ensure_async
@@ -34,7 +34,8 @@ _SLOWLY = 10.0
 class Sessions:
     """The sessions of one server, as far as their kernels are run by our provisioner."""
 
-    def __init__(self, server: ServerApp, bridge: Bridge, slot: Slot, log: logging.Logger) -> None:
+    def __init__(self, server: ServerApp, bridge: Callable[[], Bridge], slot: Slot, log: logging.Logger) -> None:
+        """The bridge is called for when it is needed first: a server that has nothing to restore starts without it."""
         self._server = server
         self._bridge = bridge
         self._slot = slot
@@ -72,13 +73,15 @@ class Sessions:
     async def _restore(self, kernel_id: KernelId, records: Sequence[SessionRecord]) -> None:
         what = _what(records[0])
         try:
-            if not await asyncio.wait_for(self._bridge.surviving(kernel_id), _ANSWER_WITHIN_S):
+            if not await asyncio.wait_for(self._bridge().surviving(kernel_id), _ANSWER_WITHIN_S):
                 self._log.warning("%s did not survive; it can be started again.", what)
                 del self._unsettled[kernel_id]
                 return
             await self._attach(kernel_id, records)
-        except (BridgeError, OSError, asyncio.TimeoutError) as error:
-            self._log.error("%s could not be taken up again: %s", what, error or "its link does not answer")
+        except asyncio.TimeoutError:
+            self._log.error("%s could not be taken up again: its link does not answer.", what)
+        except (BridgeError, OSError) as error:
+            self._log.error("%s could not be taken up again: %s", what, error)
         except Exception:
             # Whatever a provisioner, a kernelspec or a contents manager raises: the server and the others go on.
             self._log.exception("%s could not be taken up again.", what)
@@ -155,7 +158,7 @@ class Sessions:
         kept = {record.kernel_id for record in records if self._keeps(record.kernel_id)}
         try:
             if kept:
-                await self._bridge.server_exits(sorted(kept))
+                await self._bridge().server_exits(sorted(kept))
         except BridgeError as error:
             self._log.error("No kernel can be kept: %s", error)
             kept = set()

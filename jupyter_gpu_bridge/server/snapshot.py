@@ -6,11 +6,16 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.model import MachineView
+
+Places = Callable[[], Awaitable[Mapping[str, str]]]
+"""What the kernels of this server belong to now, by their ids: a notebook's path, a console's name."""
 
 _EVERY_S = 2.0
 
@@ -23,9 +28,10 @@ _RESTLESS = {"round_trip_ms", "last_activity"}
 class Snapshot:
     """Looks by itself only while somebody has asked within the last minute; `changed` is told the new revision."""
 
-    def __init__(self, bridge: Bridge, changed: Callable[[int], None]) -> None:
+    def __init__(self, bridge: Bridge, changed: Callable[[int], None], places: Places) -> None:
         self._bridge = bridge
         self._changed = changed
+        self._places = places
         # The clock makes it grow over a restart of the server as well, for pages that stay open.
         self._revision = int(time.time())
         self._announced = self._revision
@@ -58,12 +64,20 @@ class Snapshot:
 
     async def _look(self) -> plain.Plain:
         profiles = await asyncio.to_thread(self._bridge.profiles)
-        machines = [plain.machine(view, profiles) for view in await self._bridge.machines()]
+        views = await self._bridge.machines()
+        places = await self._places()
+        machines = [plain.machine(_placed(view, places), profiles) for view in views]
         mark = json.dumps(_settled(machines))
         if mark != self._mark:
             self._mark = mark
             self._revision += 1
         return {"revision": self._revision, "machines": machines}
+
+
+def _placed(view: MachineView, places: Mapping[str, str]) -> MachineView:
+    """A machine remembers where a kernel was started; its notebook may have been given another name since."""
+    kernels = (replace(kernel, path=places.get(kernel.kernel_id, kernel.path)) for kernel in view.kernels)
+    return replace(view, kernels=tuple(kernels))
 
 
 def _settled(value: object) -> object:

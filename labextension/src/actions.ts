@@ -1,6 +1,7 @@
 /** What the buttons of the panel do: ask first where something is lost, and say it when something fails. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
@@ -12,6 +13,7 @@ import { kernelName, lossOnStop } from './words';
 export interface IActions {
   refresh(): void;
   newNotebook(profile: IProfile): void;
+  newNotebookOn(machine: IMachine): void;
   stop(kernel: IKernel, machine: IMachine): void;
   openLog(kernel: IKernel): void;
 }
@@ -22,6 +24,7 @@ export class Actions implements IActions {
   constructor(
     private readonly _model: ComputeModel,
     private readonly _commands: CommandRegistry,
+    private readonly _kernelspecs: Pick<KernelSpec.IManager, 'refreshSpecs'>,
     private readonly _trans: TranslationBundle
   ) {}
 
@@ -30,9 +33,12 @@ export class Actions implements IActions {
   }
 
   newNotebook(profile: IProfile): void {
-    this._orTell(
-      this._commands.execute(NEW_NOTEBOOK, { kernelName: profile.kernel_name })
-    );
+    this._orTell(this._newNotebook(profile));
+  }
+
+  /** For a machine that has no profile yet: it gets one first. */
+  newNotebookOn(machine: IMachine): void {
+    this._orTell(this._newNotebookOn(machine));
   }
 
   stop(kernel: IKernel, machine: IMachine): void {
@@ -41,6 +47,18 @@ export class Actions implements IActions {
 
   openLog(kernel: IKernel): void {
     this._orTell(this._openLog(kernel));
+  }
+
+  private async _newNotebook(profile: IProfile): Promise<void> {
+    await this._commands.execute(NEW_NOTEBOOK, {
+      kernelName: profile.kernel_name
+    });
+  }
+
+  private async _newNotebookOn(machine: IMachine): Promise<void> {
+    const profile = await this._model.addProfile(machine);
+    await this._kernelspecs.refreshSpecs(); // a notebook asks which kernel to take when it does not know this one
+    await this._newNotebook(profile);
   }
 
   private async _stop(kernel: IKernel, machine: IMachine): Promise<void> {

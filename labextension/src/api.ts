@@ -83,13 +83,31 @@ export class ComputeApi {
     return ((await response.json()) as { log: string }).log;
   }
 
-  private async _ask(path: string, method = 'GET'): Promise<Response> {
+  /** Save a profile that starts kernels on this machine; one that is there already is given back. */
+  async addProfile(machine: IMachine): Promise<IProfile> {
+    const response = await this._ask('profiles', 'POST', {
+      name: machine.name || machine.provider,
+      machine: machine.ref,
+      display_name: this._trans.__('%1 (GPU bridge)', machine.title)
+    });
+    return (await response.json()) as IProfile;
+  }
+
+  private async _ask(
+    path: string,
+    method = 'GET',
+    body?: Record<string, string>
+  ): Promise<Response> {
     const url = URLExt.join(this._settings.baseUrl, 'gpu-bridge/api/v1', path);
     let response: Response;
     try {
       response = await ServerConnection.makeRequest(
         url,
-        { method, cache: 'no-store' },
+        {
+          method,
+          cache: 'no-store',
+          body: body === undefined ? null : JSON.stringify(body)
+        },
         this._settings
       );
     } catch (error) {

@@ -37,7 +37,7 @@ const panel: JupyterFrontEndPlugin<void> = {
     });
     const widget = new ComputePanel(
       model,
-      new Actions(model, commands, trans),
+      new Actions(model, commands, serviceManager.kernelspecs, trans),
       trans
     );
     widget.disposed.connect(() => model.dispose());

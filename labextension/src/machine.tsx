@@ -9,7 +9,7 @@ import type { IMachine } from './api';
 import { KernelItem } from './kernel';
 import type { ComputeModel } from './model';
 import { State } from './state';
-import { machineState } from './words';
+import { machineDetail, machineState } from './words';
 
 interface IMachineProps {
   readonly machine: IMachine;
@@ -20,6 +20,7 @@ interface IMachineProps {
 
 export function MachineItem(props: IMachineProps): React.ReactElement {
   const { machine, model, actions, trans } = props;
+  const detail = machineDetail(machine, trans);
   return (
     <li className="jp-GpuBridge-machine">
       <h3>{machine.title}</h3>
@@ -27,9 +28,7 @@ export function MachineItem(props: IMachineProps): React.ReactElement {
         <State shown={machineState(machine, trans)} isAnnounced />
         <Connection machine={machine} trans={trans} />
       </div>
-      {machine.detail && (
-        <p className="jp-GpuBridge-detail">{machine.detail}</p>
-      )}
+      {detail && <p className="jp-GpuBridge-detail">{detail}</p>}
       <NewNotebook {...props} />
       {machine.kernels.length > 0 && (
         <ul
@@ -73,14 +72,30 @@ function Connection({
   );
 }
 
-/** One button when there is one profile; with several, each button says which. */
+/** One button when there is one profile, or none yet; with several, each button says which. */
 function NewNotebook({
   machine,
   actions,
   trans
-}: IMachineProps): React.ReactElement | null {
+}: IMachineProps): React.ReactElement {
   if (machine.profiles.length === 0) {
-    return null;
+    const label = trans.__('New notebook here (%1)', machine.title);
+    return (
+      <div className="jp-GpuBridge-profiles">
+        <button
+          type="button"
+          className="jp-GpuBridge-button"
+          title={label}
+          aria-label={label}
+          onClick={() => actions.newNotebookOn(machine)}
+        >
+          <addIcon.react tag="span" aria-hidden="true" />
+          <span className="jp-GpuBridge-label">
+            {trans.__('New notebook here')}
+          </span>
+        </button>
+      </div>
+    );
   }
   return (
     <ul

@@ -11,7 +11,7 @@ import { Poll, Throttler } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { ComputeApi, IKernel, ISnapshot } from './api';
+import type { ComputeApi, IKernel, IMachine, IProfile, ISnapshot } from './api';
 import { Problem } from './api';
 
 export const MACHINES_CHANGED =
@@ -21,7 +21,10 @@ const POLL_EVERY_MS = 10_000;
 const POLL_AT_MOST_EVERY_MS = 60_000;
 const HINTS_AT_MOST_EVERY_MS = 250;
 
-type Api = Pick<ComputeApi, 'machines' | 'stopKernel' | 'kernelLog'>;
+type Api = Pick<
+  ComputeApi,
+  'machines' | 'stopKernel' | 'kernelLog' | 'addProfile'
+>;
 
 type Events = Pick<Event.IManager, 'stream'>;
 
@@ -100,6 +103,13 @@ export class ComputeModel extends VDomModel {
       this._stopping.delete(kernel.kernel_id);
       this.stateChanged.emit();
     }
+  }
+
+  /** Make a profile for a machine that has none, and show it; raises a `Problem`. */
+  async addProfile(machine: IMachine): Promise<IProfile> {
+    const profile = await this._api.addProfile(machine);
+    await this.refresh();
+    return profile;
   }
 
   log(kernel: IKernel): Promise<string> {

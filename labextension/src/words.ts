@@ -31,7 +31,10 @@ export function machineState(
   switch (machine.state) {
     case 'asleep':
       return {
-        words: trans.__('Not connected'),
+        words:
+          machine.provider === 'local'
+            ? trans.__('Not in use')
+            : trans.__('Not connected'),
         icon: pauseIcon,
         mood: 'quiet'
       };
@@ -52,6 +55,18 @@ export function machineState(
     case 'failed':
       return { words: trans.__('Failed'), icon: errorIcon, mood: 'bad' };
   }
+}
+
+/** What is wrong or in progress; behind a cut also what a person fears for. */
+export function machineDetail(
+  machine: IMachine,
+  trans: TranslationBundle
+): string {
+  const goesOn =
+    machine.state === 'reconnecting' && machine.kernels.length > 0
+      ? trans.__('The kernels go on meanwhile; nothing they say is lost.')
+      : '';
+  return [machine.detail, goesOn].filter(Boolean).join(' ');
 }
 
 /** A kernel that we cannot reach is not dead: while its machine comes back, so does the kernel. */

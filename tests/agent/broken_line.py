@@ -18,6 +18,9 @@ class End:
     def wake(self) -> None:
         """The line pulls when it likes."""
 
+    def wake_soon(self) -> None:
+        """Nor does it hurry."""
+
     def consumed(self, size: int) -> None:
         self.window += size
 
@@ -30,6 +33,11 @@ class BrokenLine:
         self._chance = chance
         self._under_way: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self.is_up = False
+
+    def replace(self, old: Channel, new: Channel) -> None:
+        """What stood at one end was killed, and has a successor."""
+        left, right = self._channels
+        self._channels = (new, right) if old is left else (left, new)
 
     def mend(self) -> None:
         self._under_way = (bytearray(), bytearray())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
 from jupyter_gpu_bridge.agent.frames import WireError
 from jupyter_gpu_bridge.agent.journal import Journal
 from jupyter_gpu_bridge.agent.outbox import Outbox
+from jupyter_gpu_bridge.agent.spool import Record
 from tests.agent.broken_line import BrokenLine, End
 
 
@@ -20,7 +23,17 @@ class Side:
     def __init__(self, outbox: Outbox) -> None:
         self.heard: list[bytes] = []
         self.numbers: list[int] = []
+        self.taken = 0
         self.channel = Channel(outbox, self._received)
+
+    def take(self, number: int) -> None:
+        self.taken = max(self.taken, number)
+        self.channel.take(number)
+
+    def be_reborn(self, outbox: Outbox) -> None:
+        """As after a kill: what was not taken is forgotten here."""
+        del self.heard[self.taken :], self.numbers[self.taken :]
+        self.channel = Channel(outbox, self._received, have=self.taken)
 
     def _received(self, number: int, age: float, record: memoryview) -> None:
         assert age >= 0
@@ -30,6 +43,12 @@ class Side:
 
 def _record(chance: random.Random) -> bytes:
     return chance.randbytes(chance.choice((0, 1, 23, 24, 25, 300, 5000)))
+
+
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what goes to disk goes there in several pieces."""
+    monkeypatch.setattr("jupyter_gpu_bridge.agent.outbox.SEGMENT", 1500)
 
 
 @settings(
@@ -72,6 +91,111 @@ def test_every_record_arrives_once_and_in_order_whatever_the_line_does(
         one.channel.take(len(said[other]))
     line.drain()
     assert left.channel.outbox.held == right.channel.outbox.held == 0
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32))
+def test_nothing_is_lost_or_doubled_when_one_side_is_killed_again_and_again(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    chance = random.Random(seed)
+    path = tmp_path_factory.mktemp("journal") / "j"
+    link, keeper = Side(Outbox(journal=Journal(path))), Side(Outbox())
+    line = BrokenLine(link.channel, keeper.channel, chance)
+    said: dict[Side, list[bytes]] = {link: [], keeper: []}
+    for _ in range(chance.randint(5, 80)):
+        what = chance.random()
+        side = chance.choice((link, keeper))
+        if what < 0.4:
+            said[side].append(_record(chance))
+            side.channel.send([said[side][-1]])
+        elif what < 0.5:
+            line.cut()
+        elif what < 0.65 and not line.is_up:
+            line.mend()
+        elif what < 0.75 and side.numbers:
+            side.take(chance.choice(side.numbers))
+        elif what < 0.8:
+            line.cut()
+            before = link.channel
+            before.outbox.close()
+            link.be_reborn(Outbox(journal=Journal(path)))
+            line.replace(before, link.channel)
+        else:
+            line.carry()
+    line.cut()
+    line.mend()
+    line.drain()
+    assert keeper.heard == said[link]
+    assert link.heard == said[keeper]
+    link.channel.outbox.close()
+
+
+def test_what_was_received_but_not_handed_on_is_kept_at_the_other_side() -> None:
+    left, right = Side(Outbox()), Side(Outbox())
+    line = BrokenLine(left.channel, right.channel, random.Random(1))
+    line.mend()
+    for word in (b"one", b"two", b"three"):
+        left.channel.send([word])
+    line.drain()
+    right.take(1)
+    line.cut()
+    line.mend()
+    line.drain()
+    assert left.channel.outbox.acknowledged == 1
+    before = right.channel
+    right.be_reborn(Outbox())
+    line.replace(before, right.channel)
+    line.cut()
+    line.mend()
+    line.drain()
+    assert right.heard == [b"one", b"two", b"three"]
+
+
+class FullDisk(Journal):
+    """A journal whose disk can be full."""
+
+    is_full = False
+
+    def append(self, record: Record) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().append(record)
+
+    def rewrite(self, acknowledged: int, left: Sequence[Record]) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().rewrite(acknowledged, left)
+
+
+def test_a_full_disk_loses_no_record_and_leaves_no_hole_in_the_journal(tmp_path: Path) -> None:
+    journal = FullDisk(tmp_path / "j")
+    outbox = Outbox(journal=journal)
+    outbox.put([b"one"])
+    journal.is_full = True
+    outbox.put([b"two"])
+    outbox.put([b"three"])
+    assert outbox.disk_error is not None
+    assert [record.number for record in (outbox.next(), outbox.next(), outbox.next()) if record] == [1, 2, 3]
+    outbox.acknowledge(1)
+    journal.is_full = False
+    outbox.put([b"four"])
+    again = Outbox(journal=Journal(tmp_path / "j"))
+    kept = [again.next() for _ in range(4)]
+    assert [(each.number, b"".join(each.pieces)) for each in kept if each] == [(2, b"two"), (3, b"three"), (4, b"four")]
+
+
+def test_a_journal_does_not_grow_for_ever_while_something_waits(tmp_path: Path) -> None:
+    outbox = Outbox(journal=Journal(tmp_path / "j"))
+    for _ in range(200):
+        outbox.put([bytes(1 << 20)])
+        outbox.next()
+        outbox.acknowledge(outbox.last - 2)
+    assert (tmp_path / "j").stat().st_size < 24 << 20
+    outbox.acknowledge(outbox.last)
+    assert (tmp_path / "j").stat().st_size < 1 << 10
 
 
 def test_what_was_accepted_survives_the_end_of_its_process(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import ConsoleMessage, Error, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Playwright, expect
 
 from tests.browser.lab import Lab
+from tests.missing_programs import find_program
 
 PANEL = "#jupyter-gpu-bridge"
 NARROW = 250
@@ -18,7 +19,24 @@ NARROW = 250
 _AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
 _OPEN_LIMIT = 60_000
 
+_CHROMIUM_ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--no-first-run",
+]
+
 Theme = Literal["JupyterLab Light", "JupyterLab Dark"]
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    """The computer's own browser: Playwright's would have to be downloaded."""
+    return playwright.chromium.launch(
+        executable_path=find_program("chromium"),
+        args=_CHROMIUM_ARGUMENTS,
+        chromium_sandbox=False,  # it has none for root, and sees nothing but our own pages
+    )
 
 
 @dataclass
@@ -69,6 +87,18 @@ class LabPage:
         region = self.page.get_by_role("region", name="Compute")
         expect(region).to_be_visible()
         return region
+
+    def expect_the_server_to_be_gone(self) -> None:
+        """Part of the test: the browser writes each request that nobody answers to the console."""
+        for complaint in ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "Failed to fetch", "NetworkError", "WebSocket"):
+            self.complaints.expect(complaint)
+
+    def dismiss_dialogues(self) -> None:
+        """As a person does who has read them."""
+        dialogues = self.page.locator(".jp-Dialog")
+        if dialogues.count():
+            self.page.keyboard.press("Escape")
+        expect(dialogues).to_have_count(0)
 
     def narrow(self) -> None:
         """Drag the sidebar as narrow as it goes."""

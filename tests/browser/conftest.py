@@ -10,30 +10,26 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.compute import Complaints, LabPage
+from tests.browser.compute import Complaints, LabPage, launch_chromium
 from tests.browser.lab import Lab
-from tests.missing_programs import find_program
 
 expect.set_options(timeout=15_000)  # for machines with two busy cores
 
-_CHROMIUM_ARGUMENTS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-first-run",
-]
+
+@pytest.fixture
+def jp_asyncio_loop() -> None:
+    """pytest-jupyter makes and closes a loop around each test; here it would meet Playwright's running one."""
+
+
+@pytest.fixture
+def jp_server_cleanup() -> None:
+    """pytest-jupyter tidies up after servers in this process; here they are in processes of their own."""
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The computer's own browser: Playwright's would have to be downloaded."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_program("chromium"),
-            args=_CHROMIUM_ARGUMENTS,
-            chromium_sandbox=False,  # it has none for root, and sees nothing but our own pages
-        )
+        browser = launch_chromium(playwright)
         yield browser
         browser.close()
 

@@ -1,4 +1,7 @@
-"""A real JupyterLab in a process of its own: its own folders, its own token, loopback only."""
+"""A real JupyterLab in a process of its own: its own folders, its own token, loopback only.
+
+What it starts and leaves behind (links, keepers, kernels) lives in its folders, and ends with it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,26 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from tests.ports import free_port
+from tests.processes import end_processes, living_below
 
 _START_LIMIT = 60.0
 _STOP_LIMIT = 30.0
+_ANSWER_LIMIT = 60.0
 
 _CONFIG = {
     "LabApp": {"expose_app_in_browser": True},  # tests change the theme by its commands
@@ -64,7 +77,7 @@ class Lab:
         )
         # Not joined at the end: what outlives the server, as a link does, keeps its error stream open.
         threading.Thread(target=self._read, args=(self._process, ready), daemon=True).start()
-        if not ready.wait(_START_LIMIT) or self._process.poll() is not None:
+        if not ready.wait(_START_LIMIT) or not self._listens():
             self.kill()
             raise RuntimeError("JupyterLab did not start:\n" + "".join(self.log))
 
@@ -81,9 +94,47 @@ class Lab:
         self._ended(process)
 
     def close(self) -> None:
-        """Stop it if it runs."""
-        if self._process is not None:
-            self.stop()
+        """Stop it if it runs, and end what has outlived it."""
+        try:
+            if self._process is not None:
+                self.stop()
+        finally:
+            end_processes(self.processes())
+
+    def processes(self) -> Sequence[psutil.Process]:
+        """All that live in its folders: itself, links, agents, keepers, kernels."""
+        return living_below(self.folder)
+
+    def gpu(self, *arguments: str) -> str:
+        """What `jupyter gpu` answers to its user; raises, with what it said, when it refuses."""
+        done = subprocess.run(
+            [sys.executable, "-m", "jupyter_gpu_bridge.cli", *arguments],
+            cwd=self.work,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_LIMIT,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"jupyter gpu {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        """What the server answers under this path, as any client of it would ask."""
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"token {self.token}"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_ANSWER_LIMIT) as answer:  # noqa: S310 - loopback, by http
+            return json.load(answer)
+
+    def _listens(self) -> bool:
+        """It binds its port a moment after it has announced it."""
+        give_up = time.monotonic() + _START_LIMIT
+        while self._running().poll() is None and time.monotonic() < give_up:
+            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port), _START_LIMIT):
+                return True
+            time.sleep(0.02)
+        return False
 
     def _running(self) -> subprocess.Popen[str]:
         assert self._process is not None, "this JupyterLab does not run"

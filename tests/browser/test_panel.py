@@ -31,3 +31,14 @@ def test_without_the_token_the_server_tells_nothing_of_machines(lab: Lab, lab_pa
     answer = lab_page.page.request.get(f"{lab.url}/gpu-bridge/api/v1/machines")
     assert answer.status == 403
     assert "This computer" not in answer.text()
+
+
+def test_another_sites_page_makes_no_profile(lab: Lab, lab_page: LabPage) -> None:
+    """The browser sends our cookie with its request; what it cannot know is the token against forgery."""
+    lab_page.open(lab)
+    answer = lab_page.page.request.post(
+        f"{lab.url}/gpu-bridge/api/v1/profiles", data={"name": "local", "machine": "local"}
+    )
+    assert answer.status == 403
+    assert "XSRF" in answer.text() or "_xsrf" in answer.text()
+    assert lab.get("gpu-bridge/api/v1/profiles") == {"profiles": []}

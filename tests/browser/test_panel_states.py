@@ -64,7 +64,7 @@ EVERY_STATE = [
     _machine(
         "farm",
         state="reconnecting",
-        detail="The connection was cut; trying again in 4 s. Kernels go on meanwhile.",
+        detail="The connection was cut; trying again in 4 s.",
         kernels=[_kernel("k-away", machine="ssh:farm", state="unreachable", path="far.ipynb")],
     ),
     _machine("new", state="connecting", detail="Sending the agent.", profiles=[]),
@@ -109,7 +109,7 @@ def test_every_state_is_readable_in_a_narrow_sidebar(lab: Lab, lab_page: LabPage
     lab_page.use_theme(theme)
     compute = lab_page.open_compute()
     lab_page.narrow()
-    for words in ("Not connected", "Connected", "Reconnecting…", "Connecting…", "Failed"):
+    for words in ("Not in use", "Connected", "Reconnecting…", "Connecting…", "Failed"):
         expect(compute.get_by_role("status").filter(has_text=re.compile(f"^{words}$"))).to_have_count(1)
     for words in ("Busy", "Idle", "Starting…", "Dead", "Out of reach"):
         expect(compute.get_by_text(words, exact=True)).to_have_count(1)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
@@ -17,9 +17,14 @@ from types import TracebackType
 from typing import Any
 from unittest import mock
 
+import psutil
+
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
 from tests.compatibility import plain_ssh
+from tests.processes import end_processes, living_below
 from tests.sshd import Sshd, program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -73,8 +78,11 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._names:
-            self.disconnect(each)
+        self.disconnect(Kind.SSHPYK)  # its master has left our environment behind
+        for _ in range(_ROUNDS):
+            if not (left := self.processes()):
+                break
+            end_processes(left)
         self._stack.close()
 
     def kernel_name(self, kind: Kind) -> str:
@@ -93,7 +101,11 @@ class World:
                 check=False,
             )
         elif kind.is_ours:
-            asyncio.run(Bridge().disconnect(self.machine(kind)))
+            asyncio.run(_end_link(self.machine(kind)))
+
+    def processes(self) -> Sequence[psutil.Process]:
+        """All that live in this world by their environment, at both ends, whoever started them."""
+        return living_below(self.folder)
 
     def machine(self, kind: Kind) -> MachineRef:
         """Under what name we know the machine of a kernel of ours."""
@@ -159,13 +171,26 @@ class World:
         return kind.value
 
 
+_ROUNDS = 5
+"""One that is being ended may have started another."""
+
 _ALIAS = "far"
 _SHARED_ALIAS = "far-shared"
 
 
+async def _end_link(machine: MachineRef) -> None:
+    """Returns when the process is gone; a machine without one is left alone."""
+    try:
+        status = await links().run(links().ask(machine, None, "status"))
+        await links().run(links().ask(machine, None, "end"))
+    except BridgeError:
+        return
+    psutil.wait_procs([psutil.Process(status["pid"])], timeout=10)
+
+
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:
     """First contact, with the fingerprint compared as a careful user would."""
-    async for _ in bridge.check_host(host, confirm=lambda _, fingerprint: fingerprint in expected):
+    async for _ in bridge.check_host(host, confirm=lambda key: key.details["fingerprint"] in expected):
         pass
 
 

@@ -230,7 +230,7 @@ async def test_a_start_that_is_cancelled_when_all_is_done_leaves_nothing(home: H
     kernel_id = str(uuid.uuid4())
     manager = alone()
     start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
-    while not (manager.provisioner and manager.provisioner.has_process):  # noqa: ASYNC110 - jupyter_client tells nobody
+    while not (manager.provisioner and manager.provisioner.has_process):
         await asyncio.sleep(0)
     start.cancel()
     await asyncio.wait([start])

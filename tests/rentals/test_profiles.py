@@ -21,7 +21,7 @@ BOX = Profile(
     machine=MachineRef("ssh", "box"),
     display_name="The box",
     python="/opt/conda/bin/python",
-    folder="~/work",
+    folder="~/project",
     environment=(("CUDA_VISIBLE_DEVICES", "0"), ("HF_TOKEN", None), ("TOKENIZERS_PARALLELISM", "false")),
     keep=True,
 )
@@ -53,7 +53,7 @@ def test_jupyter_finds_it_as_a_kernelspec_with_icons(profiles: Profiles) -> None
     assert spec["metadata"]["kernel_provisioner"]["config"] == {
         "machine": "ssh:box",
         "python": "/opt/conda/bin/python",
-        "folder": "~/work",
+        "folder": "~/project",
         "environment": {"CUDA_VISIBLE_DEVICES": "0", "HF_TOKEN": None, "TOKENIZERS_PARALLELISM": "false"},
         "keep": True,
     }

@@ -29,7 +29,7 @@ from jupyter_gpu_bridge.model import (
     Profile,
 )
 from jupyter_gpu_bridge.server.app import CHANGED, GpuBridgeApp
-from tests.server.bridges import ScriptedBridge
+from tests.bridges import ScriptedBridge
 
 BOX = MachineRef("ssh", "box")
 
@@ -116,6 +116,18 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
     }
 
 
+async def test_a_kernel_is_shown_by_the_name_that_its_notebook_has_now(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    wanted = {"path": "Untitled.ipynb", "name": "Untitled.ipynb", "type": "notebook", "kernel": {"name": "python3"}}
+    session = json.loads((await jp_fetch("api", "sessions", method="POST", body=json.dumps(wanted))).body)
+    kernel = KernelView(KernelId(session["kernel"]["id"]), BOX, KernelState.IDLE, attached=True, path="/Untitled.ipynb")
+    bridge.views = [MachineView(BOX, "box", MachineState.CONNECTED, kernels=(kernel,))]
+    renamed = json.dumps({"path": "work/train.ipynb", "name": "train.ipynb"})
+    await jp_fetch("api", "sessions", session["id"], method="PATCH", body=renamed)
+    answer = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)
+    assert [each["path"] for each in answer["machines"][0]["kernels"]] == ["work/train.ipynb"]
+    await jp_fetch("api", "sessions", session["id"], method="DELETE")
+
+
 async def test_the_other_lists_and_the_version(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
     bridge.add_profile(Profile("here", MachineRef("local"), environment=(("HF_TOKEN", None),)))
     kernels = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "kernels")).body)
@@ -127,6 +139,55 @@ async def test_the_other_lists_and_the_version(bridge: ScriptedBridge, jp_fetch:
     assert profiles["profiles"][0]["environment"] == {"HF_TOKEN": None}
     assert log == {"kernel_id": "0b3c", "log": "it said this\n"}
     assert version == {"version": __version__}
+
+
+async def test_a_profile_is_made_once_however_often_it_is_asked_for(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    wanted = {"name": "local", "machine": "local", "display_name": "Here"}
+    address = ("gpu-bridge", "api", "v1", "profiles")
+    made = await jp_fetch(*address, method="POST", body=json.dumps(wanted))
+    again = await jp_fetch(*address, method="POST", body=json.dumps({**wanted, "display_name": "There"}))
+    assert (made.code, again.code) == (201, 200)
+    assert json.loads(made.body) == json.loads(again.body)
+    assert json.loads(made.body)["kernel_name"] == "gpu-bridge-local"
+    assert bridge.profiles() == [Profile("local", MachineRef("local"), "Here")]
+
+
+async def test_a_profile_for_something_else_is_left_alone(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    bridge.add_host(Host("box", "gpu"))
+    bridge.add_profile(Profile("local", BOX, "The box"))
+    code, answer = await refused(jp_fetch, "profiles", method="POST", body='{"name": "local", "machine": "local"}')
+    assert (code, answer["error"]) == (409, "profile-taken")
+    assert "ssh:box" in answer["message"]
+    assert [profile.machine for profile in bridge.profiles()] == [BOX]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("", 400),
+        ("rubbish", 400),
+        ("[]", 400),
+        ('{"name": "local"}', 400),
+        ('{"name": "local", "machine": 7}', 400),
+        ('{"name": "local", "machine": "local", "python": "/bin/evil"}', 400),
+        ('{"name": "../x", "machine": "local"}', 400),
+        ('{"name": "local", "machine": "ssh:nowhere"}', 404),
+    ],
+)
+async def test_what_describes_no_profile_is_refused(
+    bridge: ScriptedBridge, jp_fetch: Fetch, body: str, status: int
+) -> None:
+    code, answer = await refused(jp_fetch, "profiles", method="POST", body=body)
+    assert code == status
+    assert answer["message"]
+    assert bridge.profiles() == []
+
+
+async def test_strangers_make_no_profiles(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    body = '{"name": "local", "machine": "local"}'
+    code, _ = await refused(jp_fetch, "profiles", method="POST", body=body, headers={"Authorization": "token wrong"})
+    assert code == 403
+    assert bridge.profiles() == []
 
 
 async def test_a_kernel_is_stopped_once_and_then_unknown(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:

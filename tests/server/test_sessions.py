@@ -17,8 +17,8 @@ from jupyter_gpu_bridge.server import sessions as module
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 from jupyter_gpu_bridge.server.sessions import Sessions
 from jupyter_gpu_bridge.server.slots import SessionRecord, Slot
+from tests.bridges import ScriptedBridge
 from tests.server import surviving
-from tests.server.bridges import ScriptedBridge
 
 LOG = logging.getLogger("test.sessions")
 
@@ -63,7 +63,7 @@ async def start(fetch: Fetch, path: str, kernel: str) -> dict[str, Any]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async def come_true() -> None:
-        while not condition():  # noqa: ASYNC110 - the file has no event
+        while not condition():
             await asyncio.sleep(0.02)
 
     await asyncio.wait_for(come_true(), 10)
@@ -81,7 +81,7 @@ async def test_one_kernel_that_fails_keeps_no_other_from_coming_back(server: Any
         taken.kernel_id: True,
         alone.kernel_id: True,
     }
-    sessions = Sessions(server, bridge, slot, LOG)
+    sessions = Sessions(server, lambda: bridge, slot, LOG)
     assert sessions.has_some()
     await sessions.restore()
     assert set(server.kernel_manager.list_kernel_ids()) == {alive.kernel_id, alone.kernel_id}
@@ -106,7 +106,7 @@ async def test_a_link_that_does_not_answer_does_not_hold_the_server_up(
             await asyncio.Event().wait()
             return True
 
-    sessions = Sessions(server, Silent(), slot, LOG)
+    sessions = Sessions(server, Silent, slot, LOG)
     assert sessions.has_some()
     await asyncio.wait_for(sessions.restore(), 5)
     assert asked.is_set()
@@ -115,7 +115,7 @@ async def test_a_link_that_does_not_answer_does_not_hold_the_server_up(
 
 
 async def test_nothing_left_costs_nothing(server: Any, slot: Slot) -> None:
-    sessions = Sessions(server, ScriptedBridge(), slot, LOG)
+    sessions = Sessions(server, ScriptedBridge, slot, LOG)
     assert not sessions.has_some()
     await sessions.restore()
     slot.path.write_text("garbage")
@@ -124,7 +124,7 @@ async def test_nothing_left_costs_nothing(server: Any, slot: Slot) -> None:
 
 @pytest.mark.timeout(60)
 async def test_what_is_written_follows_what_happens(server: Any, slot: Slot, jp_fetch: Fetch) -> None:
-    sessions = Sessions(server, ScriptedBridge(), slot, LOG)
+    sessions = Sessions(server, ScriptedBridge, slot, LOG)
     sessions.watch()
     model = await start(jp_fetch, "random-name", "gpu-bridge-plain")
     ordinary = await start(jp_fetch, "ordinary.ipynb", "python3")
@@ -147,7 +147,7 @@ async def test_an_exit_holds_back_the_kept_kernels_only_and_says_which(
     await start(jp_fetch, "plain.ipynb", "gpu-bridge-plain")
     bridge = ScriptedBridge()
     with caplog.at_level(logging.INFO, LOG.name):
-        await Sessions(server, bridge, slot, LOG).leave()
+        await Sessions(server, lambda: bridge, slot, LOG).leave()
     assert bridge.left == [[kept["kernel"]["id"]]]
     assert [one.path for one in slot.read()] == ["kept.ipynb"]
     assert "kept.ipynb (gpu-bridge-kept) is kept running." in caplog.text
@@ -160,7 +160,7 @@ async def test_a_kernel_that_cannot_be_held_back_is_not_said_to_be_kept(
 ) -> None:
     await start(jp_fetch, "kept.ipynb", "gpu-bridge-kept")
     with caplog.at_level(logging.INFO, LOG.name):
-        await Sessions(server, ScriptedBridge(trouble=LinkLost("The link went away.")), slot, LOG).leave()
+        await Sessions(server, lambda: ScriptedBridge(trouble=LinkLost("The link went away.")), slot, LOG).leave()
     assert list(slot.read()) == []
     assert "is kept" not in caplog.text
     assert "No kernel can be kept: The link went away." in caplog.text

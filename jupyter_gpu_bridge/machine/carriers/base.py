@@ -18,7 +18,10 @@ class Carrier(Protocol):
         ...
 
     async def close(self) -> None:
-        """End it and everything it started here (processes by id, threads); idempotent, quick, never raises."""
+        """End it and everything it started here (processes by id, threads); idempotent, quick, never raises.
+
+        It closes the descriptors: whoever watches them with an event loop stops that first.
+        """
         ...
 
 
@@ -31,7 +34,12 @@ class Dialer(Protocol):
     async def dial(self, command: str) -> Carrier:
         """Run a POSIX shell command line on the machine, its standard input and output on the pipe.
 
-        Returns as soon as the machine accepted the command. Raises `BridgeError` (`Unreachable`, `LoginRefused`,
+        Returns as soon as the machine accepted the command; the first byte to read is the command's own, whatever a
+        login shell prints before. Raises `BridgeError` (`Unreachable`, `LoginRefused`,
         `HostKeyUnknown`, `HostKeyChanged`, `PassphraseNeeded`); cancelling leaves nothing behind.
         """
+        ...
+
+    async def knock(self) -> bool:
+        """Whether dialling is worth it now; cheap enough to ask often, and true when only dialling can tell."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 from jupyter_gpu_bridge.errors import (
     BridgeError,
@@ -17,6 +18,7 @@ from jupyter_gpu_bridge.errors import (
     PassphraseNeeded,
     Unreachable,
 )
+from jupyter_gpu_bridge.machine.carriers import hostkeys
 from jupyter_gpu_bridge.machine.carriers.hostkeys import HostKey
 from jupyter_gpu_bridge.machine.carriers.identities import locked_identity
 from jupyter_gpu_bridge.machine.carriers.route import Hop
@@ -31,15 +33,23 @@ _NO_NEWS = re.compile(
 # what both carriers say the same way -------------------------------------------------------------------------------
 
 
-def host_key(name: str, route: Route, at: int, known: Sequence[HostKey], shown: HostKey) -> BridgeError:
-    """The host shows a key that is not (one of) the known ones."""
+def host_key(name: str, route: Route, at: int, files: Sequence[Path], shown: HostKey) -> BridgeError:
+    """The host shows a key that these known_hosts files do not vouch for."""
     hop = route[at]
+    known = hostkeys.known(files, hop.known_hosts_name, hop.known_hosts_port)
     details = {
         "host": hop.known_hosts_name,
         "port": str(hop.known_hosts_port),
         "key": str(shown),
         "fingerprint": shown.fingerprint,
     }
+    if hostkeys.is_revoked(files, hop.known_hosts_name, hop.known_hosts_port, shown):
+        return HostKeyChanged(
+            f"{_subject(name, route, at)} shows the key {shown.kind} {shown.fingerprint}, which a known_hosts file "
+            "of yours declares revoked: somebody else may have it; nothing was sent there.",
+            advice="Do not connect before the owner of the machine has given it another key.",
+            details=details,
+        )
     if not known:
         return HostKeyUnknown(
             f"{_subject(name, route, at)} has not been met before. Its key is {shown.kind} {shown.fingerprint}.",

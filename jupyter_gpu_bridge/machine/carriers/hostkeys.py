@@ -52,23 +52,19 @@ class HostKey:
 
 def known(files: Iterable[Path], host: str, port: int) -> tuple[HostKey, ...]:
     """The keys that these files vouch for; revoked ones are left out, and certificate authorities are not keys."""
-    name = lookup_name(host, port)
-    found: dict[HostKey, None] = {}
-    revoked: set[HostKey] = set()
-    for marker, patterns, key in _entries(files):
-        if not _matches(patterns, name):
-            continue
-        if marker == "@revoked":
-            revoked.add(key)
-        elif not marker:
-            found.setdefault(key)
-    return tuple(key for key in found if key not in revoked)
+    good, bad = _marked(files, host, port)
+    return tuple(key for key in good if key not in bad)
+
+
+def is_revoked(files: Iterable[Path], host: str, port: int, key: HostKey) -> bool:
+    """Whether one of the files says of this key that it must not be believed any more."""
+    return key in _marked(files, host, port)[1]
 
 
 def is_trusted(files: Iterable[Path], host: str, port: int, key: HostKey) -> bool:
     """Whether this very key is known there; as in ssh, a key noted without a port is good for every port."""
     files = tuple(files)
-    if any(marker == "@revoked" and key == bad for marker, _, bad in _entries(files)):
+    if is_revoked(files, host, port, key):
         return False
     return key in known(files, host, port) or key in known(files, host, _STANDARD_PORT)
 
@@ -92,6 +88,17 @@ def forget(file: Path, host: str, port: int) -> bool:
 
 def lookup_name(host: str, port: int) -> str:
     return host if port == _STANDARD_PORT else f"[{host}]:{port}"
+
+
+def _marked(files: Iterable[Path], host: str, port: int) -> tuple[list[HostKey], list[HostKey]]:
+    """Keys that are vouched for, and keys that are revoked, each once and in the order of the files."""
+    name = lookup_name(host, port)
+    good: dict[HostKey, None] = {}
+    bad: dict[HostKey, None] = {}
+    for marker, patterns, key in _entries(files):
+        if marker in ("", "@revoked") and _matches(patterns, name):
+            (bad if marker else good).setdefault(key)
+    return list(good), list(bad)
 
 
 def _entries(files: Iterable[Path]) -> Iterator[tuple[str, str, HostKey]]:

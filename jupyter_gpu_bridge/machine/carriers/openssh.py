@@ -15,6 +15,7 @@ from pathlib import Path
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
+from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
 from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget
@@ -48,6 +49,12 @@ class OpenSshDialer:
     def __init__(self, target: SshTarget, *, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self._target = target
         self._connect_timeout = connect_timeout
+        self._route: Sequence[Hop] | None = None
+
+    async def knock(self) -> bool:
+        if self._route is None:
+            self._route = await find_route(self._target)
+        return await answers(self._route)
 
     async def dial(self, command: str) -> ProcessCarrier:
         binary = shutil.which("ssh")
@@ -111,17 +118,18 @@ class OpenSshDialer:
         ending = await carrier.ending()
         status, said = ending if ending is not None else (255, carrier.said)
         at = diagnosis.failing_hop(route, said)
-        if "Host key verification failed" not in said:
-            return await asyncio.to_thread(
-                diagnosis.of_ssh, self._target.name, route, at, status, said, self._connect_timeout
-            )
-        hop = route[at]
-        files = (self._target.known_hosts, *hop.known_hosts)
-        known = hostkeys.known(files, hop.known_hosts_name, hop.known_hosts_port)
-        shown = await self._shown_key(binary, route[: at + 1], known)
-        if shown is None:
-            return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
-        return diagnosis.host_key(self._target.name, route, at, known, shown)
+        if "Host key verification failed" in said:
+            hop = route[at]
+            files = (self._target.known_hosts, *hop.known_hosts)
+            place = (hop.known_hosts_name, hop.known_hosts_port)
+            shown = await self._shown_key(binary, route[: at + 1], hostkeys.known(files, *place))
+            if shown is None:
+                return diagnosis.ended_early(self._target.name, route, at, diagnosis.last_words(said))
+            if not hostkeys.is_trusted(files, *place, shown):  # else it was a banner that said so
+                return diagnosis.host_key(self._target.name, route, at, files, shown)
+        return await asyncio.to_thread(
+            diagnosis.of_ssh, self._target.name, route, at, status, said, self._connect_timeout
+        )
 
     async def _shown_key(
         self, binary: str, route: Sequence[Hop], known: Sequence[hostkeys.HostKey]

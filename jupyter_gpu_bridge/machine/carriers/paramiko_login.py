@@ -88,6 +88,7 @@ class Login:
             transports = list(self._transports)
         for transport in reversed(transports):
             transport.close()
+            transport.packetizer.complete_handshake()  # or its timer waits on in a thread
         self._first.close()
         for transport in transports:
             if transport.is_alive():  # closing only asks its thread to end
@@ -121,7 +122,7 @@ class Login:
         remote = transport.get_remote_server_key()
         shown = hostkeys.HostKey(remote.get_name(), remote.asbytes())
         if not hostkeys.is_trusted(self._files(hop), hop.known_hosts_name, hop.known_hosts_port, shown):
-            raise diagnosis.host_key(self._target.name, self._route, self.at, self._known(hop), shown)
+            raise diagnosis.host_key(self._target.name, self._route, self.at, self._files(hop), shown)
 
     def _enter(self, transport: Transport, hop: Hop) -> None:
         from paramiko import AuthenticationException, BadAuthenticationType

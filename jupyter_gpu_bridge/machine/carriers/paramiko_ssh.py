@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.errors import BridgeError, Unreachable
 from jupyter_gpu_bridge.machine.carriers import diagnosis
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.in_thread import in_thread
+from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier, wide_pair
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
@@ -42,6 +43,12 @@ class ParamikoDialer:
         self._target = target
         self._passphrase = passphrase
         self._connect_timeout = connect_timeout
+        self._route: Sequence[Hop] | None = None
+
+    async def knock(self) -> bool:
+        if self._route is None:
+            self._route = await find_route(self._target)
+        return await answers(self._route)
 
     async def dial(self, command: str) -> ParamikoCarrier:
         route = await find_route(self._target)
@@ -78,9 +85,11 @@ class _Attempt:
             pair = wide_pair()
             try:
                 channel = await self._run_login(login, line, pair[1])
-            except BaseException:
+            except BaseException as error:
                 for each in pair:
                     each.close()
+                if isinstance(error, Unreachable) and (words := self._words_of_helper()):
+                    raise diagnosis.ended_early(self._target.name, self._route, 0, words) from error
                 raise
             carrier = ParamikoCarrier(self._target.name, login, channel, pair, self._helper)
             if not await wait_for_mark(carrier.socket, mark):
@@ -103,6 +112,10 @@ class _Attempt:
             if work.done() and not work.cancelled():
                 work.exception()  # known already, or of no interest since the attempt was given up
             raise
+
+    def _words_of_helper(self) -> str:
+        """What the user's ProxyCommand says of its failure, when it is the way to the host that fails."""
+        return "" if self._helper is None or self.at > 0 else diagnosis.last_words(self._helper.said)
 
     async def _first_way(self) -> socket.socket:
         """A connection to the first host, by TCP or by the user's ProxyCommand."""
@@ -154,15 +167,20 @@ class ParamikoCarrier:
             thread.start()
 
     async def why_ended(self) -> str:
-        words = self._tail.decode(errors="replace")
+        said = await in_thread(self._said_at_the_end, "paramiko-wait")
         if self._channel.exit_status_ready() and self._channel.exit_status >= 0:
-            return diagnosis.why_ended(self._name, self._channel.exit_status, words)
+            return diagnosis.why_ended(self._name, self._channel.exit_status, said)
         return diagnosis.broke(self._name)
 
     async def last_words(self) -> str:
         """The last thing that the command said on standard error, after its end."""
-        await in_thread(lambda: self._threads[-1].join(_PATIENCE), "paramiko-wait")
-        return diagnosis.last_words(self._tail.decode(errors="replace"))
+        return diagnosis.last_words(await in_thread(self._said_at_the_end, "paramiko-wait"))
+
+    def _said_at_the_end(self) -> str:
+        """Blocks until the exit status, which comes after the end of file, and all of standard error are here."""
+        self._channel.status_event.wait(_PATIENCE)
+        self._threads[-1].join(_PATIENCE)
+        return self._tail.decode(errors="replace")
 
     async def close(self) -> None:
         if self._closed:

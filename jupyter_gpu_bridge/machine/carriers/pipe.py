@@ -19,6 +19,9 @@ class PipeDialer:
         self._shell = tuple(shell)
         self._environment = environment
 
+    async def knock(self) -> bool:
+        return True
+
     async def dial(self, command: str) -> ProcessCarrier:
         try:
             return await ProcessCarrier.start([*self._shell, command], explain=_explain, environment=self._environment)

@@ -95,7 +95,7 @@ async def _resolve(
 ) -> Hop:
     binary = shutil.which("ssh")
     if binary is None:
-        settings = await asyncio.to_thread(read_ssh_config, target, address)
+        settings = await asyncio.to_thread(read_ssh_config, target, address, user, port)
         defaults: Settings = {}
     else:
         settings = await _ask_ssh(binary, target, address, user, port)
@@ -116,7 +116,7 @@ def _hop(
         return None if value is None or value.lower() == "none" else value
 
     host = first("hostname") or address
-    found_port = port or int(first("port") or 22)
+    found_port = port or _port(first("port") or "22", address)
     found_user = user or first("user") or getpass.getuser()
     tokens = {
         "%%": "%", "%d": str(Path.home()), "%h": host, "%i": str(os.getuid()), "%n": address,
@@ -125,6 +125,10 @@ def _hop(
 
     def path(text: str) -> Path:
         return Path(os.path.expandvars(_expand(text.strip('"'), tokens))).expanduser()
+
+    def expanded(keyword: str) -> str | None:
+        value = first(keyword)
+        return None if value is None else _expand(value, tokens)
 
     def paths(keyword: str, default: str = "") -> tuple[Path, ...]:
         lines = settings.get(keyword) or [default]
@@ -155,11 +159,17 @@ def _hop(
         certificate_files=tuple(path(each) for each in settings.get("certificatefile", ())),
         identities_only=bool(own) or (first("identitiesonly") or "no") == "yes",
         identity_agent=agent,
-        proxy_jump=first("proxyjump"),
-        proxy_command=first("proxycommand"),
+        proxy_jump=expanded("proxyjump"),
+        proxy_command=expanded("proxycommand"),
         ciphers_chosen=settings.get("ciphers", []) != defaults.get("ciphers", []),
         own_identity=path(identity_file) if identity_file else None,
     )
+
+
+def _port(text: str, address: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise BadRequest(f"Your ssh_config gives {address} the port “{text}”.", advice="Give a number up to 65535.")
+    return int(text)
 
 
 def _expand(text: str, tokens: Mapping[str, str]) -> str:

@@ -6,24 +6,19 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode
+from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode, split
 
-_BIG = 64 << 10
 _COMPACT_AT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message, encoded once for all subscribers.
-
-    A big one is split before its last byte: everybody gets the `body` first, and when all have it, the `tail` follows
-    in one go. A kill in between leaves partial messages only, which clients discard; so they are all at one position.
-    """
+    """One message, encoded once for all subscribers, and split before its last byte: see `last_byte`."""
 
     number: int
     topic: bytes
     body: Wire
-    tail: Wire
+    tail: bytes
     size: int
 
     @classmethod
@@ -32,11 +27,8 @@ class Record:
 
     @classmethod
     def of_wire(cls, number: int, wire: Wire, topic: bytes) -> Record:
-        size = sum(memoryview(part).nbytes for part in wire)
-        if size < _BIG:
-            return cls(number, topic, (wire[0] if len(wire) == 1 else b"".join(wire),), (), size)
-        last = memoryview(wire[-1]).cast("B")
-        return cls(number, topic, (*wire[:-1], last[:-1]), (last[-1:],), size)
+        body, tail = split(wire)
+        return cls(number, topic, body, tail, sum(memoryview(part).nbytes for part in wire))
 
 
 class Backlog:
@@ -65,9 +57,6 @@ class Backlog:
         while (record := self.after(after)) is not None and record.number <= through:
             yield record
             after = record.number
-
-    def size_after(self, number: int) -> int:
-        return sum(record.size for record in self.between(number, self._records[-1].number)) if self._records else 0
 
     def drop_through(self, number: int) -> None:
         while self._head < len(self._records) and self._records[self._head].number <= number:

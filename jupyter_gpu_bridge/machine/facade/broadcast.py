@@ -9,42 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jupyter_gpu_bridge.machine.facade.backlog import Backlog, Record
+from jupyter_gpu_bridge.machine.facade.bounds import Bounds
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Durable, SlotKind
 from jupyter_gpu_bridge.machine.facade.execution import header_index, text_of
 from jupyter_gpu_bridge.machine.facade.journal import Journal
+from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.nudges import Nudges
 from jupyter_gpu_bridge.machine.facade.pairing import SECONDS as PAIRING_SECONDS
 from jupyter_gpu_bridge.machine.facade.pairing import Pairing
 from jupyter_gpu_bridge.machine.facade.parked import Parked
-from jupyter_gpu_bridge.machine.facade.processes import Process
+from jupyter_gpu_bridge.machine.facade.reunion import Reunion
 from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Session, Sessions
 from jupyter_gpu_bridge.machine.facade.subscriber import Standing, Subscriber
-from jupyter_gpu_bridge.machine.facade.zmtp import Frames
+from jupyter_gpu_bridge.machine.facade.zmtp import Frames, encode
 from jupyter_gpu_bridge.model import Lane
 
 _log = logging.getLogger(__name__)
 _RECORDS_IN_A_ROW = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much is kept, and for how long."""
-
-    ahead: int = 8 << 20
-    """Bytes beyond the step before `deliver` says pause."""
-    stall_seconds: float = 2.0
-    behind: int = 64 << 20
-    """Bytes in memory for one stalled subscriber before it is disconnected."""
-    journal: int = 256 << 20
-    keep_seconds: float = 24 * 3600.0
-    reunion_seconds: float = 2.0
-    """How long a new link waits for the clients of the old one."""
+_NOTICE_AGAIN_SECONDS = 0.1
 
 
 class Broadcast:
@@ -60,6 +46,8 @@ class Broadcast:
         taken: Callable[[int], None],
         room: Callable[[], None],
         left: list[LeftBehind],
+        notice: Callable[[str], Frames] | None,
+        welcome: Callable[[bytes], Frames] | None,
     ) -> None:
         self._durable = durable
         self._journal = journal
@@ -69,8 +57,11 @@ class Broadcast:
         self._bounds = bounds
         self._taken = taken
         self._room = room
+        self._notice = notice
+        self._welcome = welcome
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
+        self._last_byte = LastByte(durable)
         self._last = self._step = durable.cursor(Lane.IOPUB)
         self._ahead = 0
         self._paused = False
@@ -79,11 +70,7 @@ class Broadcast:
         self._unclassified: set[asyncio.TimerHandle] = set()
         self._subscribers: dict[Connection, Subscriber] = {}
         self.pairing = Pairing(self._paired)
-        self._left = [each for each in left if each.process.alive]
-        self._expected: Counter[Process] = Counter()
-        self._expected_after: dict[Process, int] = {}
-        self._reunion: asyncio.TimerHandle | None = None
-        self._expect()
+        self._reunion = Reunion(left, sessions, bounds.reunion_seconds, complete=self._pump)
 
     @property
     def cursor(self) -> int:
@@ -94,9 +81,11 @@ class Broadcast:
         return sum(each.standing is not Standing.NEW for each in self._subscribers.values())
 
     def close(self) -> None:
-        for timer in (self._stall_timer, self._reunion, *self._unclassified):
+        for timer in (self._stall_timer, *self._unclassified):
             if timer is not None:
                 timer.cancel()
+        self._reunion.cancel()
+        self._last_byte.close()
 
     # records come in -------------------------------------------------------------------------------------------------
 
@@ -112,22 +101,26 @@ class Broadcast:
         self._give_early(record, frames)
         self._pump()
         self._drop_hopeless()
-        self._paused = self._ahead > self._bounds.ahead
+        # Only `room` ends a pause: whoever was told to wait waits for that.
+        self._paused = self._paused or self._ahead > self._bounds.ahead
         return not self._paused
 
     def forget(self, *, numbers_restart: bool) -> None:
         for subscriber in self._subscribers.values():
             subscriber.skip.clear()
             if subscriber.standing is Standing.WAITING:
-                subscriber.standing = Standing.IN_STEP
                 subscriber.position = self._last
+                self._start(subscriber)
         if numbers_restart:
+            self._journal.clear()
             self._backlog.clear()
             self._last = self._step = self._ahead = 0
             self._durable.advance(Lane.IOPUB, 0)
-            for subscriber in self._subscribers.values():
-                subscriber.writing = subscriber.position = 0
-        self._journal.clear()
+            self._last_byte.restart()
+            for subscriber in list(self._subscribers.values()):
+                if subscriber.partial is not None:
+                    subscriber.connection.close("the kernel was restarted in the middle of a message for it.")
+                subscriber.position, subscriber.replay = 0, None
         self._pump()
         self._make_room()
 
@@ -143,6 +136,8 @@ class Broadcast:
         subscriber = self._subscribers[connection]
         subscriber.subscription(frames[0])
         if subscriber.standing is Standing.NEW and frames[0][:1] == b"\1":
+            if self._welcome is not None:
+                subscriber.give_notice(encode(self._welcome(frames[0][1:])))
             self._join(subscriber)
 
     def drained(self, connection: Connection) -> None:
@@ -166,8 +161,12 @@ class Broadcast:
     def ready(self, session: Session) -> None:
         """A returned session has spoken: what it missed may flow."""
         subscriber = session.subscriber
-        if subscriber is not None and subscriber.standing is Standing.WAITING:
-            self._start(subscriber)
+        if subscriber is None:
+            return
+        if session.missed_too_much:
+            session.missed_too_much = False
+            self._give_notice(subscriber)
+        self._start(subscriber)
 
     def settle(self) -> None:
         """Take over what everybody has who must have it."""
@@ -197,8 +196,9 @@ class Broadcast:
     def _join(self, subscriber: Subscriber) -> None:
         process = subscriber.connection.process
         session = subscriber.session
-        if self._expected[process]:
-            subscriber.position = self._expected_after[process]
+        expected = self._reunion.position_of(process)
+        if expected is not None:
+            subscriber.position = expected
             subscriber.standing = Standing.BEHIND
         elif session is not None and session.needs_after is not None:
             self._inherit(subscriber, session, session.needs_after)
@@ -213,15 +213,24 @@ class Broadcast:
             subscriber.standing = Standing.BEHIND
         name = session.identity if session is not None else b""
         subscriber.slot = self._durable.take(SlotKind.SUBSCRIBER, process, name=name, position=subscriber.position)
-        if self._expected[process]:
-            self._reunited(process)
+        if expected is not None:
+            self._reunion.came(process)
         if subscriber.standing is Standing.BEHIND:
             self._catch_up(subscriber)
+
+    def _give_notice(self, subscriber: Subscriber) -> None:
+        """Tell a client that has come back too late; between two records, so not when it is in the middle of one."""
+        if self._notice is None or subscriber.connection not in self._subscribers:
+            return
+        if subscriber.busy or subscriber.partial is not None:
+            self._loop.call_later(_NOTICE_AGAIN_SECONDS, self._give_notice, subscriber)
+            return
+        subscriber.give_notice(encode(self._notice("Output was lost: this client was away for too long.")))
 
     def _somebody_knows_more(self) -> bool:
         """Whether records that are not taken over belong to somebody else already."""
         others = any(each.standing is not Standing.NEW for each in self._subscribers.values())
-        return others or self._sessions.may_return or bool(self._expected)
+        return others or self._sessions.may_return or self._reunion.is_on
 
     def _paired(self, subscriber: Subscriber, session: Session) -> None:
         if subscriber.standing is Standing.NEW:
@@ -272,7 +281,7 @@ class Broadcast:
         try:
             while self._again:
                 self._again = False
-                while self._reunion is None and (record := self._backlog.after(self._step)) is not None:
+                while not self._reunion.is_on and (record := self._backlog.after(self._step)) is not None:
                     if not self._give_to_all(record):
                         break
                     self._step = record.number
@@ -286,22 +295,15 @@ class Broadcast:
         members = [each for each in self._subscribers.values() if each.standing is Standing.IN_STEP]
         lacking = [each for each in members if each.position < record.number]
         now = self._loop.time()
-        if record.tail and len(lacking) > 1:
-            for each in lacking:
-                if not each.busy and each.has_body_of != record.number:
-                    each.give_body(record, now)
-            lacking = [each for each in lacking if each.position < record.number]
-            if not any(each.busy for each in lacking):
-                for each in lacking:
-                    each.give_tail(record, now)
-        else:
-            for each in lacking:
-                if each.busy:
-                    continue
-                if each.has_body_of == record.number:
-                    each.give_tail(record, now)
-                else:
-                    each.give(record, now)
+        for each in lacking:
+            if not each.busy and each.partial is not record:
+                each.give_body(record, now)
+        if not any(each.busy for each in lacking):
+            # Those that nobody claimed go first: should a kill fall between two subscribers of one process, which look
+            # alike when they reconnect, then the one that hears the record twice is the server's own monitor.
+            for each in sorted(lacking, key=lambda each: each.session is not None):
+                if each.position < record.number:
+                    each.give_tail(record, now, self._last_byte)
         if all(each.position >= record.number for each in members):
             return bool(members)
         self._watch_stalls()
@@ -316,13 +318,13 @@ class Broadcast:
                 subscriber.standing = Standing.IN_STEP
                 self._pump()
                 return
-            record = self._next_for(subscriber)
+            record = subscriber.partial or self._next_for(subscriber)
             if record is None:
                 subscriber.position = self._step
-            elif subscriber.has_body_of == record.number:
-                subscriber.give_tail(record, self._loop.time())
+            elif subscriber.partial is record:
+                subscriber.give_tail(record, self._loop.time(), self._last_byte)
             else:
-                subscriber.give(record, self._loop.time())
+                subscriber.give_body(record, self._loop.time())
         self.settle()
         self._loop.call_soon(self._catch_up, subscriber)
 
@@ -368,7 +370,7 @@ class Broadcast:
             for each in self._subscribers.values()
             if each.standing is not Standing.NEW and (each.is_returning or each.position < cursor)
         ]
-        return [*self._sessions.needs(), *self._expected_after.values(), *reading]
+        return [*self._sessions.needs(), *self._reunion.positions(), *reading]
 
     def _safe(self, cursor: int, floor: int) -> bool:
         """Write to the journal what somebody who is not here needs."""
@@ -384,7 +386,7 @@ class Broadcast:
             self._journal.drop_through(min(self._needs(), default=self._journal.last))
         return True
 
-    # stalls and reunions ---------------------------------------------------------------------------------------------
+    # stalls ----------------------------------------------------------------------------------------------------------
 
     def _watch_stalls(self) -> None:
         if self._stall_timer is None:
@@ -403,44 +405,12 @@ class Broadcast:
         self._pump()
 
     def _drop_hopeless(self) -> None:
-        if self._backlog.size <= self._bounds.behind:
+        if self._backlog.size - self._ahead <= self._bounds.behind:
             return
-        for subscriber in list(self._subscribers.values()):
-            if subscriber.standing is Standing.BEHIND and subscriber.position >= self.cursor:
-                behind = self._backlog.size_after(subscriber.position) - self._ahead
-                if behind > self._bounds.behind:
-                    subscriber.connection.close(
-                        "it does not read what the kernel says, and too much is waiting for it."
-                    )
-
-    def _expect(self) -> None:
-        for each in self._left:
-            self._expected[each.process] += 1
-            known = self._expected_after.get(each.process, each.position)
-            self._expected_after[each.process] = min(known, each.position)
-        if self._expected:
-            self._reunion = self._loop.call_later(self._bounds.reunion_seconds, self._reunion_over)
-
-    def _reunited(self, process: Process) -> None:
-        self._expected[process] -= 1
-        back = next(each for each in self._left if each.process == process)
-        self._left.remove(back)
-        back.slot.free()
-        if not self._expected[process]:
-            del self._expected[process], self._expected_after[process]
-            self._sessions.subscribers_back(process)
-        if not self._expected and self._reunion is not None:
-            self._reunion.cancel()
-            self._reunion_over()
-
-    def _reunion_over(self) -> None:
-        self._reunion = None
-        for each in self._left:
-            each.slot.free()
-        self._left.clear()
-        missing, self._expected = list(self._expected), Counter()
-        self._expected_after.clear()
-        for process in missing:
-            if process.alive:
-                self._sessions.subscribers_back(process)
-        self._pump()
+        # All that memory is held for the last of them: the backlog begins where the lowest position is.
+        behind = [each for each in self._subscribers.values() if each.standing is Standing.BEHIND]
+        last = min(
+            (each for each in behind if each.position >= self.cursor), key=lambda each: each.position, default=None
+        )
+        if last is not None:
+            last.connection.close("it does not read what the kernel says, and too much is waiting for it.")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from jupyter_gpu_bridge.errors import PeerMisbehaved
+from jupyter_gpu_bridge.errors import BridgeError, PeerMisbehaved
 from jupyter_gpu_bridge.machine.facade.processes import Process
 from jupyter_gpu_bridge.machine.facade.zmtp import (
     GREETING,
@@ -110,6 +110,10 @@ class Connection:
         return self._open and not self._closed
 
     @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
     def is_writing(self) -> bool:
         """Some bytes were not accepted yet; `drained` will tell."""
         return bool(self._waiting)
@@ -126,6 +130,29 @@ class Connection:
                 self._waiting.append(view)
                 self._waiting_bytes += view.nbytes
         return self._flush()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send_byte(self, byte: bytes | memoryview) -> bool:
+        """Send it now, or not at all; False as for `wait_for_room`. Nothing may be waiting."""
+        try:
+            if not self._closed and self._socket.send(byte) == 1:
+                return True
+        except (BlockingIOError, InterruptedError):
+            self.wait_for_room()
+        except OSError:
+            self.wait_for_room(broken=True)
+        return False
+
+    def wait_for_room(self, *, broken: bool = False) -> None:
+        """`drained` will be called when more can be written; or `closed`, when the connection is broken."""
+        if self._closed:
+            return
+        if broken:
+            self._loop.call_soon(self.close)
+        else:
+            self._loop.add_writer(self._socket, self._writable)
 
     def close(self, why: str = "") -> None:
         if self._closed:
@@ -191,29 +218,31 @@ class Connection:
             self._owner.drained(self)
 
     def _readable(self) -> None:
-        try:
-            for _ in range(_READS_IN_A_ROW):
-                if self._closed:
-                    return
-                space = self._decoder.space()
+        for _ in range(_READS_IN_A_ROW):
+            if self.is_closed:
+                return
+            space = self._decoder.space()
+            try:
                 count = self._socket.recv_into(space)
-                if not count:
-                    self.close()
-                    return
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                count = 0
+            if not count:
+                self.close()
+                return
+            try:
                 for event in self._decoder.received(count):
                     self._handle(event)
-                    if self._closed:
-                        return
-                if count < space.nbytes:
-                    return
-        except (BlockingIOError, InterruptedError):
-            return
-        except PeerMisbehaved as problem:
-            self.close(str(problem))
-        except OSError:
-            self.close()
+            except BridgeError as problem:
+                self.close(str(problem))
+                return
+            if count < space.nbytes:
+                return
 
     def _handle(self, event: Event) -> None:
+        if self._closed:
+            return
         if isinstance(event, Greeting):
             self.write((encode_ready({b"Socket-Type": self._kind.value, b"Identity": b""}),))
         elif isinstance(event, Command):
@@ -229,7 +258,7 @@ class Connection:
             self._become_open(decode_ready(command.body))
         elif command.name == b"ERROR" and not self._open:
             raise PeerMisbehaved("The peer refused the handshake.")
-        elif command.name not in (b"PONG",):
+        elif command.name != b"PONG":
             raise PeerMisbehaved("The peer sent a command that has no place here.")
 
     def _become_open(self, properties: dict[bytes, bytes]) -> None:

@@ -6,6 +6,7 @@ the cursor of each lane, the parent of the running execution, and one slot for e
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 from collections.abc import Iterator
@@ -20,13 +21,22 @@ _MAGIC = 0x6A67622D66616331
 _SLOTS = 512
 _TEXT_WORDS = 33
 """A length and up to 256 bytes."""
-_HEAD_WORDS = 8
+_HEAD_WORDS = 16
 _EXECUTION = _HEAD_WORDS
 _FIRST_SLOT = _EXECUTION + _TEXT_WORDS
 _SLOT_WORDS = 6 + _TEXT_WORDS
 _WORDS = _FIRST_SLOT + _SLOTS * _SLOT_WORDS
-_LANES = {lane: index for index, lane in enumerate(Lane, start=1)}
-_BUSY = 5
+_LANES = {lane: index for index, lane in enumerate(Lane)}
+_CURSORS, _PARKED, _BUSY = 1, 5, 9
+
+
+def cursor_word(lane: Lane) -> int:
+    return _CURSORS + _LANES[lane]
+
+
+def parked_word(lane: Lane) -> int:
+    """The last parked reply that was handed on: it may not have been marked as such before a kill."""
+    return _PARKED + _LANES[lane]
 
 
 class SlotKind(IntEnum):
@@ -63,6 +73,10 @@ class Slot:
     @position.setter
     def position(self, number: int) -> None:
         self._durable.words[self._base + 3] = number
+
+    @property
+    def position_word(self) -> int:
+        return self._base + 3
 
     @property
     def state(self) -> int:
@@ -104,15 +118,20 @@ class Durable:
         finally:
             os.close(descriptor)
         self.words = memoryview(self._map).cast("Q")
+        self._address = _address_of(self._map)
         if self.words[0] != _MAGIC:
             self._map[:] = bytes(size)
             self.words[0] = _MAGIC
 
     def cursor(self, lane: Lane) -> int:
-        return self.words[_LANES[lane]]
+        return self.words[cursor_word(lane)]
+
+    def address(self, word: int) -> int:
+        """Where a word lies in memory, as long as this is open."""
+        return self._address + 8 * word
 
     def advance(self, lane: Lane, number: int) -> None:
-        self.words[_LANES[lane]] = number
+        self.words[cursor_word(lane)] = number
 
     @property
     def execution(self) -> bytes:
@@ -160,3 +179,8 @@ class Durable:
     def close(self) -> None:
         self.words.release()
         self._map.close()
+
+
+def _address_of(mapped: mmap.mmap) -> int:
+    # The array is let go at once, or the map could not be closed; the mapping itself stays where it is.
+    return ctypes.addressof(ctypes.c_char.from_buffer(mapped))

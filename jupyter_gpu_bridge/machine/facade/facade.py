@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.machine.facade.broadcast import Bounds, Broadcast
+from jupyter_gpu_bridge.machine.facade.bounds import Bounds
+from jupyter_gpu_bridge.machine.facade.broadcast import Broadcast
 from jupyter_gpu_bridge.machine.facade.connection import Connection, Owner, SocketType
 from jupyter_gpu_bridge.machine.facade.durable import Durable, SlotKind
 from jupyter_gpu_bridge.machine.facade.execution import Execution, header_index, text_of
@@ -64,13 +65,17 @@ class Facade:
         upward: Callable[[Lane, list[bytes]], None],
         taken: Callable[[Lane, int], None],
         room: Callable[[Lane], None] | None = None,
+        notice: Callable[[str], Frames] | None = None,
+        welcome: Callable[[bytes], Frames] | None = None,
         limits: Limits | None = None,
         bounds: Bounds | None = None,
     ) -> None:
         """`prefix` plus `-1` to `-5` are the sockets; `state` is a folder of this kernel's own.
 
         `upward` is given the client's identity and then its frames; it must have them safe when it returns. `taken` may
-        be called from inside `deliver`. `room` says that a lane that was paused may go on.
+        be called from inside `deliver`. `room` says that a lane that was paused may go on. `notice` makes a signed
+        iopub message of a text, for a client that comes back after what was kept for it had to be thrown away.
+        `welcome` makes the signed greeting that a subscriber gets first (JEP 65), of what it subscribed to.
         """
         self.kernel_id = kernel_id
         self._prefix = prefix
@@ -78,6 +83,8 @@ class Facade:
         self._upward = upward
         self._taken = taken
         self._room = room or (lambda lane: None)
+        self._notice = notice
+        self._welcome = welcome
         self._limits = limits or Limits()
         self._bounds = bounds or Bounds()
         self._hold_shutdown = False
@@ -111,6 +118,8 @@ class Facade:
             taken=partial(self._taken, Lane.IOPUB),
             room=partial(self._room, Lane.IOPUB),
             left=left,
+            notice=self._notice,
+            welcome=self._welcome,
         )
         self._replies = {lane: self._reply_lane(lane) for lane in _REPLY_LANES}
         self._sessions.restore(left)
@@ -156,7 +165,7 @@ class Facade:
 
     def hold_shutdown(self, on: bool) -> None:
         """Swallow `shutdown_request` on control, while a server exits whose kernels are kept."""
-        self._hold_shutdown = on
+        self._hold_shutdown = self._sessions.server_is_leaving = on
 
     @property
     def clients(self) -> int:

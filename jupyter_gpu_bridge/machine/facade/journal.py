@@ -41,7 +41,7 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """In the hands of the operating system when this returns; an `OSError` leaves what was there before."""
-        entry = b"".join((_ENTRY.pack(record.number, record.size), *record.body, *record.tail))
+        entry = b"".join((_ENTRY.pack(record.number, record.size), *record.body, record.tail))
         segment, descriptor = self._segment_for(record.number)
         try:
             if os.write(descriptor, entry) != len(entry):

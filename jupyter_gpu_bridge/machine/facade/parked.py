@@ -75,6 +75,11 @@ class Parked:
         self._append(_Kind.HANDED_ON, lane, identity, number)
         self._tidy()
 
+    def was_handed_on(self, lane: Lane, number: int) -> None:
+        """A kill may have come between handing on and marking it."""
+        for identity, _ in [key for key, waiting in self._held.items() if key[1] is lane and number in waiting]:
+            self.handed_on(identity, lane, number)
+
     def give_early(self, identity: bytes, number: int) -> None:
         self._append(_Kind.GIVEN_EARLY, Lane.IOPUB, identity, number)
         self._given.setdefault(identity, set()).add(number)

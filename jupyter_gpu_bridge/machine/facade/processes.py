@@ -27,23 +27,27 @@ class Process:
     @property
     def alive(self) -> bool:
         """A zombie is dead: nobody reads its sockets any more."""
-        if sys.platform == "linux":
-            found = _stat(self.pid)
-            return found is not None and found[0] not in "ZXx" and self.started in (0, found[1])
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        if sys.platform != "linux":
+            return _answers(self.pid)
+        found = _stat(self.pid)
+        return found is not None and found[0] not in "ZXx" and self.started in (0, found[1])
 
 
 def _peer_pid(connection: socket.socket) -> int:
-    if sys.platform == "linux":
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", credentials)[0])
-    return int(struct.unpack("i", connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, 4))[0])
+    if sys.platform != "linux":
+        return int(struct.unpack("i", connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, 4))[0])
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge.machine.facade.connection import Connection
-from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind
+from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind, cursor_word, parked_word
+from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.processes import Process
 from jupyter_gpu_bridge.machine.facade.sessions import Session, Sessions
-from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode
+from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode, split
 from jupyter_gpu_bridge.model import Lane
 
 _log = logging.getLogger(__name__)
@@ -28,12 +29,21 @@ _MOST_PARKED_FOR_ONE = 64 << 20
 _NAMELESS_SECONDS = 10.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reply:
     number: int
     identity: bytes
     wire: Wire
     size: int
+
+
+@dataclass(slots=True)
+class _Partial:
+    """A reply of which a client was given all but the last byte."""
+
+    number: int
+    tail: bytes
+    is_parked: bool
 
 
 class Replies:
@@ -65,13 +75,15 @@ class Replies:
         self._queue: deque[_Reply] = deque()
         self._queued = 0
         self._last = durable.cursor(lane)
+        self._last_byte = LastByte(durable)
+        self._last_parked_byte = LastByte(durable)
         self._in_flight: Connection | None = None
         """To whom the head of the queue is partly written."""
-        self._stalled: dict[Connection, int] = {}
-        """Whose reply is partly written and also parked; 0 when the connection only has to drain."""
+        self._partials: dict[Connection, _Partial] = {}
         self._stall_timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._pumping = self._again = False
+        parked.was_handed_on(lane, durable.words[parked_word(lane)])
         self._orphans = self._nameless_left_behind()
         self._orphans_over = self._loop.call_later(_NAMELESS_SECONDS, self._forget_orphans)
 
@@ -83,6 +95,8 @@ class Replies:
         self._orphans_over.cancel()
         if self._stall_timer is not None:
             self._stall_timer.cancel()
+        self._last_byte.close()
+        self._last_parked_byte.close()
 
     def deliver(self, number: int, frames: Frames) -> bool:
         if number <= self._last:
@@ -95,18 +109,21 @@ class Replies:
         self._queue.append(reply)
         self._queued += reply.size
         self._pump()
-        self._paused = self._queued > _AHEAD
+        # Only `room` ends a pause: whoever was told to wait waits for that.
+        self._paused = self._paused or self._queued > _AHEAD
         return not self._paused
 
     def forget(self, *, numbers_restart: bool) -> None:
-        self._stalled = dict.fromkeys(self._stalled, 0)
-        if numbers_restart:
-            if self._in_flight is not None:
-                self._stalled[self._in_flight] = 0
-            self._in_flight = None
-            self._queue.clear()
-            self._queued = self._last = 0
-            self._durable.advance(self._lane, 0)
+        if not numbers_restart:
+            return
+        self._queue.clear()
+        self._queued = self._last = 0
+        for connection in list(self._partials):
+            connection.close("the kernel was restarted in the middle of a message for it.")
+        self._last_byte.restart()
+        self._last_parked_byte.restart()
+        self._durable.words[parked_word(self._lane)] = 0
+        self._durable.advance(self._lane, 0)
 
     # connections -----------------------------------------------------------------------------------------------------
 
@@ -130,19 +147,20 @@ class Replies:
         self._upward(connection, [connection.identity, *frames])
 
     def drained(self, connection: Connection) -> None:
-        stalled = self._stalled.pop(connection, None)
-        if stalled:
-            self._parked.handed_on(connection.identity, self._lane, stalled)
-        if stalled is not None:
+        partial = self._partials.get(connection)
+        if partial is None or not self._complete(connection, partial):
+            return
+        if partial.is_parked:
+            self._parked.handed_on(connection.identity, self._lane, partial.number)
             self.flush(connection.identity)
-        elif self._in_flight is connection:
+        else:
             self._handed_on()
         self._pump()
 
     def closed(self, connection: Connection) -> None:
         identity = connection.identity
         slot = self._nameless.pop(connection, None)
-        self._stalled.pop(connection, None)
+        self._partials.pop(connection, None)
         if self._in_flight is connection:
             # Partly written: the client discards that, and it is handed on again in full, or parked, or dropped.
             self._in_flight = None
@@ -161,10 +179,9 @@ class Replies:
         if connection is None or not connection.is_open or not self._may_have(identity):
             return
         for held in self._parked.waiting(identity, self._lane):
-            if connection in self._stalled:
+            if connection in self._partials:
                 return
-            if not connection.write(self._parked.wire(held)):
-                self._stalled[connection] = held.number
+            if not self._write(connection, held.number, self._parked.wire(held), is_parked=True):
                 return
             self._parked.handed_on(identity, self._lane, held.number)
 
@@ -189,9 +206,9 @@ class Replies:
     def _hand_on(self, reply: _Reply) -> None:
         connection = self._peers.get(reply.identity)
         is_there = connection is not None and connection.is_open and self._may_have(reply.identity)
-        must_wait = connection in self._stalled or self._parked.waiting(reply.identity, self._lane)
+        must_wait = connection in self._partials or self._parked.waiting(reply.identity, self._lane)
         if connection is not None and is_there and not must_wait:
-            if connection.write(reply.wire):
+            if self._write(connection, reply.number, reply.wire, is_parked=False):
                 self._handed_on()
                 return
             self._in_flight = connection
@@ -203,6 +220,20 @@ class Replies:
         else:
             _log.debug("A reply on %s is for a client that is gone.", self._lane.value)
             self._handed_on()
+
+    def _write(self, connection: Connection, number: int, wire: Wire, *, is_parked: bool) -> bool:
+        body, tail = split(wire)
+        partial = self._partials[connection] = _Partial(number, tail, is_parked)
+        return connection.write(body) and self._complete(connection, partial)
+
+    def _complete(self, connection: Connection, partial: _Partial) -> bool:
+        """The last byte, which moves the cursor."""
+        last_byte = self._last_parked_byte if partial.is_parked else self._last_byte
+        word = parked_word(self._lane) if partial.is_parked else cursor_word(self._lane)
+        if not last_byte.send(connection, partial.tail, partial.number, word):
+            return False
+        del self._partials[connection]
+        return True
 
     def _may_have(self, identity: bytes) -> bool:
         session = self._sessions.get(identity)
@@ -222,7 +253,7 @@ class Replies:
         """Its client is slow: keep the reply on disk and let those for others pass."""
         self._stall_timer = None
         if self._in_flight is not None and self._queue and self._queue[0] is reply:
-            self._stalled[self._in_flight] = reply.number
+            self._partials[self._in_flight].is_parked = True
             self._park(reply)
             self._pump()
 

@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.model import Lane
 _log = logging.getLogger(__name__)
 _DEATH_SECONDS = 1.0
 """A killed process closes its sockets a little before it is seen to be dead."""
+_LEAVING_SECONDS = 15.0
 _DEATH_CHECK_SECONDS = 0.02
 _RECONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0
@@ -52,6 +53,8 @@ class Session:
         self.identity = slot.name
         self.peers: dict[Lane, Connection] = {}
         self.subscriber: Subscriber | None = None
+        self.missed_too_much = False
+        """It was given up, has come back, and should be told."""
 
     @property
     def presence(self) -> Presence:
@@ -117,6 +120,8 @@ class Sessions:
         self._ready = ready
         self._released = released
         self._sessions: dict[bytes, Session] = {}
+        self.server_is_leaving = False
+        """A server that exits closes its sockets in good order a while before its process ends."""
         self._timers: set[asyncio.TimerHandle] = set()
 
     # what others ask -------------------------------------------------------------------------------------------------
@@ -268,7 +273,8 @@ class Sessions:
             subscriber.session = None
             if session.needs_after is None:
                 session.needs_after = subscriber.position
-        inherits = not session.process.alive and session.presence is not Presence.GIVEN_UP
+        inherits = not session.process.alive
+        session.missed_too_much = session.presence is Presence.GIVEN_UP
         session.process = process
         if not inherits:
             session.needs_after = None
@@ -280,7 +286,8 @@ class Sessions:
 
     def _losing(self, session: Session) -> None:
         session.presence = Presence.LOSING
-        self._decide(session, asyncio.get_running_loop().time() + _DEATH_SECONDS)
+        patience = _LEAVING_SECONDS if self.server_is_leaving else _DEATH_SECONDS
+        self._decide(session, asyncio.get_running_loop().time() + patience)
 
     def _decide(self, session: Session, deadline: float) -> None:
         if session.presence is not Presence.LOSING:

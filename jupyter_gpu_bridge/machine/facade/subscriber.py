@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from jupyter_gpu_bridge.machine.facade.backlog import Record
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Slot
+from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
+from jupyter_gpu_bridge.machine.facade.zmtp import Wire
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.facade.sessions import Session
@@ -36,11 +38,9 @@ class Subscriber:
         self.skip: set[int] = set()
         """Records it was given early."""
         self.replay: Iterator[Record] | None = None
-        self.writing = 0
-        """The record that is partly written; its position once that is drained."""
         self.writing_since = 0.0
-        self.has_body_of = 0
-        """The big record of which only the last byte is missing."""
+        self.partial: Record | None = None
+        """The record of which it was given all but the last byte."""
         self._busy = False
         self._topics: set[bytes] = set()
         self._position = 0
@@ -76,49 +76,32 @@ class Subscriber:
     def _matches(self, topic: bytes) -> bool:
         return b"" in self._topics or any(topic.startswith(prefix) for prefix in self._topics)
 
-    def give(self, record: Record, now: float) -> None:
-        """Write a whole record; when it does not fit now, `busy` until drained."""
-        wire = (*record.body, *record.tail) if record.tail else record.body
-        if not self.wants(record) or self._write(record, wire, now):
-            self.position = record.number
-
     def give_body(self, record: Record, now: float) -> None:
-        """Write all but the last byte of a big record."""
+        """Write all but the last byte; when it does not fit now, `busy` until drained."""
         if not self.wants(record):
             self.position = record.number
-        elif self._write(record, record.body, now, partly=True):
-            self.has_body_of = record.number
+            return
+        self.partial = record
+        self._busy = not self.connection.write(record.body)
+        self.writing_since = now
 
-    def give_tail(self, record: Record, now: float) -> None:
-        if self._write(record, record.tail, now):
-            self.position = record.number
+    def give_tail(self, record: Record, now: float, last_byte: LastByte) -> None:
+        """The last byte, which moves the position."""
+        if self.slot is None:
+            return
+        if last_byte.send(self.connection, record.tail, record.number, self.slot.position_word):
+            self._position, self.partial = record.number, None
+        else:
+            self._busy, self.writing_since = True, now
 
     def give_early(self, record: Record, now: float) -> None:
         """Out of order: it is not repeated later, and the position stays."""
         self.skip.add(record.number)
         if self._matches(record.topic):
-            self._write(record, (*record.body, *record.tail), now, early=True)
+            self._busy, self.writing_since = not self.connection.write((*record.body, record.tail)), now
+
+    def give_notice(self, wire: Wire) -> None:
+        self._busy = not self.connection.write(wire)
 
     def drained(self) -> None:
         self._busy = False
-        if self.writing:
-            self.position = self.writing
-            self.writing = 0
-
-    def _write(
-        self,
-        record: Record,
-        wire: tuple[bytes | memoryview, ...],
-        now: float,
-        *,
-        partly: bool = False,
-        early: bool = False,
-    ) -> bool:
-        if self.connection.write(wire):
-            return True
-        self._busy = True
-        self.writing_since = now
-        self.writing = 0 if partly or early else record.number
-        if partly:
-            self.has_body_of = record.number
-        return False

@@ -71,6 +71,15 @@ def encode(frames: Frames) -> Wire:
     return tuple(wire)
 
 
+def split(wire: Wire) -> tuple[Wire, bytes]:
+    """All but the last byte, and the last byte."""
+    last = wire[-1]
+    if isinstance(last, bytes) and len(last) <= _JOINED:
+        return (*wire[:-1], last[:-1]), last[-1:]
+    view = memoryview(last).cast("B")
+    return (*wire[:-1], view[:-1]), bytes(view[-1:])
+
+
 def encode_command(name: bytes, body: bytes) -> bytes:
     payload = bytes((len(name),)) + name + body
     if len(payload) < 256:

@@ -9,11 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
 from jupyter_gpu_bridge.machine.link.service import Service
 from jupyter_gpu_bridge.machine.link.target import Target
+
+log = logging.getLogger(__name__)
 
 
 class Dialers:
@@ -43,12 +46,22 @@ async def run(folder: Path) -> None:
     loop.add_signal_handler(signal.SIGTERM, link.done.set)
     for name in (signal.SIGHUP, signal.SIGINT):
         loop.add_signal_handler(name, lambda: None)
-    caretaker = asyncio.create_task(link.look_after())
+    caretaker = asyncio.create_task(_look_after(link))
     await link.done.wait()
     caretaker.cancel()
     server.close()
     socket_of(folder).unlink(missing_ok=True)
     await link.close()
+
+
+async def _look_after(link: Link) -> None:
+    """Go on also when one round failed, say because the disk is full just now."""
+    while not link.done.is_set():
+        try:
+            await link.look_after()
+        except (BridgeError, OSError):
+            log.exception("looking after the kernels failed")
+            await asyncio.sleep(5.0)
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.errors import BridgeError, MachineUnfit, PeerMisbehaved
 
 MARK = b"\x02GPB1\x03"
 MOST_NOISE = 256 * 1024
+_LOGIN_SCRIPTS = "Look at what its login scripts (.bashrc, .profile) print when there is no terminal."
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -84,6 +85,7 @@ class Boot:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._has_sent = False
         self.home = ""
         self.python = ""
 
@@ -98,18 +100,21 @@ class Boot:
                 if len(self._data) > MOST_NOISE:
                     raise PeerMisbehaved(
                         "The machine printed a lot and never started our program.",
-                        advice="Look at what its login scripts (.bashrc, .profile) print when there is no terminal.",
+                        advice=_LOGIN_SCRIPTS,
                     )
                 return answer, None
             said = self._parse(bytes(self._data[start + len(MARK) : end]))
             del self._data[: end + 1]
-            if "error" in said:
+            if isinstance(said.get("error"), dict):
                 raise problem(said["error"])
-            if said.get("need"):
-                answer += code().archive
-            else:
+            if "need" in said and not self._has_sent:
+                self._has_sent = True
+                answer = code().archive
+            elif "home" in said and "python" in said:
                 self.home, self.python = str(said["home"]), str(said["python"])
                 return answer, bytes(self._data)
+            else:
+                raise PeerMisbehaved("The machine answered something that makes no sense.", advice=_LOGIN_SCRIPTS)
 
     @property
     def noise(self) -> str:
@@ -119,10 +124,10 @@ class Boot:
     def _parse(self, line: bytes) -> dict[str, Any]:
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict):
-            raise PeerMisbehaved("The machine answered something that makes no sense.")
+            raise PeerMisbehaved("The machine answered something that makes no sense.", advice=_LOGIN_SCRIPTS)
         return said
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 
@@ -19,18 +20,23 @@ def say(words):
     os.write(1, b"\x02GPB1\x03" + json.dumps(words).encode() + b"\n")
 
 
-def fail(what, advice=""):
-    # type: (str, str) -> NoReturn
+def fail(what, advice):
+    # type: (str, str) -> SystemExit
     say({"error": {"code": "machine-unfit", "what": what, "advice": advice}})
-    sys.exit(0)
+    return SystemExit(0)
 
 
 def place():
     # type: () -> str
     tried = []
-    own = [wanted["home"]] if wanted["home"] else ["~/.jupyter-gpu-bridge"]
-    for folder in [*own, os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid()))]:
-        folder = os.path.expanduser(folder)
+    places = [wanted["home"] or "~/.jupyter-gpu-bridge"]
+    places.append(os.path.join(tempfile.gettempdir(), "jupyter-gpu-bridge-" + str(os.getuid())))
+    places = [os.path.expanduser(folder) for folder in places]
+    for folder in places:
+        used = os.path.isfile(os.path.join(folder, "agent.lock"))
+        if used and os.lstat(folder).st_uid == os.getuid() and not os.path.islink(folder):
+            return folder  # whatever became of it meanwhile: here are our kernels, and nowhere else
+    for folder in places:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if os.lstat(folder).st_uid != os.getuid() or os.path.islink(folder):
@@ -39,9 +45,9 @@ def place():
             with open(os.path.join(folder, "agent.lock"), "a"):
                 return folder
         except OSError as error:
-            tried.append(f"{folder}: {error.strerror}")
+            tried.append(folder + ": " + str(error.strerror))
     what = "Nothing can be written on the machine (" + "; ".join(tried) + ")."
-    fail(what, "Free some space there, or allow writing.")
+    raise fail(what, "Free some space there, or allow writing.")
 
 
 def fetch(folder):
@@ -54,12 +60,13 @@ def fetch(folder):
             sys.exit(1)
         data += piece
     if hashlib.sha256(data).hexdigest() != wanted["version"]:
-        fail("Our program arrived damaged on the machine.", "Try again.")
+        raise fail("Our program arrived damaged on the machine.", "Try again.")
     fresh = tempfile.mkdtemp(dir=os.path.dirname(folder))
-    zipfile.ZipFile(io.BytesIO(bytes(data))).extractall(fresh)
     try:
+        zipfile.ZipFile(io.BytesIO(bytes(data))).extractall(fresh)
         os.rename(fresh, folder)
     except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
         if not os.path.isdir(folder):
             raise
 
@@ -71,11 +78,18 @@ try:
         os.makedirs(os.path.dirname(code), mode=0o700, exist_ok=True)
         fetch(code)
 except OSError as error:
-    fail(f"Our program could not be written on the machine ({error.strerror}).", "Free some space there.")
-say({"home": home, "python": sys.executable})
+    stop = fail("Our program could not be written on the machine (" + str(error.strerror) + ").", "Free space there.")
+    raise stop  # noqa: B904 - Python 2 has no `from`
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402
 
-from jupyter_gpu_bridge.agent.attach import main  # noqa: E402
+from jupyter_gpu_bridge.agent.attach import hand_over, reach  # noqa: E402
 
-sys.exit(main(Path(home), Path(code, "jupyter_gpu_bridge", "agent", "run.py"), wanted["version"]))
+try:
+    agent = reach(Path(home), Path(code, "jupyter_gpu_bridge", "agent", "run.py"), wanted["version"])
+except OSError as error:
+    what = "Our program could not be started in " + home + " on the machine (" + str(error.strerror) + ")."
+    stop = fail(what, "Free space there, or allow writing.")
+    raise stop  # noqa: B904
+say({"home": home, "python": sys.executable})
+hand_over(agent)

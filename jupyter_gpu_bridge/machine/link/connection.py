@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import time
@@ -17,7 +18,10 @@ from jupyter_gpu_bridge.machine.carriers.base import Carrier, Dialer
 from jupyter_gpu_bridge.machine.link.boot import Boot
 from jupyter_gpu_bridge.model import MachineState
 
+log = logging.getLogger(__name__)
+
 PING_EVERY = 15.0
+UP_PATIENCE = 30.0
 SILENCE = 40.0
 """A silent line loses nothing and often comes back; a new one costs a login. So wait this long before giving it up."""
 BOOT_PATIENCE = 30.0
@@ -25,6 +29,9 @@ FIRST_PAUSE = 0.15
 SHORT_PAUSE = 0.5
 SHORT_FOR = 180.0
 LONG_PAUSE = 15.0
+KNOCK_EVERY = 0.1
+STEADY = 5.0
+"""A carrier that lived shorter is no reason to hurry with the next one."""
 
 
 class Connection:
@@ -39,13 +46,18 @@ class Connection:
         came: Callable[[Mux], None],
         went: Callable[[], None],
         changed: Callable[[], None],
+        wanted: Callable[[], bool],
     ) -> None:
+        """`wanted`: whether to go on trying when nobody waits for it."""
         self._dialer = dialer
         self._command = command
         self._link = link
         self._came = came
         self._went = went
         self._changed = changed
+        self._wanted = wanted
+        self._was_up = False
+        self._up_at = 0.0
         self._mux: Mux | None = None
         self._task: asyncio.Task[None] | None = None
         self._settled: asyncio.Future[Mux] | None = None
@@ -53,7 +65,8 @@ class Connection:
         self.state = MachineState.ASLEEP
         self.error: BridgeError | None = None
         self.carrier = ""
-        self.reconnects = 0
+        self.ups = 0
+        """How often a carrier came up."""
 
     @property
     def mux(self) -> Mux | None:
@@ -66,16 +79,20 @@ class Connection:
         return found * 1000 if found is not None else None
 
     async def up(self) -> Mux:
-        """The mux of a live carrier; the first attempt's error is raised, later ones are only waited through."""
+        """The mux of a live carrier; raises what stands in the way, when that is certain or has lasted a while."""
         if self._mux is not None:
             return self._mux
         if self._settled is None:
             self._settled = asyncio.get_running_loop().create_future()
         settled = self._settled
         self._hurry.set()
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep_up())
-        return await asyncio.shield(settled)
+        self.start()
+        try:
+            return await asyncio.wait_for(asyncio.shield(settled), UP_PATIENCE)
+        except asyncio.TimeoutError:
+            raise self.error or Unreachable(
+                f"The machine did not answer within {UP_PATIENCE:.0f} seconds.", advice="Try again later."
+            ) from None
 
     def start(self) -> None:
         """Come up without anybody waiting for it."""
@@ -89,47 +106,90 @@ class Connection:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self._was_up = False
+        self._refuse(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
 
     async def _keep_up(self) -> None:
         began = time.monotonic()
         pause = FIRST_PAUSE
         while True:
-            self._set(MachineState.RECONNECTING if self.reconnects else MachineState.CONNECTING)
+            self._set(MachineState.RECONNECTING if self._was_up else MachineState.CONNECTING)
             try:
-                lived = await self._once()
+                await self._attempt()
+                if time.monotonic() - self._up_at > STEADY:
+                    began, pause = time.monotonic(), FIRST_PAUSE
+                if not self._is_wanted():
+                    self._task = None
+                    self._was_up = False
+                    self._set(MachineState.ASLEEP)
+                    return
+                self._set(MachineState.RECONNECTING)  # before the pause, which may be long
             except BridgeError as error:
                 self.error = error
-                if not self.reconnects and self._refuse(error):
+                certain = not isinstance(error, Unreachable)
+                if certain or not self._was_up:
+                    self._refuse(error)
+                self._set(MachineState.FAILED if certain or not self._was_up else MachineState.RECONNECTING)
+                if not self._is_wanted():
+                    self._task = None
                     return
-                self._set(MachineState.RECONNECTING if self.reconnects else MachineState.FAILED)
-            else:
-                self.reconnects += 1
-                if lived:
-                    began, pause = time.monotonic(), FIRST_PAUSE
-            longest = SHORT_PAUSE if time.monotonic() - began < SHORT_FOR else LONG_PAUSE
-            self._hurry.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
-            pause = min(longest, pause * 1.6)
+                if certain:
+                    # A server that refuses us would soon lock us out for asking again and again.
+                    began, pause = 0.0, LONG_PAUSE
+            recent = time.monotonic() - began < SHORT_FOR
+            await self._pause(pause, recent=recent)
+            pause = min(SHORT_PAUSE if recent else LONG_PAUSE, pause * 1.6)
 
-    def _refuse(self, error: BridgeError) -> bool:
-        """Tell whoever waits for the first connection; nobody else needs us to go on trying."""
+    def _is_wanted(self) -> bool:
+        """By kernels, or by somebody who began to wait while the last carrier was put away."""
+        return self._settled is not None or self._wanted()
+
+    def _refuse(self, error: BridgeError) -> None:
+        """Tell whoever waits."""
         settled, self._settled = self._settled, None
-        if settled is None:
-            return False
-        settled.set_exception(error)
-        self._task = None
-        self._set(MachineState.FAILED)
-        return True
+        if settled is not None and not settled.done():
+            settled.set_exception(error)
+            # Whoever waited may have given up.
+            settled.exception()
 
-    async def _once(self) -> bool:
-        """One carrier from dial to end; whether it ever was of use."""
+    async def _pause(self, pause: float, *, recent: bool) -> None:
+        """Before the next attempt; while nobody answers at all, until somebody does."""
+        began = time.monotonic()
+        self._hurry.clear()
+        try:
+            dialer = self._dialer()
+            if await dialer.knock():
+                await self._sleep(pause)
+                return
+            while not await dialer.knock():
+                self._hurry.clear()
+                await self._sleep(KNOCK_EVERY if recent and time.monotonic() - began < SHORT_FOR else LONG_PAUSE)
+        except (BridgeError, OSError, ValueError) as error:
+            self.error = error if isinstance(error, BridgeError) else Unreachable(f"The machine is not there: {error}.")
+            await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Unless somebody is in a hurry; with jitter, so that many links do not call a server all at once."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds * random.uniform(0.7, 1.0))  # noqa: S311 - jitter
+
+    async def _attempt(self) -> None:
+        """One carrier from dial to end; whatever goes wrong is a `BridgeError`, since nobody but us would try again."""
+        try:
+            await self._once()
+        except BridgeError:
+            raise
+        except Exception as error:
+            log.exception("an attempt to connect failed in a way that nobody thought of")
+            raise Unreachable(f"The connection failed in an unexpected way: {error!r}.") from error
+
+    async def _once(self) -> None:
         dialer = self._dialer()
         carrier = await dialer.dial(self._command())
         try:
             first = await self._boot(carrier)
-            return await self._live(carrier, dialer.name, first)
+            await self._live(carrier, dialer.name, first)
         finally:
             await carrier.close()
 
@@ -143,7 +203,7 @@ class Connection:
                 f"{BOOT_PATIENCE:.0f} seconds." + (f" It printed: {boot.noise}" if boot.noise else "")
             ) from None
 
-    async def _live(self, carrier: Carrier, name: str, first: bytes) -> bool:
+    async def _live(self, carrier: Carrier, name: str, first: bytes) -> None:
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -172,10 +232,12 @@ class Connection:
             if self._mux is mux:
                 self._mux = None
                 self._went()
-        return True
 
     def _be_up(self, mux: Mux, name: str) -> None:
         self._mux = mux
+        self._up_at = time.monotonic()
+        self._was_up = True
+        self.ups += 1
         self.error = None
         self.carrier = name
         self._set(MachineState.CONNECTED)

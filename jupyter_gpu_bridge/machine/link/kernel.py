@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
 from jupyter_gpu_bridge.agent.journal import Journal
+from jupyter_gpu_bridge.agent.messages import compose
 from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux, MuxChannel
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from jupyter_gpu_bridge.errors import KernelFailed, KernelUnknown, StartCancelled
@@ -19,6 +20,7 @@ from jupyter_gpu_bridge.machine.facade import Facade
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, save
 from jupyter_gpu_bridge.model import KernelState, Lane
 
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 LAST_WORDS_WITHIN = 0.5
 _URGENCY = {"shell": NORMAL, "control": URGENT, "stdin": URGENT, "iopub": BULK, "life": URGENT}
 
@@ -50,12 +52,24 @@ class LinkedKernel:
         self._link = link
         self._folder = folder
         self._changed = changed
-        self._open: list[MuxChannel] = []
+        self._open: dict[str, MuxChannel] = {}
+        self._pause = _SHORTEST_PAUSE
         self._waiters: list[asyncio.Future[None]] = []
         self._mux: Mux | None = None
         save(folder, order)
         self.facade = Facade(
-            order.kernel_id, prefix, folder / "facade", upward=self._upward, taken=self._taken, room=self._room
+            order.kernel_id,
+            prefix,
+            folder / "facade",
+            upward=self._upward,
+            taken=self._taken,
+            room=self._room,
+            notice=lambda text: self._compose(
+                b"stream", "stream", {"name": "stderr", "text": f"\n[gpu-bridge] {text}\n"}
+            ),
+            welcome=lambda topic: self._compose(
+                topic, "iopub_welcome", {"subscription": topic.decode(errors="replace")}
+            ),
         )
         self._channels: dict[str, Channel] = {}
 
@@ -70,11 +84,11 @@ class LinkedKernel:
     def connect(self, mux: Mux) -> None:
         """A fresh carrier: every channel goes on where it was."""
         self._mux = mux
-        self._open = []
+        self._open = {}
+        self._pause = _SHORTEST_PAUSE
         self.was_connected = True
-        for lane, channel in self._channels.items():
-            request = {"service": "keeper", "kernel_id": self.order.kernel_id, "lane": lane}
-            self._open.append(mux.open(request, channel, _URGENCY[lane]))
+        for lane in self._channels:
+            self._open_lane(lane, mux)
 
     def disconnect(self) -> None:
         self._mux = None
@@ -147,7 +161,8 @@ class LinkedKernel:
             self._waiters.remove(waiter)
 
     async def close(self, *, forget: bool) -> None:
-        for opened in self._open:
+        self._mux = None
+        for opened in self._open.values():
             opened.close()
         for channel in self._channels.values():
             channel.disconnect()
@@ -179,17 +194,35 @@ class LinkedKernel:
         journal = Journal(self._folder / f"{lane}.journal") if lane != "iopub" else None
         outbox = Outbox(journal=journal)
         if lane == "life":
-            return Channel(outbox, self._hear, hello=self._introduction, greeted=self._greeted, parted=self._parted)
+            return Channel(
+                outbox,
+                self._hear,
+                hello=self._introduction,
+                greeted=self._greeted,
+                parted=lambda reason: self._parted(lane, reason),
+            )
         known = Lane(lane)
         return Channel(
             outbox,
             lambda number, age, record: self._downward(known, number, record),
             have=self.facade.taken_up_to(known),
             hello=self._introduction,
+            parted=lambda reason: self._parted(lane, reason),
         )
+
+    def _open_lane(self, lane: str, mux: Mux) -> None:
+        """Unless the carrier was replaced since this was planned."""
+        if mux is self._mux:
+            request = {"service": "keeper", "kernel_id": self.order.kernel_id, "lane": lane, "owner": self._link}
+            self._open[lane] = mux.open(request, self._channels[lane], _URGENCY[lane])
 
     def _introduction(self) -> dict[str, Any]:
         return {"owner": self._link}
+
+    def _compose(self, topic: bytes, kind: str, content: dict[str, Any]) -> list[bytes]:
+        """A message of our own on the output lane."""
+        parts = compose(self.order.key.encode(), [topic], kind, b"{}", content, self._link)
+        return [bytes(part) for part in parts]
 
     def _upward(self, lane: Lane, frames: list[bytes]) -> None:
         self._channels[lane.value].send(pack_frames(frames))
@@ -214,6 +247,7 @@ class LinkedKernel:
             return
         self.life = int(hello["life"])
         self.pid = hello.get("pid")
+        self._pause = _SHORTEST_PAUSE
         state = hello.get("state")
         self.is_ready = state in ("idle", "busy")
         if state == "dead":
@@ -242,15 +276,24 @@ class LinkedKernel:
             self.log = str(news.get("log") or "")
         self._tell()
 
-    def _parted(self, reason: dict[str, str]) -> None:
+    def _parted(self, lane: str, reason: dict[str, str]) -> None:
+        """One lane has ended: with its carrier, with the keeper, or by an accident that we can only try to mend."""
         code = reason.get("code")
-        if code == "kernel-unknown" or (self.is_stopping and code != "carrier"):
-            self.keeper_gone = True
-            if self.exit_code is None:
-                self.exit_code = -1
-                self.cause = (
-                    "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
-                )
+        if code == "kernel-unknown":
+            self._lose_keeper()
+        elif code != "carrier" and self._mux is not None and not self.keeper_gone:
+            asyncio.get_running_loop().call_later(self._pause, self._open_lane, lane, self._mux)
+            self._pause = min(_LONGEST_PAUSE, self._pause * 1.3)
+        if lane == "life":
+            self._tell()
+
+    def _lose_keeper(self) -> None:
+        if self.keeper_gone:
+            return
+        self.keeper_gone = True
+        if self.exit_code is None:
+            self.exit_code = -1
+            self.cause = "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
         self._tell()
 
     def _tell(self) -> None:

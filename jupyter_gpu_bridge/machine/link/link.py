@@ -7,6 +7,7 @@ clients already have) is on disk, so that it can be killed at any instant and it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.agent.mux import URGENT, Mux
 from jupyter_gpu_bridge.errors import BridgeError, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
 from jupyter_gpu_bridge.machine.link.connection import Connection
@@ -59,6 +61,7 @@ class Link:
             came=self._came,
             went=self._went,
             changed=self._changed,
+            wanted=lambda: any(kernel.was_connected for kernel in self._kernels.values()),
         )
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()
@@ -103,7 +106,7 @@ class Link:
                 kernel.facade.ensure_bound()
                 kernel.facade.hold_shutdown(False)
                 return kernel
-            await self._let_go(kernel)
+            await self._replace(kernel, report)
         self._owners[order.kernel_id] = owner
         kernel = await self._adopt(order)
         try:
@@ -117,8 +120,6 @@ class Link:
         """A new process for a kernel id that was started before: same machine, same sockets."""
         kernel = self._kernels.get(order.kernel_id)
         if kernel is None or kernel.keeper_gone or kernel.is_stopping:
-            if kernel is not None:
-                await self._let_go(kernel)
             return await self.start(order, owner, report)
         self.claim(order.kernel_id, owner)
         report("starting", "restarting the kernel in its place")
@@ -259,6 +260,16 @@ class Link:
             kernel.connect(self.connection.mux)
         kernel.was_connected = True
 
+    async def _replace(self, kernel: LinkedKernel, report: Report) -> None:
+        """Make room for a kernel of the same id: what is left of this one on the machine ends first."""
+        if not kernel.keeper_gone:
+            report("connecting", "waiting for the end of the kernel before")
+            kernel.stop()
+            await self.connection.up()
+            with contextlib.suppress(KernelUnknown):
+                await self._ask({"do": "stop", "kernel_id": kernel.order.kernel_id})
+        await self._let_go(kernel)
+
     async def _let_go(self, kernel: LinkedKernel) -> None:
         kernel_id = kernel.order.kernel_id
         if self._kernels.get(kernel_id) is kernel:
@@ -311,12 +322,9 @@ class Link:
 def _identity(folder: Path) -> str:
     """Who this link is to keepers; the same over every restart."""
     path = folder / "identity"
-    if path.exists():
-        return path.read_text()
-    identity = uuid.uuid4().hex
-    path.write_text(identity)
-    path.chmod(0o600)
-    return identity
+    if not path.exists():
+        replace_file(path, uuid.uuid4().hex.encode())
+    return path.read_text()
 
 
 __all__ = ["BridgeError", "Link", "Report"]

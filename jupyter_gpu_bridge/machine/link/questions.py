@@ -22,9 +22,12 @@ class Questions:
         self.stream = JsonStream(self._received, self._ended)
         self._numbers = itertools.count(1)
         self._open: dict[int, tuple[asyncio.Future[Any], Callable[[str], None]]] = {}
+        self._has_ended = False
 
     async def ask(self, question: dict[str, Any], report: Callable[[str], None] = lambda text: None) -> Any:
         """The answer; raises `BridgeError` when the agent refuses, `CarrierLost` when nobody will ever know."""
+        if self._has_ended:
+            raise CarrierLost
         number = next(self._numbers)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._open[number] = (answer, report)
@@ -49,6 +52,7 @@ class Questions:
             answer.set_result(message.get("ok"))
 
     def _ended(self, reason: dict[str, str]) -> None:
+        self._has_ended = True
         for answer, _ in self._open.values():
             if not answer.done():
                 answer.set_exception(CarrierLost())

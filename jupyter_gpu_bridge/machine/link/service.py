@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -21,6 +22,10 @@ from jupyter_gpu_bridge.machine.link.record import KernelOrder
 from jupyter_gpu_bridge.model import KernelId
 
 Give = Callable[[str], None]
+MOST_UNREAD = 32 * 1024 * 1024
+"""A program that lets more than this wait does not read what it asks for."""
+
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -74,6 +79,8 @@ class Visit:
         try:
             while (message := await wire.read(self._reader)) is not None:
                 self._take(message)
+        except ValueError as error:
+            log.warning("%s was sent away: it sent %s", self, error)
         finally:
             self._stop_listening()
             tasks = list(self._tasks.values())
@@ -84,6 +91,8 @@ class Visit:
 
     def _take(self, message: dict[str, Any]) -> None:
         number = message.get("id")
+        if not isinstance(number, int):
+            raise ValueError("a question without a number")
         if message.get("do") != "cancel":
             self._answer(number, message)
         elif number in self._tasks:
@@ -91,7 +100,7 @@ class Visit:
         elif number in self._started:
             self._answer(number, {"do": "stop", "kernel_id": self._started.pop(number)})
 
-    def _answer(self, number: Any, message: dict[str, Any]) -> None:
+    def _answer(self, number: int, message: dict[str, Any]) -> None:
         task = asyncio.get_running_loop().create_task(self._reply(number, message))
         self._tasks[number] = task
         task.add_done_callback(lambda done: self._tasks.pop(number, None))
@@ -110,7 +119,12 @@ class Visit:
         except CarrierLost:
             answer = {"error": {"code": "unreachable", "what": "The connection to the machine was lost.", "advice": ""}}
         except (KeyError, TypeError, ValueError) as error:
+            log.exception("%s asked what makes no sense", self)
             answer = {"error": {"code": "bad-request", "what": f"The link did not understand: {error!r}."}}
+        except OSError as error:
+            log.exception("%s could not be served", self)
+            what = f"This computer could not do that: {error.strerror or error}."
+            answer = {"error": {"code": "failed", "what": what, "advice": "Is its disk full, or its home read-only?"}}
         self._say({"id": number, **answer})
 
     def _verbs(self) -> dict[str, Callable[[dict[str, Any], Callable[[str, str], None]], Awaitable[Any]]]:
@@ -147,7 +161,7 @@ class Visit:
             "state": connection.state.value,
             "detail": str(error) if error is not None else "",
             "carrier": connection.carrier,
-            "reconnects": connection.reconnects,
+            "reconnects": max(0, connection.ups - 1),
             "round_trip_ms": connection.round_trip_ms,
             "kernels": [self._view(kernel) for kernel in self._link.kernels()],
             "foreign": await self._link.foreign(),
@@ -232,5 +246,8 @@ class Visit:
             self._say({"news": news})
 
     def _say(self, message: dict[str, Any]) -> None:
+        if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            self._writer.transport.abort()
+            return
         with contextlib.suppress(ConnectionError):
             self._writer.write(wire.line(message))

@@ -11,6 +11,7 @@ describe('Actions', () => {
   let model: ComputeModel;
   let commands: CommandRegistry;
   let actions: Actions;
+  const refreshSpecs = jest.fn(() => Promise.resolve());
 
   beforeEach(() => {
     server = new FakeServer();
@@ -20,7 +21,7 @@ describe('Actions', () => {
       events: new FakeEvents(),
       isWatched: () => false
     });
-    actions = new Actions(model, commands, trans);
+    actions = new Actions(model, commands, { refreshSpecs }, trans);
   });
 
   afterEach(() => {
@@ -102,5 +103,42 @@ describe('Actions', () => {
     expect(opened).toHaveBeenCalledWith(
       expect.objectContaining({ kernelName: 'gpu-bridge-box' })
     );
+  });
+
+  it('gives a machine its first profile before it opens a notebook there', async () => {
+    server.answer = () =>
+      server.requests.at(-1)?.startsWith('POST')
+        ? server.json(machine().profiles[0], 201)
+        : server.json({ revision: 2, machines: [machine()] });
+    const opened = new Promise<unknown>(resolve => {
+      commands.addCommand('notebook:create-new', { execute: resolve });
+    });
+    actions.newNotebookOn(machine({ profiles: [] }));
+    expect(await opened).toMatchObject({ kernelName: 'gpu-bridge-box' });
+    expect(server.requests).toEqual([
+      'POST /gpu-bridge/api/v1/profiles',
+      'GET /gpu-bridge/api/v1/machines'
+    ]);
+    expect(server.bodies[0]).toEqual({
+      name: 'box',
+      machine: 'ssh:box',
+      display_name: 'box (GPU bridge)'
+    });
+    expect(refreshSpecs).toHaveBeenCalled();
+  });
+
+  it('opens nothing when the profile cannot be made', async () => {
+    server.answer = () =>
+      server.json({ message: 'The name is taken.', advice: '' }, 409);
+    const opened = jest.fn();
+    commands.addCommand('notebook:create-new', { execute: opened });
+    const told = new Promise<string>(resolve => {
+      Notification.manager.changed.connect((_, { notification }) =>
+        resolve(notification.message)
+      );
+    });
+    actions.newNotebookOn(machine({ profiles: [] }));
+    expect(await told).toBe('The name is taken.');
+    expect(opened).not.toHaveBeenCalled();
   });
 });

@@ -56,19 +56,23 @@ export function snapshot(revision: number, ...machines: IMachine[]): ISnapshot {
 /** Answers like the server extension; every request is written down, and each can be waited for. */
 export class FakeServer {
   readonly requests: string[] = [];
+  readonly bodies: unknown[] = [];
   answer: () => Response | Promise<Response> = () =>
     this.json(snapshot(1, machine()));
 
   readonly settings = ServerConnection.makeSettings({
     baseUrl: 'http://127.0.0.1:1/lab-base/',
-    fetch: (request: RequestInfo | URL): Promise<Response> => {
-      const { method, url } = request as Request;
+    fetch: async (request: RequestInfo | URL): Promise<Response> => {
+      const { method, url, body } = request as Request;
+      if (body) {
+        this.bodies.push(await (request as Request).json());
+      }
       this.requests.push(
         `${method} ${new URL(url).pathname.replace('/lab-base', '')}`
       );
       this._asked.resolve();
       this._asked = new PromiseDelegate<void>();
-      return Promise.resolve(this.answer());
+      return this.answer();
     }
   });
 

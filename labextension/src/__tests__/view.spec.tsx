@@ -30,6 +30,7 @@ describe('ComputePanel', () => {
     actions = {
       refresh: jest.fn(),
       newNotebook: jest.fn(),
+      newNotebookOn: jest.fn(),
       stop: jest.fn(),
       openLog: jest.fn()
     };
@@ -110,6 +111,14 @@ describe('ComputePanel', () => {
     expect(panel.node.textContent).toContain('A sentence.');
   });
 
+  it('does not speak of connecting this computer to itself', async () => {
+    const text = await shown(
+      machine({ ref: 'local', provider: 'local', state: 'asleep' })
+    );
+    expect(text).toContain('Not in use');
+    expect(text).not.toContain('Not connected');
+  });
+
   it.each([
     ['starting', 'Starting…'],
     ['idle', 'Idle'],
@@ -134,7 +143,7 @@ describe('ComputePanel', () => {
       })
     );
     expect(text.match(/Reconnecting…/g)).toHaveLength(2);
-    expect(text).toContain('Trying again in 3 s.');
+    expect(text).toContain('Trying again in 3 s. The kernels go on meanwhile');
     expect(text).not.toContain('Dead');
   });
 
@@ -162,6 +171,13 @@ describe('ComputePanel', () => {
     await shown(machine({ profiles }));
     button('New notebook on Profile b').click();
     expect(actions.newNotebook).toHaveBeenCalledWith(profiles[1]);
+  });
+
+  it('offers a new notebook on a machine that has no profile yet', async () => {
+    const bare = machine({ profiles: [] });
+    expect(await shown(bare)).toContain('New notebook here');
+    button('New notebook here (box)').click();
+    expect(actions.newNotebookOn).toHaveBeenCalledWith(bare);
   });
 
   it('hands the kernel to stop, and its machine, to the action', async () => {

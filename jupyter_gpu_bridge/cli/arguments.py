@@ -1,0 +1,121 @@
+"""What can be written after `jupyter gpu`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jupyter_gpu_bridge import __version__, plain
+from jupyter_gpu_bridge.errors import Problem
+from jupyter_gpu_bridge.naming import nearest
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+class Arguments(argparse.ArgumentParser):
+    """Answers what it does not know with the nearest thing it knows, and in JSON where that was asked for."""
+
+    asked: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        if "--json" in self.asked:
+            print(json.dumps(plain.problem(Problem("usage", message, f"See: {self.prog} --help"))))
+        else:
+            print(f"{self.prog}: {message}\nSee: {self.prog} --help", file=sys.stderr)
+        self.exit(2)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            advice = nearest(str(value), (str(choice) for choice in action.choices))
+            raise argparse.ArgumentError(action, f"{str(value)!r} is not known. {advice}")
+
+
+def parser(argv: Sequence[str] = ()) -> Arguments:
+    Arguments.asked = argv
+    top = Arguments(
+        prog="jupyter gpu",
+        allow_abbrev=False,
+        description="Machines with a GPU as ordinary Jupyter kernels: hosts, profiles, kernels.",
+    )
+    top.add_argument("--version", action="version", version=f"jupyter-gpu-bridge {__version__}")
+    nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
+    _hosts(nouns)
+    _profiles(nouns)
+    _kernels(nouns)
+    doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
+    doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
+    completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    return top
+
+
+def _add(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    # Suppressed, so that a verb does not take back what was said before it.
+    made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
+    return made
+
+
+def _hosts(nouns: Any) -> None:
+    verbs = _add(nouns, "hosts", "machines of your own").add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    add = _add(verbs, "add", "save a machine that you can reach by SSH, and look whether it can be used")
+    add.add_argument("name", metavar="NAME", help="what you want to call it")
+    add.add_argument("address", metavar="[USER@]ADDRESS[:PORT]", help="or an alias of your ssh_config")
+    add.add_argument("--identity-file", metavar="FILE", help="private key; otherwise as ssh_config and agent say")
+    add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+    add.add_argument("--carrier", choices=("auto", "openssh", "paramiko"), default="auto", metavar="NAME")
+    add.add_argument("--no-profile", action="store_true", help="do not add a kernel of the same name")
+    add.add_argument("--no-check", action="store_true", help="do not connect to it now")
+    _fingerprint(add)
+    _add(verbs, "list", "show the saved machines")
+    check = _add(verbs, "check", "connect, step by step, and say what is in the way")
+    check.add_argument("name", metavar="NAME")
+    _fingerprint(check)
+    remove = _add(verbs, "remove", "forget a machine and the kernel of the same name")
+    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("--force", action="store_true", help="although kernels are running there")
+
+
+def _fingerprint(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--fingerprint", metavar="SHA256:...", help="confirm this host key without being asked")
+
+
+def _profiles(nouns: Any) -> None:
+    noun = _add(nouns, "profiles", "kernels as they are shown in the launcher")
+    verbs = noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    add = _add(verbs, "add", "make a kernel that runs on a machine, or change it")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--machine", required=True, metavar="MACHINE", help="ssh:NAME, or local for this computer")
+    add.add_argument("--display-name", metavar="TITLE", default="")
+    add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+    add.add_argument("--folder", metavar="PATH", help="where kernels start, on the machine")
+    add.add_argument(
+        "--env",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="a variable for the kernel; without a value, yours at the time of the start is taken",
+    )
+    keep = add.add_mutually_exclusive_group()
+    keep.add_argument("--keep", action="store_true", help="kernels go on when the Jupyter server exits")
+    keep.add_argument("--stop", dest="keep", action="store_false", help="they stop with it (the default)")
+    _add(verbs, "list", "show the profiles")
+    _add(verbs, "remove", "remove a profile").add_argument("name", metavar="NAME")
+
+
+def _kernels(nouns: Any) -> None:
+    noun = _add(nouns, "kernels", "all kernels on all machines, attached or not")
+    noun.add_argument("--wake", action="store_true", help="connect to machines that are asleep as well")
+    verbs = noun.add_subparsers(dest="verb", metavar="COMMAND")
+    attach = _add(verbs, "attach", "print a connection file for jupyter console --existing")
+    attach.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")
+    stop = _add(verbs, "stop", "end kernels")
+    stop.add_argument("kernels", metavar="ID", nargs="*", help="their ids, or the beginnings of them")
+    stop.add_argument("--all", action="store_true", help="all of them, also on machines that are asleep")
+    log = _add(verbs, "log", "print what a kernel's process said outside of cells")
+    log.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")

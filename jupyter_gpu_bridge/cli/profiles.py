@@ -1,0 +1,64 @@
+"""`jupyter gpu profiles`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from jupyter_gpu_bridge import plain
+from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.cli.screen import Screen
+from jupyter_gpu_bridge.model import MachineRef, Profile
+from jupyter_gpu_bridge.naming import kernel_name
+
+
+async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    if arguments.verb == "add":
+        _add(arguments, bridge, screen)
+    elif arguments.verb == "remove":
+        bridge.remove_profile(arguments.name)
+        screen.data({"removed": arguments.name})
+        screen.say(f"Removed {arguments.name}.")
+    else:
+        _list(bridge, screen)
+    return 0
+
+
+def _list(bridge: Bridge, screen: Screen) -> None:
+    profiles = bridge.profiles()
+    screen.data({"profiles": [plain.profile(profile) for profile in profiles]})
+    if profiles:
+        screen.table(
+            ("NAME", "MACHINE", "AT EXIT", "KERNEL", "TITLE"),
+            [
+                (item.name, str(item.machine), _at_exit(item), kernel_name(item.name), item.display_name)
+                for item in profiles
+            ],
+        )
+    else:
+        screen.say("No profiles yet. Add one with: jupyter gpu profiles add NAME --machine local")
+
+
+def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
+    folder = bridge.add_profile(
+        Profile(
+            name=arguments.name,
+            machine=MachineRef.parse(arguments.machine),
+            display_name=arguments.display_name,
+            python=arguments.python,
+            folder=arguments.folder,
+            environment=tuple(_variable(text) for text in arguments.env),
+            keep=arguments.keep,
+        )
+    )
+    made = next(profile for profile in bridge.profiles() if profile.name == arguments.name)
+    screen.data({"profile": plain.profile(made), "folder": str(folder)})
+    screen.say(f"Saved {made.name}; Jupyter shows it as {made.display_name!r}.")
+
+
+def _variable(text: str) -> tuple[str, str | None]:
+    name, given, value = text.partition("=")
+    return name, value if given else None
+
+
+def _at_exit(profile: Profile) -> str:
+    return "keep" if profile.keep else "stop"

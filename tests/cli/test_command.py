@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.cli.arguments import SHELLS
+from jupyter_gpu_bridge.cli.completion import script
+from tests.bridges import ScriptedBridge
+from tests.cli.calls import Call
+
+GPU = [sys.executable, "-m", "jupyter_gpu_bridge.cli"]
+
+
+def test_what_is_not_known_is_answered_with_the_nearest_and_status_2(call: Call) -> None:
+    answer = call("hots")
+    assert answer.status == 2
+    assert "Did you mean 'hosts'?" in answer.err
+    assert call("hosts", "chek", "box", "--json").data["error"] == "usage"
+    assert call("hosts").status == 2
+    assert call("profiles", "add", "a").status == 2
+
+
+def test_help_and_version_are_no_errors(call: Call) -> None:
+    assert call("--help").status == 0
+    assert call("--version").out == f"jupyter-gpu-bridge {__version__}\n"
+
+
+@pytest.mark.timeout(30)
+def test_help_does_not_load_what_it_does_not_need(own_home: Path) -> None:
+    program = (
+        "import sys\n"
+        "from jupyter_gpu_bridge.cli import main\n"
+        "assert main(['--help']) == 0\n"
+        "heavy = {'asyncio', 'jupyter_client', 'paramiko', 'traitlets', 'zmq', 'jupyter_gpu_bridge.bridge'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20, stdout=subprocess.DEVNULL)
+
+
+def test_an_interrupt_is_a_sentence_and_status_130(
+    bridge: ScriptedBridge, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bridge, "hosts", interrupted)
+    answer = call("hosts", "list")
+    assert answer.status == 130
+    assert answer.err.startswith("\nInterrupted")
+
+
+def test_a_refusal_of_the_system_is_a_sentence(
+    bridge: ScriptedBridge, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device", "/somewhere")
+
+    monkeypatch.setattr(bridge, "hosts", full)
+    answer = call("hosts", "list")
+    assert (answer.status, answer.err.split("\n", 1)[0][:45]) == (1, "The system refused: No space left on device (")
+    assert call("hosts", "list", "--json").data["error"] == "failed"
+
+
+@pytest.mark.timeout(30)
+def test_a_reader_that_goes_away_is_no_traceback(own_home: Path) -> None:
+    with subprocess.Popen([*GPU, "hosts", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gpu:
+        assert gpu.stdout is not None
+        assert gpu.stderr is not None
+        gpu.stdout.close()
+        said = gpu.stderr.read()
+        gpu.wait(timeout=20)
+    assert b"Traceback" not in said
+    assert b"Exception" not in said
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_verb(call: Call, shell: str) -> None:
+    text = call("completion", shell).out
+    for word in ("hosts", "kernels", "attach", "profiles", "doctor", "identity-file"):
+        assert word in text
+    if shell != "fish" and shutil.which(shell):
+        subprocess.run([shell, "-n"], input=text, text=True, check=True, timeout=10)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        (["jupyter", "gpu", "ho"], {"hosts"}),
+        (["jupyter-gpu", "hosts", "re"], {"remove"}),
+        (["jupyter-gpu", "kernels", "--w"], {"--wake"}),
+        (["jupyter-gpu", "hosts", "add", "box", "gpu", "--no-"], {"--no-profile", "--no-check"}),
+    ],
+)
+def test_bash_completes(tmp_path: Path, typed: list[str], wanted: set[str]) -> None:
+    file = tmp_path / "completion"
+    file.write_text(script("bash"))
+    words = " ".join(f"'{word}'" for word in typed)
+    ask = (
+        f'. {file}; COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _jupyter_gpu; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=10)
+    assert set(done.stdout.split()) == wanted

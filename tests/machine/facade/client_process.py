@@ -1,0 +1,73 @@
+"""A client in a process of its own: `python client_process.py PREFIX SESSIONS FOLDER`.
+
+For each session it connects as a Jupyter server does for a websocket (iopub, shell, control, stdin, in this order) and
+appends each text it receives to FOLDER/SESSION.log, one line each, so that nothing that it had is forgotten when it is
+killed. All speak when told to on standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import zmq
+from jupyter_client.session import Session
+
+KEY = b"a key for tests"
+
+
+def main(prefix: str, names: str, folder: str) -> None:
+    context = zmq.Context()
+    poller = zmq.Poller()
+    poller.register(0, zmq.POLLIN)
+    clients = [Client(context, prefix, name, folder) for name in names.split(",")]
+    owners = {socket: client for client in clients for socket in client.sockets.values()}
+    for socket in owners:
+        poller.register(socket, zmq.POLLIN)
+    while True:
+        for ready, _ in poller.poll():
+            if ready != 0:
+                owners[ready].receive(ready)
+            elif os.read(0, 1):
+                for client in clients:
+                    client.speak()
+            else:
+                return
+
+
+class Client:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str, folder: str) -> None:
+        self.sockets = connect(context, prefix, name)
+        self._lanes = {socket: lane for lane, socket in self.sockets.items()}
+        self._session = Session(session=name, key=KEY)
+        self._log = os.open(os.path.join(folder, f"{name}.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def speak(self) -> None:
+        self._session.send(self.sockets["shell"], "kernel_info_request")
+
+    def receive(self, socket: zmq.Socket[bytes]) -> None:
+        """`deserialize` checks the signature, and raises when the same message comes twice."""
+        _, frames = self._session.feed_identities(socket.recv_multipart())
+        message = self._session.deserialize(frames)
+        os.write(self._log, f"{self._lanes[socket]} {message['content']['text'][:32].strip()}\n".encode())
+
+
+def connect(context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str) -> dict[str, zmq.Socket[bytes]]:
+    sockets: dict[str, zmq.Socket[bytes]] = {}
+    for lane, kind, port in (
+        ("iopub", zmq.SUB, 2),
+        ("shell", zmq.DEALER, 1),
+        ("control", zmq.DEALER, 4),
+        ("stdin", zmq.DEALER, 3),
+    ):
+        socket = context.socket(kind)
+        socket.identity = name.encode()
+        socket.connect(f"ipc://{prefix}-{port}")
+        if lane == "iopub":
+            socket.subscribe(b"")
+        sockets[lane] = socket
+    return sockets
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

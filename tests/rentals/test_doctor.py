@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from jupyter_gpu_bridge.errors import Unreachable
+from jupyter_gpu_bridge.model import Finding, Host, MachineRef, Profile, Stage
+from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.rentals import doctor
+from jupyter_gpu_bridge.rentals.profiles import Profiles
+
+
+def look(check: doctor.CheckHost | None = None) -> Mapping[str, Finding]:
+    return {finding.subject: finding for finding in asyncio.run(doctor.examine(check))}
+
+
+@pytest.fixture(autouse=True)
+def only_this_home(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what is installed in this environment."""
+    monkeypatch.setenv("JUPYTER_NO_CONFIG", "")
+    monkeypatch.setattr("jupyter_core.paths.ENV_CONFIG_PATH", [])
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_CONFIG_PATH", [])
+    monkeypatch.setattr("jupyter_core.paths.ENV_JUPYTER_PATH", [])
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_JUPYTER_PATH", [])
+
+
+def test_everything_that_is_wrong_comes_with_the_next_step() -> None:
+    wrong = [finding for finding in look().values() if not finding.ok]
+    assert {"server extension", "sidebar"} <= {finding.subject for finding in wrong}
+    assert all(finding.text and finding.advice for finding in wrong)
+
+
+def test_what_is_installed_is_found(own_home: Path) -> None:
+    enabled = own_home / "config" / "jupyter_server_config.d" / "jupyter_gpu_bridge.json"
+    enabled.parent.mkdir(parents=True)
+    enabled.write_text(json.dumps({"ServerApp": {"jpserver_extensions": {"jupyter_gpu_bridge": True}}}))
+    sidebar = own_home / "data" / "labextensions" / "jupyter-gpu-bridge" / "package.json"
+    sidebar.parent.mkdir(parents=True)
+    sidebar.write_text("{}")
+    findings = look()
+    assert findings["server extension"].ok
+    assert findings["sidebar"].ok
+    assert findings["data folder"].ok
+    assert "jupyter_server" in findings["versions"].text
+
+
+def test_an_extension_that_the_user_switched_off_is_noticed(own_home: Path) -> None:
+    switch = own_home / "config" / "jupyter_server_config.json"
+    switch.parent.mkdir(parents=True, exist_ok=True)
+    switch.write_text(json.dumps({"ServerApp": {"jpserver_extensions": {"jupyter_gpu_bridge": False}}}))
+    assert not look()["server extension"].ok
+
+
+def test_a_profile_without_its_machine_is_named() -> None:
+    Hosts().add(Host("box", "gpu"))
+    Profiles().add(Profile("mine", MachineRef("ssh", "box")))
+    assert look()["profile mine"].ok
+    Hosts().remove("box")
+    found = look()["profile mine"]
+    assert not found.ok
+    assert "jupyter gpu profiles remove mine" in found.advice
+
+
+def test_a_damaged_file_of_hosts_is_a_finding_and_not_the_end() -> None:
+    Hosts().path.write_text("{")
+    assert not look()["hosts"].ok
+
+
+def test_hosts_are_connected_to_only_when_asked() -> None:
+    Hosts().add(Host("near", "gpu"))
+    Hosts().add(Host("far", "gpu"))
+
+    async def check(name: str) -> AsyncIterator[Stage]:
+        yield Stage("connecting", "connecting")
+        if name == "far":
+            raise Unreachable("far does not answer.", advice="Is it on?")
+        yield Stage("ready", "near can be used")
+
+    assert "host near" not in look()
+    findings = look(check)
+    assert findings["host near"] == Finding("host near", True, "near can be used")
+    assert findings["host far"] == Finding("host far", False, "far does not answer.", "Is it on?")
