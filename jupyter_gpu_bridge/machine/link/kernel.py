@@ -94,10 +94,6 @@ class LinkedKernel:
         self._mux = None
         self._changed(self)
 
-    @property
-    def is_connected(self) -> bool:
-        return self._channels["life"].is_connected
-
     def send_signal(self, number: int) -> None:
         self._command({"do": "signal", "signal": number})
 

@@ -138,7 +138,7 @@ class Link:
             return await self._stop_foreign(kernel_id)
         kernel.stop()
         give_up = time.monotonic() + STOP_PATIENCE
-        while not kernel.has_ended and kernel.is_connected and time.monotonic() < give_up:
+        while not kernel.has_ended and self.connection.mux is not None and time.monotonic() < give_up:
             await kernel.news(LOOK_AGAIN if kernel.exit_code is not None else give_up - time.monotonic())
         if kernel.has_ended:
             await self._let_go(kernel)
