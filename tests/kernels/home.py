@@ -62,7 +62,12 @@ class Home:
     def remains(self, kernel_id: str) -> list[str]:
         """Whatever there still is of this kernel, here and on the machine."""
         mark = hashlib.sha256(kernel_id.encode()).hexdigest()[:12]
-        names = [str(path) for word in (kernel_id, mark) for path in self.folder.rglob(f"*{word}*")]
+        names = [
+            os.path.join(folder, name)
+            for folder, folders, files in os.walk(self.folder)
+            for name in (*folders, *files)
+            if kernel_id in name or mark in name
+        ]
         lines = [" ".join(process.cmdline()) for process in self.processes(kernel_id) if _runs(process)]
         return [*names, *lines]
 

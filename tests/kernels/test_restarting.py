@@ -102,10 +102,13 @@ async def test_a_shutdown_overtakes_an_automatic_restart(serve: Serve, home: Hom
         keeper.send_signal(signal.SIGSTOP)
         try:
             await asyncio.wait_for(restarting.wait(), 10)
-            with contextlib.suppress(asyncio.InvalidStateError):  # jupyter_client's two ends settle one future
-                await asyncio.wait_for(server.manager(kernel_id).shutdown_kernel(), 30)
+            kernel = server.manager(kernel_id)
+            shutdown = asyncio.ensure_future(kernel.shutdown_kernel())
+            await until(lambda: kernel.provisioner._kernel is None)
         finally:
             keeper.send_signal(signal.SIGCONT)
+        with contextlib.suppress(asyncio.InvalidStateError):  # jupyter_client's two ends settle one future
+            await asyncio.wait_for(shutdown, 30)
         await home.until_nothing_remains(kernel_id)
 
 
