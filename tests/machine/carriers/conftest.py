@@ -20,6 +20,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def on_asyncio(anyio_backend: str) -> None:
+    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A server that stays up; tests that stop theirs make one of their own."""
