@@ -66,6 +66,8 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         """A restart has begun, by whoever."""
         self._overtaken = False
         """A shutdown has ended the kernel while a restart was under way."""
+        self._between = False
+        """A restart has ended the process and not yet launched another: jupyter_client rests for a moment there."""
         self._too_late = False
         """That restart goes on as if nothing had happened, and must not bring the kernel back."""
         self._extra: tuple[str, ...] = ()
@@ -98,7 +100,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             else:
                 await self._restart(self._kernel)
         finally:
-            self._died = self._replacing = self._overtaken = self._too_late = False
+            self._died = self._replacing = self._overtaken = self._between = self._too_late = False
         self._process = True
         info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
         self.connection_info = cast("KernelConnectionInfo", info)
@@ -248,6 +250,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         kernel = self._kernel
         if restart:
             self._too_late = kernel is None and self._overtaken
+            self._between = True
             return
         if kernel is None:
             return
@@ -275,6 +278,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._kernel = None
         self._process = False
         self._overtaken = self._replacing
+        self._too_late = self._too_late or self._between
 
     def _refuse_restart(self) -> None:
         """Front ends are told "dead" by a restarter that gives up, and by nothing else."""
