@@ -128,9 +128,11 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 os.unlink(left)
 
     def _started(self, task: asyncio.Task[Any]) -> None:
-        """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""
-        kernel = self._kernel
-        if kernel is None or not task.cancelled() or self._manager.ready.done():
+        """jupyter_client does some more after a launch, and rests for a moment. When that fails, or is cancelled, it
+        tells nobody but its `ready`, which then has an exception or never comes."""
+        kernel, ready = self._kernel, self._manager.ready
+        has_failed = ready.cancelled() or ready.exception() is not None if ready.done() else task.cancelled()
+        if kernel is None or not has_failed:
             return
         if kernel.is_fresh:
             self._given_up()
