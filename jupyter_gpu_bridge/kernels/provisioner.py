@@ -66,6 +66,8 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         """A restart has begun, by whoever."""
         self._overtaken = False
         """A shutdown has ended the kernel while a restart was under way."""
+        self._between = False
+        """A restart has ended the process and not yet launched another: jupyter_client rests for a moment there."""
         self._too_late = False
         """That restart goes on as if nothing had happened, and must not bring the kernel back."""
         self._extra: tuple[str, ...] = ()
@@ -98,7 +100,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             else:
                 await self._restart(self._kernel)
         finally:
-            self._died = self._replacing = self._overtaken = self._too_late = False
+            self._died = self._replacing = self._overtaken = self._between = self._too_late = False
         self._process = True
         info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
         self.connection_info = cast("KernelConnectionInfo", info)
@@ -126,9 +128,11 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 os.unlink(left)
 
     def _started(self, task: asyncio.Task[Any]) -> None:
-        """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""
-        kernel = self._kernel
-        if kernel is None or not task.cancelled() or self._manager.ready.done():
+        """jupyter_client does some more after a launch, and rests for a moment. When that fails, or is cancelled, it
+        tells nobody but its `ready`, which then has an exception or never comes."""
+        kernel, ready = self._kernel, self._manager.ready
+        has_failed = ready.cancelled() or ready.exception() is not None if ready.done() else task.cancelled()
+        if kernel is None or not has_failed:
             return
         if kernel.is_fresh:
             self._given_up()
@@ -248,6 +252,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         kernel = self._kernel
         if restart:
             self._too_late = kernel is None and self._overtaken
+            self._between = True
             return
         if kernel is None:
             return
@@ -275,6 +280,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._kernel = None
         self._process = False
         self._overtaken = self._replacing
+        self._too_late = self._too_late or self._between
 
     def _refuse_restart(self) -> None:
         """Front ends are told "dead" by a restarter that gives up, and by nothing else."""

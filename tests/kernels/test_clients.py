@@ -89,7 +89,7 @@ async def test_an_interrupt_reaches_what_the_cell_has_started(serve: Serve, home
 
 
 async def test_an_idle_kernel_is_culled_and_nothing_of_it_remains(serve: Serve, home: Home) -> None:
-    config = Config({"Server": {"cull_idle_timeout": 1, "cull_interval": 1}})
+    config = Config({"Server": {"cull_idle_timeout": 4, "cull_interval": 1}})
     async with serve(config) as server:
         kernel_id = await server.start()
         await server.run(kernel_id, "print(1)")

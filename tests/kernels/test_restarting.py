@@ -12,10 +12,11 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.errors import StartCancelled
 from jupyter_gpu_bridge.model import KernelId
 from tests.kernels.conftest import Serve
 from tests.kernels.home import Home, kill, until
-from tests.kernels.serving import said
+from tests.kernels.serving import alone, said
 
 EAGER = Config({"KernelRestarter": {"time_to_dead": 0.1}})
 """The restarter looks ten times a second instead of every three seconds."""
@@ -127,6 +128,19 @@ async def test_a_shutdown_overtakes_a_restart_that_the_user_asked_for(serve: Ser
             keeper.send_signal(signal.SIGCONT)
         await asyncio.wait_for(asyncio.gather(shutdown, restart, return_exceptions=True), 40)
         await home.until_nothing_remains(kernel_id)
+
+
+async def test_a_shutdown_overtakes_a_restart_between_its_two_halves(home: Home) -> None:
+    """jupyter_client rests for ten milliseconds between the end of one process and the launch of the next."""
+    manager = alone()
+    await manager.start_kernel()
+    restart = asyncio.ensure_future(manager.restart_kernel(now=True))
+    while not manager.provisioner._between:
+        await asyncio.sleep(0)
+    await manager.cleanup_resources()  # the last that a shutdown does
+    await asyncio.wait([restart])
+    assert isinstance(restart.exception(), StartCancelled)
+    await home.until_nothing_remains(manager.kernel_id)
 
 
 def _moved_on(home: Home, kernel_id: str, pid: int, happened: list[str]) -> bool:

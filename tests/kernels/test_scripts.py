@@ -31,10 +31,11 @@ print(notebook.cells[0].outputs[0].text)
 SERVER = """
 import asyncio, sys
 from pathlib import Path
+from traitlets.config import Config
 from tests.kernels.serving import Server
 
 async def main() -> None:
-    server = Server(Path(sys.argv[1]))
+    server = Server(Path(sys.argv[1]), Config({"GpuBridgeProvisioner": {"orphan_grace": 0.5}}))
     kernel_id = await server.start()
     print(await server.run(kernel_id, "x = 11; print('set')"), flush=True)
     await asyncio.Event().wait()
@@ -89,7 +90,7 @@ async def test_the_kernel_of_a_server_that_was_killed_goes_on(home: Home) -> Non
         kernel = home.kernel(kernel_id)
         await until(lambda: not psutil.pid_exists(script.pid) or script.poll() is not None)
     link = home.bridge / "links" / "local" / "kernels" / kernel_id
-    await asyncio.sleep(3)
+    await asyncio.sleep(3)  # six times the grace of a script's kernel
     assert kernel.is_running()
     assert link.exists()
     (view,) = [view for view in await Bridge().kernels() if view.kernel_id == kernel_id]

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import zmq
 from jupyter_client.kernelspec import NoSuchKernel
 from traitlets.config import Config
 
@@ -236,6 +237,16 @@ async def test_a_start_that_is_cancelled_when_all_is_done_leaves_nothing(home: H
     await asyncio.wait([start])
     assert start.cancelled()
     manager.context.destroy(linger=0)
+    await home.until_nothing_remains(kernel_id)
+
+
+async def test_a_start_that_fails_after_the_launch_leaves_nothing(home: Home) -> None:
+    kernel_id = str(uuid.uuid4())
+    manager = alone()
+    manager.context.term()  # so jupyter_client cannot make its control socket
+    start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
+    await asyncio.wait([start])
+    assert isinstance(start.exception(), zmq.ZMQError)
     await home.until_nothing_remains(kernel_id)
 
 
