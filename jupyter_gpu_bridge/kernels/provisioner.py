@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -111,19 +110,20 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._manager.add_restart_callback(self._given_up, "dead")
 
     async def _start(self) -> RunningKernel:
-        await asyncio.to_thread(self._forget_connection_file)
         kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
         task = asyncio.current_task()
         if task is not None:
             task.add_done_callback(self._started)
+        self._forget_connection_file()
         return kernel
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
-        misses what it never loaded from it."""
+        misses what it never loaded from it. Before the start it may still be that of whoever has the kernel."""
         left: str = self._manager.connection_file
         if left:
-            Path(left).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what matters of that, jupyter_client meets itself in a moment
+                os.unlink(left)
 
     def _started(self, task: asyncio.Task[Any]) -> None:
         """jupyter_client rests for a moment after a launch; a start that is cancelled then was never one."""

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, PassphraseNeeded
-from jupyter_gpu_bridge.machine import carriers
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import MachineRef, Stage
 from jupyter_gpu_bridge.providers import ssh
@@ -46,6 +45,8 @@ async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIter
 
 
 def _pin(error: BridgeError) -> None:
+    from jupyter_gpu_bridge.machine import carriers
+
     found = error.details
     known_hosts = settings.data_folder() / "known_hosts"
     carriers.pin(known_hosts, found["host"], int(found["port"]), carriers.HostKey.parse(found["key"]))

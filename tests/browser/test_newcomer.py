@@ -29,5 +29,7 @@ def test_a_newcomer_runs_a_cell_on_this_computer_by_one_click(make_lab: Callable
     expect(compute.get_by_text("Untitled.ipynb")).to_be_visible()
     expect(compute.get_by_role("button", name="New notebook on This computer (GPU bridge)")).to_be_visible()
     lab_page.page.locator("#jp-main-dock-panel .lm-TabBar-addButton").click()
-    card = lab_page.page.locator(".jp-LauncherCard[data-category=Notebook]").filter(has_text="This computer")
+    card = lab_page.page.locator(".jp-LauncherCard[data-category=Notebook]").filter(
+        has_text="This computer", visible=True
+    )
     expect(card).to_be_visible()

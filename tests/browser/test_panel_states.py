@@ -14,6 +14,7 @@ from playwright.sync_api import Request, Route, expect
 
 from tests.browser.compute import NARROW, PANEL, LabPage, Theme
 from tests.browser.lab import Lab
+from tests.browser.notebook import Notebook
 
 _API = re.compile(r"/gpu-bridge/api/v1/")
 
@@ -189,3 +190,4 @@ def test_a_new_notebook_starts_with_the_kernel_of_its_profile(lab: Lab, lab_page
     notebook = lab_page.page.locator(".jp-NotebookPanel")
     expect(notebook).to_be_visible()
     expect(notebook.get_by_role("button", name=re.compile("Python 3"))).to_be_visible()
+    Notebook(lab_page.page).wait_until_idle()  # a server cannot be stopped well while a kernel of it starts

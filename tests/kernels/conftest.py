@@ -3,15 +3,16 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from traitlets.config import Config
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import MachineRef, Profile
-from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
 from tests.kernels.far import Far, sshd_in
 from tests.kernels.home import Home, entered
+from tests.kernels.jupyter import JupyterServer
 from tests.kernels.serving import Server
 from tests.sshd import Sshd
 
@@ -56,8 +57,15 @@ def serve(home: Home) -> Serve:
         try:
             yield server
         finally:
-            forget_failed_starts(server)
-            await server.shutdown_all(now=True)
-            server.context.destroy(linger=0)
+            await server.close()
 
     return make
+
+
+@pytest.fixture
+def server(home: Home, tmp_path: Path) -> Iterator[JupyterServer]:
+    server = JupyterServer(tmp_path)
+    yield server
+    if server.process is not None and server.process.poll() is None:
+        server.process.kill()
+        server.process.wait(timeout=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -52,10 +54,20 @@ class Home:
         (found,) = self.processes("launch.py", kernel_id)
         return found
 
+    def connection(self, kernel_id: str) -> dict[str, Any]:
+        """What its connection file says."""
+        found: dict[str, Any] = json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())
+        return found
+
     def remains(self, kernel_id: str) -> list[str]:
         """Whatever there still is of this kernel, here and on the machine."""
         mark = hashlib.sha256(kernel_id.encode()).hexdigest()[:12]
-        names = [str(path) for word in (kernel_id, mark) for path in self.folder.rglob(f"*{word}*")]
+        names = [
+            os.path.join(folder, name)
+            for folder, folders, files in os.walk(self.folder)
+            for name in (*folders, *files)
+            if kernel_id in name or mark in name
+        ]
         lines = [" ".join(process.cmdline()) for process in self.processes(kernel_id) if _runs(process)]
         return [*names, *lines]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from tests.cutting import CutProxy, Direction
 from tests.kernels.conftest import Serve
@@ -25,7 +26,7 @@ async def test_a_shutdown_over_a_slow_link_is_a_graceful_one(serve: Serve, home:
         await server.run(kernel_id, SAY_GOODBYE.format(path=str(goodbye)))
         proxy.slow(1000, Direction.UP)
         proxy.slow(1000, Direction.DOWN)
-        await asyncio.wait_for(server.shutdown_kernel(kernel_id), 30)
+        await asyncio.wait_for(server.stop(kernel_id), 30)
         assert goodbye.read_text() == "bye"
         proxy.resume()
         await home.until_nothing_remains(kernel_id)
@@ -39,9 +40,9 @@ async def test_a_shutdown_of_what_can_not_be_reached_returns_soon_and_is_done_la
             kernel_id = await server.start(far.profile)
             kernel = home.kernel(kernel_id)
             await far.cut()
-            await until(lambda kernel_id=kernel_id: not server.provisioner(kernel_id)._kernel.is_reachable)
+            await until(partial(server.is_lost, kernel_id))
             began = time.monotonic()
-            await asyncio.wait_for(server.shutdown_kernel(kernel_id), 30)
+            await asyncio.wait_for(server.stop(kernel_id), 30)
             assert time.monotonic() - began < 5
             assert kernel.is_running()
             if killed:
@@ -54,7 +55,7 @@ async def test_a_shutdown_while_the_link_is_killed_is_done(serve: Serve, home: H
     async with serve() as server:
         kernel_id = await server.start()
         kill(home.link())
-        await asyncio.wait_for(server.shutdown_kernel(kernel_id), 30)
+        await asyncio.wait_for(server.stop(kernel_id), 30)
         await home.until_nothing_remains(kernel_id)
 
 
@@ -63,9 +64,9 @@ async def test_a_restart_of_what_can_not_be_reached_is_done_later(serve: Serve, 
         kernel_id = await server.start(far.profile)
         first = home.kernel(kernel_id).pid
         await far.cut()
-        await until(lambda: not server.provisioner(kernel_id)._kernel.is_reachable)
-        restart = asyncio.ensure_future(server.get_kernel(kernel_id).restart_kernel())
-        await until(lambda: not server.get_kernel(kernel_id).has_kernel, 5)
+        await until(lambda: server.is_lost(kernel_id))
+        restart = asyncio.ensure_future(server.manager(kernel_id).restart_kernel())
+        await until(lambda: not server.manager(kernel_id).has_kernel, 5)
         await far.mend()
         await asyncio.wait_for(restart, 30)
         assert home.kernel(kernel_id).pid != first
@@ -78,7 +79,7 @@ async def test_a_restart_while_the_link_is_killed_is_done(serve: Serve, home: Ho
         first = home.kernel(kernel_id).pid
         for options in ({}, {"now": True}):
             kill(home.link())
-            await asyncio.wait_for(server.get_kernel(kernel_id).restart_kernel(**options), 40)
+            await asyncio.wait_for(server.manager(kernel_id).restart_kernel(**options), 40)
             assert await server.run(kernel_id, "print(1)") == "1\n"
             assert home.kernel(kernel_id).pid != first
             first = home.kernel(kernel_id).pid

@@ -3,87 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import KernelId
 from tests.kernels.conftest import Serve
 from tests.kernels.home import Home
-from tests.kernels.serving import said
-from tests.ports import free_port
-
-TOKEN = "a-token-of-this-test"
-
-
-class JupyterServer:
-    """A real one in a process of its own, with our extension."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        return (self._folder / "log").read_text()
-
-    def start(self) -> None:
-        (self._folder / "root").mkdir(exist_ok=True)
-        options = {"ip": "127.0.0.1", "port": self._port, "port_retries": 0, "open_browser": False, "allow_root": True}
-        options |= {"root_dir": self._folder / "root", "jpserver_extensions": '{"jupyter_gpu_bridge": True}'}
-        arguments = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-        with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_server", *arguments, f"--IdentityProvider.token={TOKEN}"],
-                cwd=Path(__file__).parents[2],
-                stdout=log,
-                stderr=log,
-            )
-
-    async def ask(self, path: str, data: dict[str, Any] | None = None, method: str | None = None) -> Any:
-        return await asyncio.to_thread(self._ask, path, data, method)
-
-    def _ask(self, path: str, data: dict[str, Any] | None, method: str | None) -> Any:
-        body = None if data is None else json.dumps(data).encode()
-        headers = {"Authorization": f"token {TOKEN}"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/{path}", body, headers, method=method)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-                    return json.loads(answer.read() or b"null")
-            except urllib.error.HTTPError:
-                raise
-            except OSError:
-                assert time.monotonic() < deadline, self.log
-                time.sleep(0.02)
-
-    async def end(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        await asyncio.to_thread(self.process.wait, 40)
-
-
-@pytest.fixture
-def server(home: Home, tmp_path: Path) -> Iterator[JupyterServer]:
-    server = JupyterServer(tmp_path)
-    yield server
-    if server.process is not None and server.process.poll() is None:
-        server.process.kill()
-        server.process.wait(timeout=10)
+from tests.kernels.jupyter import JupyterServer
+from tests.kernels.serving import alone, said
 
 
 async def _execute(home: Home, kernel_id: str, code: str) -> str:
@@ -145,13 +75,13 @@ async def test_a_second_manager_finds_the_variables_and_can_shut_it_down(serve: 
         kernel_id = await first.start("gpu-bridge-kept")
         await first.run(kernel_id, "x = 3")
         await Bridge().server_exits([KernelId(kernel_id)])
-        await first.shutdown_kernel(kernel_id)
+        await first.stop(kernel_id)
         kernel = home.kernel(kernel_id)
         async with serve() as second:
             await second.start("gpu-bridge-kept", kernel_id=kernel_id)
             assert home.kernel(kernel_id).pid == kernel.pid
             assert await second.run(kernel_id, "print(x)") == "3\n"
-            await second.shutdown_kernel(kernel_id)
+            await second.stop(kernel_id)
             await home.until_nothing_remains(kernel_id)
             assert not kernel.is_running()
 
@@ -160,10 +90,10 @@ async def test_an_attach_that_is_cancelled_leaves_the_kernel_as_it_was(serve: Se
     async with serve() as first:
         kernel_id = await first.start("gpu-bridge-kept")
         await Bridge().server_exits([KernelId(kernel_id)])
-        await first.shutdown_kernel(kernel_id)
+        await first.stop(kernel_id)
         kernel = home.kernel(kernel_id)
         for pause in (0.0, 0.005, 0.01, 0.015, 0.02, 0.03):
-            manager = AsyncKernelManager(kernel_name="gpu-bridge-kept")
+            manager = alone("gpu-bridge-kept")
             attach = asyncio.ensure_future(manager.start_kernel(kernel_id=kernel_id))
             done, _ = await asyncio.wait([attach], timeout=pause)
             attach.cancel()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from traitlets.config import Config
@@ -23,11 +22,11 @@ EAGER = Config({"KernelRestarter": {"time_to_dead": 0.1}})
 
 
 @pytest.fixture
-def broken(home: Home) -> Iterator[Path]:
-    """Write here and no kernel of this machine starts any more."""
+def break_kernels(home: Home) -> Iterator[Callable[[], object]]:
+    """Call it, and no kernel of this machine starts any more until the test ends."""
     path = home.folder / "ipython" / "profile_default" / "ipython_kernel_config.py"
     path.parent.mkdir(parents=True, exist_ok=True)
-    yield path
+    yield lambda: path.write_text("import os; os._exit(3)")
     path.unlink(missing_ok=True)
 
 
@@ -37,15 +36,15 @@ async def test_a_restart_replaces_the_process_and_nothing_else(
 ) -> None:
     async with serve() as server:
         kernel_id = await server.start()
-        kernel = server.get_kernel(kernel_id)
-        before = json.loads(Path(kernel.connection_file).read_text())
+        kernel = server.manager(kernel_id)
+        before = home.connection(kernel_id)
         others = {home.link().pid, home.keeper(kernel_id).pid}
         first = home.kernel(kernel_id).pid
         async with server.client(kernel_id) as client:
             await said(client, "x = 1")
             await kernel.restart_kernel(**options)
             assert await said(client, "x") == "NameError"
-        assert json.loads(Path(kernel.connection_file).read_text()) == before
+        assert home.connection(kernel_id) == before
         assert home.kernel(kernel_id).pid != first
         assert {home.link().pid, home.keeper(kernel_id).pid} == others
 
@@ -57,24 +56,24 @@ async def test_a_kernel_that_dies_again_and_again_is_given_up_and_nothing_of_it_
         kernel_id = await server.start()
         happened: list[str] = []
         for event in ("restart", "dead"):
-            server.add_restart_callback(kernel_id, lambda event=event: happened.append(event), event)
+            server.on(event, kernel_id, partial(happened.append, event))
         while "dead" not in happened:
             pid = home.kernel(kernel_id).pid
             kill(home.kernel(kernel_id))
-            await until(lambda pid=pid: "dead" in happened or _other(home, kernel_id, pid))
+            await until(partial(_moved_on, home, kernel_id, pid, happened))
         assert happened == ["restart"] * 5 + ["dead"]
         assert kernel_id not in server
         await home.until_nothing_remains(kernel_id, within=10)
 
 
 async def test_a_kernel_that_can_not_start_any_more_is_reported_dead_and_nothing_of_it_remains(
-    serve: Serve, home: Home, broken: Path
+    serve: Serve, home: Home, break_kernels: Callable[[], object]
 ) -> None:
     async with serve(EAGER) as server:
         kernel_id = await server.start()
         dead = asyncio.Event()
-        server.add_restart_callback(kernel_id, dead.set, "dead")
-        broken.write_text("import os; os._exit(3)")
+        server.on("dead", kernel_id, dead.set)
+        break_kernels()
         kill(home.kernel(kernel_id))
         await asyncio.wait_for(dead.wait(), 30)
         await home.until_nothing_remains(kernel_id, within=10)
@@ -85,7 +84,7 @@ async def test_a_kernel_that_was_stopped_elsewhere_is_dead_and_not_started_again
         kernel_id = await server.start()
         happened: list[str] = []
         for event in ("restart", "dead"):
-            server.add_restart_callback(kernel_id, lambda event=event: happened.append(event), event)
+            server.on(event, kernel_id, partial(happened.append, event))
         await Bridge().stop_kernel(KernelId(kernel_id))
         await until(lambda: happened)
         assert happened == ["dead"]
@@ -96,24 +95,27 @@ async def test_a_shutdown_overtakes_an_automatic_restart(serve: Serve, home: Hom
     async with serve(Config({"KernelRestarter": {"time_to_dead": 0.5}})) as server:
         kernel_id = await server.start()
         restarting = asyncio.Event()
-        server.add_restart_callback(kernel_id, restarting.set, "restart")
+        server.on("restart", kernel_id, restarting.set)
         keeper = home.keeper(kernel_id)
         kill(home.kernel(kernel_id))
         await until(lambda: server.provisioner(kernel_id)._kernel.exit_code is not None)
         keeper.send_signal(signal.SIGSTOP)
         try:
             await asyncio.wait_for(restarting.wait(), 10)
-            with contextlib.suppress(asyncio.InvalidStateError):  # jupyter_client's two ends settle one future
-                await asyncio.wait_for(server.get_kernel(kernel_id).shutdown_kernel(), 30)
+            kernel = server.manager(kernel_id)
+            shutdown = asyncio.ensure_future(kernel.shutdown_kernel())
+            await until(lambda: kernel.provisioner._kernel is None)
         finally:
             keeper.send_signal(signal.SIGCONT)
+        with contextlib.suppress(asyncio.InvalidStateError):  # jupyter_client's two ends settle one future
+            await asyncio.wait_for(shutdown, 30)
         await home.until_nothing_remains(kernel_id)
 
 
 async def test_a_shutdown_overtakes_a_restart_that_the_user_asked_for(serve: Serve, home: Home) -> None:
     async with serve() as server:
         kernel_id = await server.start()
-        kernel = server.get_kernel(kernel_id)
+        kernel = server.manager(kernel_id)
         keeper = home.keeper(kernel_id)
         keeper.send_signal(signal.SIGSTOP)
         try:
@@ -127,5 +129,6 @@ async def test_a_shutdown_overtakes_a_restart_that_the_user_asked_for(serve: Ser
         await home.until_nothing_remains(kernel_id)
 
 
-def _other(home: Home, kernel_id: str, pid: int) -> bool:
-    return any(kernel.pid != pid for kernel in home.processes("launch.py", kernel_id))
+def _moved_on(home: Home, kernel_id: str, pid: int, happened: list[str]) -> bool:
+    """Another process has taken its place, or none will."""
+    return "dead" in happened or any(kernel.pid != pid for kernel in home.processes("launch.py", kernel_id))

@@ -16,16 +16,15 @@ from typing import Any
 import psutil
 import pytest
 from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelTaken
 from jupyter_gpu_bridge.machine.link import links
-from jupyter_gpu_bridge.model import Host, MachineRef, Profile
+from jupyter_gpu_bridge.model import Host, KernelId, MachineRef, Profile
 from tests.kernels.conftest import Serve
 from tests.kernels.home import Home, until
-from tests.kernels.serving import Server
+from tests.kernels.serving import Server, alone
 from tests.ports import free_port
 
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
@@ -34,7 +33,7 @@ COMPARED = ("key", "curve_publickey", "curve_secretkey", "ip", *PORTS, "transpor
 START_ELSEWHERE = """
 import asyncio, sys
 from pathlib import Path
-from tests.kernels.serving import Server
+from tests.kernels.serving import Server, alone
 
 async def main() -> None:
     server = Server(Path(sys.argv[1]))
@@ -71,14 +70,14 @@ async def test_the_connection_file_says_what_the_manager_and_the_provisioner_say
             await server.start(kernel_id=kernel_id)
             content = json.loads(path.read_text())
             server.provisioner(kernel_id)._kernel.is_detached = True  # as when its server exits and keeps it
-            await Bridge().server_exits([kernel_id])
-            await server.shutdown_kernel(kernel_id)
+            await Bridge().server_exits([KernelId(kernel_id)])
+            await server.stop(kernel_id)
             assert home.kernel(kernel_id).is_running()
             if left == "something else":
                 content["key"] = "of somebody else"
             path.write_text(json.dumps(content))
         await server.start(kernel_id=kernel_id)
-        kernel = server.get_kernel(kernel_id)
+        kernel = server.manager(kernel_id)
         info = kernel.provisioner.connection_info
         assert isinstance(info["key"], bytes)
         file = json.loads(path.read_text())
@@ -122,13 +121,9 @@ async def test_the_server_s_environment_stays_here(serve: Serve, home: Home, mon
 async def test_the_key_is_on_no_command_line_and_in_no_file_that_others_can_read(serve: Serve, home: Home) -> None:
     async with serve() as server:
         kernel_id = await server.start()
-        await server.get_kernel(kernel_id).restart_kernel(now=True)
-        key = server.get_kernel(kernel_id).session.key
-        for line in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                assert key not in line.read_bytes()
-            except OSError:
-                continue  # it has ended
+        await server.manager(kernel_id).restart_kernel(now=True)
+        key = server.manager(kernel_id).session.key
+        assert not [line for line in _command_lines() if key.decode() in line]
         holders = [path for path in home.folder.rglob("*") if path.is_file() and key in path.read_bytes()]
         assert holders
         for path in holders:
@@ -204,7 +199,7 @@ async def test_required_transport_encryption_is_refused_before_anything_is_start
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
 async def test_a_start_that_is_cancelled_leaves_nothing(home: Home, after: float) -> None:
     kernel_id = str(uuid.uuid4())
-    manager = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    manager = alone()
     start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
     done, _ = await asyncio.wait([start], timeout=after)
     start.cancel()
@@ -219,7 +214,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(home: Home, after: float
 async def test_a_start_that_is_cancelled_at_its_very_end_leaves_nothing(home: Home) -> None:
     """The link has answered, and nobody takes the answer."""
     kernel_id = str(uuid.uuid4())
-    manager = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    manager = alone()
     start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
     await until(lambda: home.processes(" keeper ", kernel_id))
     while kernel_id not in links()._kernels:
@@ -233,7 +228,7 @@ async def test_a_start_that_is_cancelled_at_its_very_end_leaves_nothing(home: Ho
 async def test_a_start_that_is_cancelled_when_all_is_done_leaves_nothing(home: Home) -> None:
     """jupyter_client rests for ten milliseconds before it says that the kernel is ready."""
     kernel_id = str(uuid.uuid4())
-    manager = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    manager = alone()
     start = asyncio.create_task(manager.start_kernel(kernel_id=kernel_id))
     while not (manager.provisioner and manager.provisioner.has_process):
         await asyncio.sleep(0)
@@ -269,40 +264,45 @@ async def test_the_second_to_start_a_kernel_id_is_told_so_and_the_first_is_unhar
 async def test_pending_kernels_may_be_used_or_not(serve: Serve, home: Home, pending: bool) -> None:
     async with serve(Config({"Server": {"use_pending_kernels": pending}})) as server:
         kernel_id = await server.start()
-        await server.get_kernel(kernel_id).ready
+        await server.manager(kernel_id).ready
         assert await server.run(kernel_id, "print(1)") == "1\n"
         failing = await _start_failing(server, _spec(home, "no-python", {"machine": "local", "python": "/no/python"}))
         assert "no Python at /no/python" in failing
-        await server.shutdown_kernel(kernel_id)
+        await server.stop(kernel_id)
         await home.until_nothing_remains(kernel_id)
 
 
 async def _start_failing(server: Server, name: str) -> str:
     try:
         kernel_id = await server.start(name)
-        await server.get_kernel(kernel_id).ready
+        await server.manager(kernel_id).ready
     except BridgeError as error:
         return str(error)
     return ""
 
 
 async def test_cleanup_may_come_at_any_time_and_again(home: Home) -> None:
-    manager = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    manager = alone()
     await manager.cleanup_resources()
     kernel_id = str(uuid.uuid4())
     await manager.pre_start_kernel(kernel_id=kernel_id)
     await manager.cleanup_resources()
-    failing = AsyncKernelManager(kernel_name=_spec(home, "no-python", {"machine": "local", "python": "/no/python"}))
+    failing = alone(_spec(home, "no-python", {"machine": "local", "python": "/no/python"}))
     with pytest.raises(BridgeError):
         await failing.start_kernel()
     await failing.cleanup_resources()
     await failing.cleanup_resources(restart=True)
-    used = AsyncKernelManager(kernel_name="gpu-bridge-here")
+    used = alone()
     await used.start_kernel(kernel_id=kernel_id)
     await used.shutdown_kernel()
     await used.cleanup_resources()  # as nbclient does in the end
     await used.cleanup_resources()
     await home.until_nothing_remains(kernel_id)
+
+
+def _command_lines() -> list[str]:
+    """Of every process of this computer."""
+    return [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
 
 
 def _end_all(home: Home) -> None:

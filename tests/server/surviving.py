@@ -76,7 +76,7 @@ class SurvivingProvisioner(LocalProvisioner):
         kernel: Any = self.parent
         if self.note.exists():
             # Left by the killed server; it would be taken for the new manager's own, with another key.
-            Path(kernel.connection_file).unlink(missing_ok=True)  # noqa: ASYNC240
+            Path(kernel.connection_file).unlink(missing_ok=True)
             return await KernelProvisionerBase.pre_launch(self, cmd=[], **kwargs)
         kwargs = await super().pre_launch(**kwargs)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", kernel.connection_file]

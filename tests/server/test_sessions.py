@@ -63,7 +63,7 @@ async def start(fetch: Fetch, path: str, kernel: str) -> dict[str, Any]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async def come_true() -> None:
-        while not condition():  # noqa: ASYNC110 - the file has no event
+        while not condition():
             await asyncio.sleep(0.02)
 
     await asyncio.wait_for(come_true(), 10)

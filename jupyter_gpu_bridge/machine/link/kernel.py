@@ -48,6 +48,8 @@ class LinkedKernel:
         self.log = ""
         self.started = time.time()
         self._ended_at: float | None = None
+        self._end = 0
+        """The number of the record that ends it for good."""
         self._link = link
         self._folder = folder
         self._changed = changed
@@ -93,10 +95,6 @@ class LinkedKernel:
         self._mux = None
         self._changed(self)
 
-    @property
-    def is_connected(self) -> bool:
-        return self._channels["life"].is_connected
-
     def send_signal(self, number: int) -> None:
         self._command({"do": "signal", "signal": number})
 
@@ -119,7 +117,14 @@ class LinkedKernel:
         if not self.is_stopping:
             self.is_stopping = True
             (self._folder / "stopping").touch()
-            self._command({"do": "end"})
+            self._end = self._command({"do": "end"})
+
+    @property
+    def has_ended(self) -> bool:
+        """For good: the process is over, and its keeper knows that nobody wants another one."""
+        if self.exit_code is None or not self.is_stopping:
+            return False
+        return self.keeper_gone or self._channels["life"].outbox.acknowledged >= self._end
 
     @property
     def was_stopping(self) -> bool:
@@ -234,8 +239,8 @@ class LinkedKernel:
     def _room(self, lane: Lane) -> None:
         self._channels[lane.value].resume()
 
-    def _command(self, command: dict[str, Any]) -> None:
-        self._channels["life"].send([json.dumps(command).encode()])
+    def _command(self, command: dict[str, Any]) -> int:
+        return self._channels["life"].send([json.dumps(command).encode()])
 
     def _greeted(self, hello: dict[str, Any]) -> None:
         """The keeper says how things stand; what it has told already is overtaken by that."""

@@ -30,6 +30,7 @@ from jupyter_gpu_bridge.model import KernelId
 
 READY_PATIENCE = 60.0
 ANSWER_PATIENCE = 5.0
+LOOK_AGAIN = 0.02
 STOP_PATIENCE = 12.0
 IDLE_LIFE = 600.0
 DEAD_LIFE = 600.0
@@ -137,12 +138,11 @@ class Link:
             return await self._stop_foreign(kernel_id)
         kernel.stop()
         give_up = time.monotonic() + STOP_PATIENCE
-        while kernel.exit_code is None and kernel.is_connected and time.monotonic() < give_up:
-            await kernel.news(give_up - time.monotonic())
-        ended = kernel.exit_code is not None
-        if ended:
+        while not kernel.has_ended and self.connection.mux is not None and time.monotonic() < give_up:
+            await kernel.news(LOOK_AGAIN if kernel.exit_code is not None else give_up - time.monotonic())
+        if kernel.has_ended:
             await self._let_go(kernel)
-        return ended
+        return kernel.has_ended
 
     def kernel(self, kernel_id: KernelId) -> LinkedKernel:
         if kernel_id not in self._kernels:
@@ -211,7 +211,7 @@ class Link:
                 if kernel.ended_for() > DEAD_LIFE:
                     kernel.stop()
                 unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
-                if unwanted and (kernel.keeper_gone or (kernel.is_stopping and kernel.exit_code is not None)):
+                if unwanted and (kernel.keeper_gone or kernel.has_ended):
                     await self._let_go(kernel)
             if self._kernels or self._listeners:
                 self._quiet_since = now

@@ -6,10 +6,13 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.model import CarrierChoice
+
+if TYPE_CHECKING:
+    from jupyter_gpu_bridge.machine.carriers.base import Dialer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,10 @@ def test_sockets_are_private_and_come_back_when_their_files_are_deleted(short_fo
     run(story())
 
 
+def _more_than(words: list[Lane], count: int) -> bool:
+    return len(words) > count
+
+
 def test_whoever_was_told_to_wait_is_told_when_there_is_room(short_folder: Path) -> None:
     """Also when what he said after being told to wait would have fitted again."""
 
@@ -145,7 +150,7 @@ def test_whoever_was_told_to_wait_is_told_when_there_is_room(short_folder: Path)
                 number += 2
                 while house.facade.taken_up_to(Lane.IOPUB) < number:
                     await asyncio.wait_for(socket.recv_multipart(), 5)
-                await until(lambda told=told: len(house.room) > told, "there is room")
+                await until(partial(_more_than, house.room, told), "there is room")
 
     run(story())
 
