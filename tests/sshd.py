@@ -257,11 +257,18 @@ def _kill(process: psutil.Process) -> None:
         return
 
 
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _wait_until_dead(processes: Sequence[psutil.Process]) -> None:
     """Dead, though perhaps not yet buried: they are not our children."""
     deadline = time.monotonic() + _DEADLINE
     for process in processes:
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while _lives(process):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{process} does not die")
             time.sleep(0.002)

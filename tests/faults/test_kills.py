@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 
 from tests.compatibility.conversation import NoAnswer, request, run, wait_for_output
 from tests.faults.hearing import hear, hear_one
@@ -158,3 +160,26 @@ def test_a_request_on_control_is_answered(kernel: Kernel, strike: Strike) -> Non
     except NoAnswer:
         pytest.fail("the control lane stayed silent")
     assert reply["content"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("moment", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_start_goes_on_when_link_and_agent_are_killed_in_the_middle_of_it(scene: Scene, moment: float) -> None:
+    async def start() -> AsyncKernelManager:
+        manager = AsyncKernelManager(kernel_name=f"gpu-bridge-{scene.machine.name}")
+        starting = asyncio.ensure_future(manager.start_kernel())
+        await asyncio.wait([starting], timeout=moment)
+        await asyncio.to_thread(kill, *scene.links(), *scene.agents())
+        await starting
+        return manager
+
+    async def end(manager: AsyncKernelManager) -> None:
+        await manager.shutdown_kernel(now=True)
+
+    manager = asyncio.run(start())
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=20)
+    assert run(client, "print('here')").stdout == "here\n"
+    assert len(scene.keepers()) == len(scene.kernels()) == 1
+    client.stop_channels()
+    asyncio.run(end(manager))

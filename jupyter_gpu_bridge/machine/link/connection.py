@@ -70,18 +70,18 @@ class Connection:
 
     @property
     def mux(self) -> Mux | None:
-        """That of the carrier that is up now."""
-        return self._mux
+        """That of the carrier that is up now; one that has ended is not, though it may not be put away yet."""
+        return self._mux if self._mux is not None and self._mux.is_open else None
 
     @property
     def round_trip_ms(self) -> float | None:
-        found = self._mux.round_trip if self._mux is not None else None
+        found = self.mux.round_trip if self.mux is not None else None
         return found * 1000 if found is not None else None
 
     async def up(self) -> Mux:
         """The mux of a live carrier; raises what stands in the way, when that is certain or has lasted a while."""
-        if self._mux is not None:
-            return self._mux
+        if self.mux is not None:
+            return self.mux
         if self._settled is None:
             self._settled = asyncio.get_running_loop().create_future()
         settled = self._settled

@@ -40,6 +40,7 @@ class LinkedKernel:
         self.is_ready = False
         self.is_stopping = False
         self.keeper_gone = False
+        self._is_closed = False
         self.was_connected = False
         """Whether a keeper may exist; before that there is nothing on the machine to connect to."""
         self.was_asked_for = False
@@ -157,6 +158,10 @@ class LinkedKernel:
             self._waiters.remove(waiter)
 
     async def close(self, *, forget: bool) -> None:
+        """Once: whoever waits for the end and the caretaker may both come to it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._mux = None
         for opened in self._open.values():
             opened.close()
@@ -301,4 +306,4 @@ class LinkedKernel:
 
 def _last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return f" It said last: {lines[-1][:300]}" if lines else ""
+    return f" It said last: {lines[-1][:300].rstrip('.')}." if lines else ""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import shutil
 import time
 import uuid
 from collections.abc import Callable
@@ -69,7 +70,12 @@ class Link:
     async def open(self) -> None:
         """Take up what an earlier link of this machine left."""
         for order in load_all(self._folder / "kernels"):
-            kernel = await self._adopt(order)
+            try:
+                kernel = await self._adopt(order)
+            except (BridgeError, OSError):
+                # The others can be served all the same; this one stays as it is for the next link.
+                log.exception("kernel %s cannot be taken up", order.kernel_id)
+                continue
             kernel.was_connected = True
             if kernel.was_stopping:
                 kernel.stop()
@@ -108,7 +114,12 @@ class Link:
                 return kernel
             await self._replace(kernel, report)
         self._owners[order.kernel_id] = owner
-        kernel = await self._adopt(order)
+        try:
+            kernel = await self._adopt(order)
+        except BaseException:
+            self._owners.pop(order.kernel_id, None)
+            shutil.rmtree(self._folder / "kernels" / order.kernel_id, ignore_errors=True)
+            raise
         try:
             await self._start(kernel, report)
         except BaseException:

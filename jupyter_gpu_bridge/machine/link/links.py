@@ -109,7 +109,12 @@ class Links:
                 f"The kernel {order.kernel_id} is already run by this program.", advice="Stop it there first."
             )
         client = await self._client(machine, target)
-        view = await client.ask("start", order=order.as_json(), report=report)
+        try:
+            view = await client.ask("start", order=order.as_json(), report=report)
+        except LinkLost:
+            # It may have been killed after it had told the machine; its successor knows, and goes on or starts anew.
+            client = await self._client(machine, target)
+            view = await client.ask("start", order=order.as_json(), report=report)
         kernel = RunningKernel(machine, view)
         self._has(kernel, client)
         return kernel

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from jupyter_gpu_bridge.model import KernelId
+
+_KERNEL_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,12 @@ class KernelOrder:
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> KernelOrder:
+        """Raises `ValueError` or `TypeError` for what is no order; its names become those of files, here and there."""
+        kernel_id, environment = data.get("kernel_id"), data.get("environment", {})
+        if not isinstance(kernel_id, str) or not _KERNEL_ID.fullmatch(kernel_id):
+            raise ValueError("that is no kernel id")
+        if not isinstance(data.get("key"), str) or not isinstance(environment, dict):
+            raise ValueError("that is no order")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         known["extra_arguments"] = tuple(known.get("extra_arguments") or ())  # type: ignore[arg-type]
         return cls(**known)  # type: ignore[arg-type]

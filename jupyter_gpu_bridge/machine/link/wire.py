@@ -18,6 +18,6 @@ async def read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     try:
         data = await reader.readline()
         found = json.loads(data) if data.endswith(b"\n") else None
-    except (ValueError, ConnectionError, asyncio.LimitOverrunError):
+    except (ValueError, RecursionError, ConnectionError, asyncio.LimitOverrunError):
         return None
     return found if isinstance(found, dict) else None
