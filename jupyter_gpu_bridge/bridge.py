@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
+from jupyter_gpu_bridge.machine.facade import Receipts
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
@@ -23,6 +24,8 @@ from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
+
+__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts"]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -136,6 +139,10 @@ class Bridge:
     async def server_exits(self, kernel_ids: Sequence[KernelId]) -> None:
         """Called before a server shuts these kernels down: they are to be kept, so its shutdown must not reach them."""
         await links().run(links().hold(kernel_ids))
+
+    def receipts(self, prefix: Path, session: bytes) -> Receipts | None:
+        """For a server, before it connects a page's sockets to a kernel: where to note what the page has."""
+        return Receipts.open(prefix, session)
 
     # health ----------------------------------------------------------------------------------------------------------
 

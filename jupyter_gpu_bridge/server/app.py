@@ -60,6 +60,7 @@ class GpuBridgeApp(ExtensionApp):
     def initialize_settings(self) -> None:
         schemas = Path(__file__).parent / "event_schemas"
         cast("EventLogger", self._server.event_logger).register_event_schema(schemas / "machines" / "v1.yaml")
+        self._give_receipts()
 
     def initialize(self) -> None:  # type: ignore[override]
         """Called before the server listens, with its loop not running yet: the moment to bring kernels back.
@@ -101,6 +102,15 @@ class GpuBridgeApp(ExtensionApp):
         self._restored = True
         if self._sessions is not None:
             await self._sessions.restore()
+
+    def _give_receipts(self) -> None:
+        from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+
+        from jupyter_gpu_bridge.server.websockets import with_receipts
+
+        chosen = self.settings["kernel_websocket_connection_class"]
+        if issubclass(chosen, ZMQChannelsWebsocketConnection):
+            self.settings["kernel_websocket_connection_class"] = with_receipts(chosen, lambda: self.bridge)
 
     def _take_sessions(self) -> Sessions | None:
         if self._server.gateway_config.gateway_enabled:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode, split
 
 _COMPACT_AT = 1024
+_COST = 400
+"""What a small record costs in memory beside its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,20 @@ class Backlog:
         self._records.append(record)
         self.size += record.size
 
+    @property
+    def cost(self) -> int:
+        """About what it takes in memory."""
+        return self.size + _COST * (len(self._records) - self._head)
+
+    def number_before(self, through: int, most: int) -> int:
+        """The record behind which those up to `through` cost at most that much memory; 0 when all do."""
+        first, last = self._head, bisect_right(self._records, through, lo=self._head, key=_number)
+        for index in range(last - 1, first - 1, -1):
+            most -= self._records[index].size + _COST
+            if most < 0:
+                return self._records[index].number
+        return 0
+
     def after(self, number: int) -> Record | None:
         """The next record; numbers are consecutive but for gaps at the far side, so the first guess is nearly right."""
         records, head = self._records, self._head
@@ -51,7 +67,7 @@ class Backlog:
             return records[head]
         if guess < len(records) and records[guess].number == number + 1:
             return records[guess]
-        return records[bisect_right(records, number, lo=head, key=lambda record: record.number)]
+        return records[bisect_right(records, number, lo=head, key=_number)]
 
     def between(self, after: int, through: int) -> Iterator[Record]:
         while (record := self.after(after)) is not None and record.number <= through:
@@ -66,6 +82,6 @@ class Backlog:
             del self._records[: self._head]
             self._head = 0
 
-    def clear(self) -> None:
-        self._records.clear()
-        self._head = self.size = 0
+
+def _number(record: Record) -> int:
+    return record.number

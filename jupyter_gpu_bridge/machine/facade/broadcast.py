@@ -2,7 +2,8 @@
 
 Subscribers move in step: the next record is begun when the last was accepted for all of them, so that their positions
 differ by one record at most, whenever this process ends. A subscriber that stalls leaves the step and catches up alone.
-`taken` means: handed on to every subscriber, and in the journal for every session that is away.
+`taken` means: handed on to every subscriber, and in the journal for every session that is away. Where a server gives
+receipts, handed on means that the page has it; until then the record is kept here, and is not acknowledged.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jupyter_gpu_bridge.machine.facade.nudges import Nudges
 from jupyter_gpu_bridge.machine.facade.pairing import SECONDS as PAIRING_SECONDS
 from jupyter_gpu_bridge.machine.facade.pairing import Pairing
 from jupyter_gpu_bridge.machine.facade.parked import Parked
+from jupyter_gpu_bridge.machine.facade.receipts import Receipts
 from jupyter_gpu_bridge.machine.facade.reunion import Reunion
 from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Session, Sessions
 from jupyter_gpu_bridge.machine.facade.subscriber import Standing, Subscriber
@@ -48,7 +50,9 @@ class Broadcast:
         left: list[LeftBehind],
         notice: Callable[[str], Frames] | None,
         welcome: Callable[[bytes], Frames] | None,
+        awaiting: Callable[[], None],
     ) -> None:
+        """`awaiting`: somebody owes a receipt, so `settle` should be called again soon."""
         self._durable = durable
         self._journal = journal
         self._parked = parked
@@ -59,6 +63,7 @@ class Broadcast:
         self._room = room
         self._notice = notice
         self._welcome = welcome
+        self._awaiting = awaiting
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._last_byte = LastByte(durable)
@@ -105,22 +110,12 @@ class Broadcast:
         self._paused = self._paused or self._ahead > self._bounds.ahead
         return not self._paused
 
-    def forget(self, *, numbers_restart: bool) -> None:
+    def forget(self) -> None:
         for subscriber in self._subscribers.values():
             subscriber.skip.clear()
             if subscriber.standing is Standing.WAITING:
                 subscriber.position = self._last
                 self._start(subscriber)
-        if numbers_restart:
-            self._journal.clear()
-            self._backlog.clear()
-            self._last = self._step = self._ahead = 0
-            self._durable.advance(Lane.IOPUB, 0)
-            self._last_byte.restart()
-            for subscriber in list(self._subscribers.values()):
-                if subscriber.partial is not None:
-                    subscriber.connection.close("the kernel was restarted in the middle of a message for it.")
-                subscriber.position, subscriber.replay = 0, None
         self._pump()
         self._make_room()
 
@@ -135,6 +130,9 @@ class Broadcast:
     def message(self, connection: Connection, frames: list[bytes]) -> None:
         subscriber = self._subscribers[connection]
         subscriber.subscription(frames[0])
+        if frames[0][:1] == b"\1" and (name := Receipts.session_in(frames[0][1:])):
+            self.pairing.named(subscriber, name)
+            return
         if subscriber.standing is Standing.NEW and frames[0][:1] == b"\1":
             if self._welcome is not None:
                 subscriber.give_notice(encode(self._welcome(frames[0][1:])))
@@ -178,11 +176,21 @@ class Broadcast:
         finally:
             self._settling = False
 
+    def insist(self) -> None:
+        """Let go of what was kept longest for want of a receipt, when it is too much."""
+        if self._backlog.cost - self._ahead <= self._bounds.unreceipted:
+            return
+        enough = self._backlog.number_before(self._step, self._bounds.unreceipted // 2)
+        for subscriber in self._subscribers.values():
+            subscriber.assumed = max(subscriber.assumed, min(enough, subscriber.position))
+        self.settle()
+
     def _settle(self) -> None:
         cursor = self.cursor
-        floor = min(
-            (each.position for each in self._subscribers.values() if self._counts(each, cursor)), default=cursor
-        )
+        counting = [each for each in self._subscribers.values() if self._counts(each, cursor)]
+        floor = min(self._step, *(each.settled for each in counting)) if counting else cursor
+        if any(each.settled < each.position for each in self._subscribers.values()):
+            self._awaiting()
         if floor > cursor and self._safe(cursor, floor):
             self._durable.advance(Lane.IOPUB, floor)
             self._backlog.drop_through(floor)
@@ -199,6 +207,7 @@ class Broadcast:
         expected = self._reunion.position_of(process)
         if expected is not None:
             subscriber.position = expected
+            subscriber.is_reunited = True
             subscriber.standing = Standing.BEHIND
         elif session is not None and session.needs_after is not None:
             self._inherit(subscriber, session, session.needs_after)
@@ -241,6 +250,10 @@ class Broadcast:
                 SlotKind.SUBSCRIBER, subscriber.connection.process, name=session.identity, position=position
             )
             slot.free()
+        is_new = session.needs_after is None and not subscriber.is_reunited
+        if is_new and session.receipts is not None and not session.receipts.number(Lane.IOPUB):
+            # What this subscriber got before it was known whose it is, was for nobody.
+            session.receipts.store(Lane.IOPUB, subscriber.position)
         if subscriber.standing is not Standing.WAITING:
             return
         if session.needs_after is not None:
@@ -358,17 +371,16 @@ class Broadcast:
     # what is kept ----------------------------------------------------------------------------------------------------
 
     def _counts(self, subscriber: Subscriber, cursor: int) -> bool:
-        """Whether its position holds back the cursor; one that reads from the journal does not."""
-        known = subscriber.standing is not Standing.NEW and not subscriber.is_returning
-        return known and subscriber.position >= cursor
+        """Whether its position moves the cursor; one that reads from the journal does not, nor one that only waits."""
+        return subscriber.standing in (Standing.BEHIND, Standing.IN_STEP) and subscriber.position >= cursor
 
     def _needs(self) -> list[int]:
         """Positions from which on the journal must be complete."""
         cursor = self.cursor
         reading = [
-            each.position
+            each.settled
             for each in self._subscribers.values()
-            if each.standing is not Standing.NEW and (each.is_returning or each.position < cursor)
+            if each.standing is Standing.WAITING or (each.standing is not Standing.NEW and each.settled < cursor)
         ]
         return [*self._sessions.needs(), *self._reunion.positions(), *reading]
 

@@ -27,11 +27,16 @@ _FIRST_SLOT = _EXECUTION + _TEXT_WORDS
 _SLOT_WORDS = 6 + _TEXT_WORDS
 _WORDS = _FIRST_SLOT + _SLOTS * _SLOT_WORDS
 _LANES = {lane: index for index, lane in enumerate(Lane)}
-_CURSORS, _PARKED, _BUSY = 1, 5, 9
+_CURSORS, _PARKED, _BUSY, _TAKEN = 1, 5, 9, 10
 
 
 def cursor_word(lane: Lane) -> int:
     return _CURSORS + _LANES[lane]
+
+
+def taken_word(lane: Lane) -> int:
+    """Up to here the far side may forget; the cursor may be ahead of it, while receipts are awaited."""
+    return _TAKEN + _LANES[lane]
 
 
 def parked_word(lane: Lane) -> int:
@@ -125,6 +130,10 @@ class Durable:
 
     def cursor(self, lane: Lane) -> int:
         return self.words[cursor_word(lane)]
+
+    def taken(self, lane: Lane) -> int:
+        """Up to here the far side may have forgotten. On iopub that is the cursor: its subscribers have their own."""
+        return self.words[cursor_word(lane) if lane is Lane.IOPUB else taken_word(lane)]
 
     def address(self, word: int) -> int:
         """Where a word lies in memory, as long as this is open."""

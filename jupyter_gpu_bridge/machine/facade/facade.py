@@ -16,6 +16,7 @@ What holds at every moment, also across a kill -9 of any client and of this proc
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import shutil
@@ -36,6 +37,7 @@ from jupyter_gpu_bridge.machine.facade.journal import Journal
 from jupyter_gpu_bridge.machine.facade.listener import Listener
 from jupyter_gpu_bridge.machine.facade.nudges import Nudges
 from jupyter_gpu_bridge.machine.facade.parked import Parked
+from jupyter_gpu_bridge.machine.facade.receipts import Receipts, folder_of, make_folder
 from jupyter_gpu_bridge.machine.facade.replies import Replies
 from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Session, Sessions
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Limits, encode
@@ -44,6 +46,7 @@ from jupyter_gpu_bridge.settings import private_folder
 
 _log = logging.getLogger(__name__)
 _MOST_CONNECTIONS = 256
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 
 PORTS: Final = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 """For the connection file, together with `transport: ipc` and `ip`: the prefix."""
@@ -90,6 +93,9 @@ class Facade:
         self._hold_shutdown = False
         self._connections: set[Connection] = set()
         self._listeners: list[Listener] = []
+        self._look: asyncio.TimerHandle | None = None
+        self._awaits = False
+        self._pause = _SHORTEST_PAUSE
 
     async def open(self) -> None:
         """Take over what a process before this one left in `state`, and bind."""
@@ -104,9 +110,12 @@ class Facade:
             self._durable,
             self._parked,
             keep_seconds=self._bounds.keep_seconds,
+            receipts=partial(Receipts.find, self._prefix),
             ready=self._session_ready,
+            left=self._session_left,
             released=self._released,
         )
+        make_folder(self._prefix)
         left = self._left_behind()
         self._broadcast = Broadcast(
             self._durable,
@@ -120,6 +129,7 @@ class Facade:
             left=left,
             notice=self._notice,
             welcome=self._welcome,
+            awaiting=self._await_receipts,
         )
         self._replies = {lane: self._reply_lane(lane) for lane in _REPLY_LANES}
         self._sessions.restore(left)
@@ -138,7 +148,7 @@ class Facade:
 
     def taken_up_to(self, lane: Lane) -> int:
         """Where the far side has to resume: the next number is one more."""
-        return self._durable.cursor(lane)
+        return self._durable.taken(lane)
 
     def deliver(self, lane: Lane, number: int, frames: Frames) -> bool:
         """One record, in order; a number that was delivered before is ignored. False: accepted, but wait for `room`."""
@@ -152,15 +162,10 @@ class Facade:
         for listener in self._listeners:
             listener.ensure()
 
-    def forget_clients(self, *, numbers_restart: bool = False) -> None:
-        """The kernel was restarted: drop what is kept for clients that are away.
-
-        With `numbers_restart` the far side counts from 1 again, on all lanes.
-        """
+    def forget_clients(self) -> None:
+        """The kernel was restarted: drop what is kept for clients that are away."""
         self._execution.forget()
-        for lane in self._replies.values():
-            lane.forget(numbers_restart=numbers_restart)
-        self._broadcast.forget(numbers_restart=numbers_restart)
+        self._broadcast.forget()
         self._sessions.forget()
 
     def hold_shutdown(self, on: bool) -> None:
@@ -198,6 +203,8 @@ class Facade:
         """Unbind and disconnect; with `forget`, the kernel is gone and so is what was kept of it."""
         for listener in self._listeners:
             listener.close()
+        if self._look is not None:
+            self._look.cancel()
         # The slots of the clients must outlive this: to the next process they are clients that will reconnect.
         self._broadcast.close()
         self._sessions.close()
@@ -211,6 +218,7 @@ class Facade:
         self._durable.close()
         if forget:
             shutil.rmtree(self._state, ignore_errors=True)
+            shutil.rmtree(folder_of(self._prefix), ignore_errors=True)
 
     # inside ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +232,8 @@ class Facade:
             claimed=self._broadcast.pairing.claim,
             taken=partial(self._taken, lane),
             room=partial(self._room, lane),
+            awaiting=self._await_receipts,
+            most_unreceipted=self._bounds.unreceipted,
         )
 
     def _listener(self, port: int, kind: SocketType, owner: Owner, limits: Limits) -> Listener:
@@ -261,8 +271,30 @@ class Facade:
             lane.flush(session.identity)
         self._broadcast.ready(session)
 
+    def _session_left(self, session: Session) -> None:
+        for lane in self._replies.values():
+            lane.left(session)
+
     def _released(self) -> None:
         self._broadcast.settle()
+
+    def _await_receipts(self) -> None:
+        """They are words in memory that nobody announces: look at them, often while they move."""
+        self._awaits = True
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(self._pause, self._look_at_receipts)
+
+    def _look_at_receipts(self) -> None:
+        self._awaits = False
+        before = [self.taken_up_to(lane) for lane in Lane]
+        self._broadcast.insist()
+        self._broadcast.settle()
+        for lane in self._replies.values():
+            lane.settle()
+        moved = [self.taken_up_to(lane) for lane in Lane] != before
+        self._pause = _SHORTEST_PAUSE if moved else min(_LONGEST_PAUSE, self._pause * 1.5)
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_later(self._pause, self._look_at_receipts) if self._awaits else None
 
     def _left_behind(self) -> list[LeftBehind]:
         slots = self._durable.slots(SlotKind.SUBSCRIBER)

@@ -42,11 +42,6 @@ class LastByte:
         connection.wait_for_room(broken=ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR))
         return False
 
-    def restart(self) -> None:
-        """Numbers begin anew, while bytes of the old ones may still wait to be read."""
-        self.close()
-        self._number = 0
-
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)

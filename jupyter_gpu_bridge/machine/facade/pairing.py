@@ -1,7 +1,7 @@
 """Which subscriber belongs to which session: SUB sockets carry no name, so process and order of connecting must tell.
 
 A Jupyter server connects iopub and then shell, in the same instant; a KernelClient connects shell and then iopub. The
-server's own activity monitor is a subscriber that nobody claims.
+server's own activity monitor is a subscriber that nobody claims. Where there is our server extension, it says the name.
 """
 
 from __future__ import annotations
@@ -25,16 +25,20 @@ class Pairing:
     def accepted(self, subscriber: Subscriber) -> None:
         """Called before its handshake, so that nobody claims an older one in its place."""
         self._subscribers.append(subscriber)
-        open_claims = [claim for claim in self._claims if _belong(subscriber, claim[0]) and _open(claim)]
-        if open_claims:
-            self._pair(subscriber, max(open_claims, key=lambda claim: claim[0].serial))
+        self._offer(subscriber)
+
+    def named(self, subscriber: Subscriber, name: bytes) -> None:
+        """It has said whose it is."""
+        subscriber.name = name
+        if subscriber in self._subscribers:
+            self._offer(subscriber)
 
     def claim(self, connection: Connection, session: Session) -> None:
         """A session's shell socket is connected."""
         claim = (connection, session)
         self._claims = [each for each in self._claims if _open(each) and each[1] is not session]
         self._subscribers = [each for each in self._subscribers if each.session is None]
-        mine = [each for each in self._subscribers if _belong(each, connection)]
+        mine = [each for each in self._subscribers if _belong(each, claim)]
         before = [each for each in mine if each.connection.serial < connection.serial]
         after = [each for each in mine if each.connection.serial > connection.serial]
         self._claims.append(claim)
@@ -45,6 +49,11 @@ class Pairing:
 
     def closed(self, subscriber: Subscriber) -> None:
         self._subscribers = [each for each in self._subscribers if each is not subscriber]
+
+    def _offer(self, subscriber: Subscriber) -> None:
+        open_claims = [claim for claim in self._claims if _belong(subscriber, claim) and _open(claim)]
+        if open_claims:
+            self._pair(subscriber, max(open_claims, key=lambda claim: claim[0].serial))
 
     def _pair(self, subscriber: Subscriber, claim: tuple[Connection, Session]) -> None:
         self._claims.remove(claim)
@@ -62,10 +71,11 @@ def _open(claim: tuple[Connection, Session]) -> bool:
     return connection.is_open and session.subscriber is None
 
 
-def _belong(subscriber: Subscriber, connection: Connection) -> bool:
+def _belong(subscriber: Subscriber, claim: tuple[Connection, Session]) -> bool:
+    connection, session = claim
     other = subscriber.connection
-    return (
-        subscriber.session is None
-        and other.process == connection.process
-        and abs(other.accepted_at - connection.accepted_at) <= SECONDS
-    )
+    if subscriber.session is not None or other.process != connection.process:
+        return False
+    if subscriber.name or session.receipts is not None:
+        return subscriber.name == session.identity
+    return abs(other.accepted_at - connection.accepted_at) <= SECONDS

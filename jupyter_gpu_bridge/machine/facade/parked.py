@@ -61,7 +61,8 @@ class Parked:
         waiting[number] = Held(number, at, len(body))
 
     def waiting(self, identity: bytes, lane: Lane) -> list[Held]:
-        return list(self._held.get((identity, lane), {}).values())
+        """In the order of their numbers, which need not be that of parking."""
+        return sorted(self._held.get((identity, lane), {}).values(), key=lambda held: held.number)
 
     def wire(self, held: Held) -> Wire:
         return (os.pread(self._descriptor, held.size, held.at),)

@@ -1,7 +1,8 @@
 """shell, control and stdin: requests go up at once, replies go to the client that the first frame names.
 
 Replies of a lane are handed on strictly in order, so that one number says it all. What cannot be handed on now, because
-its client is away, returning or stalled, is parked on disk and no longer stands in the way of the others.
+its client is away, returning or stalled, is parked on disk and no longer stands in the way of the others. What was
+handed to a server that gives receipts is kept until it has given one, and parked if it dies first.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge.machine.facade.connection import Connection
-from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind, cursor_word, parked_word
+from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind, cursor_word, parked_word, taken_word
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.processes import Process
-from jupyter_gpu_bridge.machine.facade.sessions import Session, Sessions
+from jupyter_gpu_bridge.machine.facade.receipts import numbered_reply
+from jupyter_gpu_bridge.machine.facade.sessions import Presence, Session, Sessions
+from jupyter_gpu_bridge.machine.facade.unreceipted import Given, Unreceipted
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode, split
 from jupyter_gpu_bridge.model import Lane
 
@@ -42,6 +45,7 @@ class _Partial:
     """A reply of which a client was given all but the last byte."""
 
     number: int
+    wire: Wire
     tail: bytes
     is_parked: bool
 
@@ -60,7 +64,10 @@ class Replies:
         claimed: Callable[[Connection, Session], None],
         taken: Callable[[int], None],
         room: Callable[[], None],
+        awaiting: Callable[[], None],
+        most_unreceipted: int,
     ) -> None:
+        """`awaiting`: somebody owes a receipt, so `settle` should be called again soon."""
         self._lane = lane
         self._durable = durable
         self._parked = parked
@@ -69,12 +76,15 @@ class Replies:
         self._claimed = claimed
         self._taken = taken
         self._room = room
+        self._awaiting = awaiting
+        self._most_unreceipted = most_unreceipted
+        self._unreceipted = Unreceipted()
         self._loop = asyncio.get_running_loop()
         self._peers: dict[bytes, Connection] = {}
         self._nameless: dict[Connection, Slot] = {}
         self._queue: deque[_Reply] = deque()
         self._queued = 0
-        self._last = durable.cursor(lane)
+        self._last = durable.taken(lane)
         self._last_byte = LastByte(durable)
         self._last_parked_byte = LastByte(durable)
         self._in_flight: Connection | None = None
@@ -105,25 +115,18 @@ class Replies:
             _log.warning("%s records %d to %d were lost on the far side.", self._lane.value, self._last + 1, number - 1)
         self._last = number
         wire = encode(frames[1:])
-        reply = _Reply(number, bytes(frames[0]) if frames else b"", wire, sum(memoryview(part).nbytes for part in wire))
+        reply = _Reply(number, bytes(frames[0]) if frames else b"", wire, _size(wire))
+        if number <= self._durable.cursor(self._lane):
+            # The process before this one handed it on; it came again because a receipt is missing.
+            self._keep(reply.identity, number, wire)
+            self.settle()
+            return not self._paused
         self._queue.append(reply)
         self._queued += reply.size
         self._pump()
         # Only `room` ends a pause: whoever was told to wait waits for that.
         self._paused = self._paused or self._queued > _AHEAD
         return not self._paused
-
-    def forget(self, *, numbers_restart: bool) -> None:
-        if not numbers_restart:
-            return
-        self._queue.clear()
-        self._queued = self._last = 0
-        for connection in list(self._partials):
-            connection.close("the kernel was restarted in the middle of a message for it.")
-        self._last_byte.restart()
-        self._last_parked_byte.restart()
-        self._durable.words[parked_word(self._lane)] = 0
-        self._durable.advance(self._lane, 0)
 
     # connections -----------------------------------------------------------------------------------------------------
 
@@ -150,6 +153,7 @@ class Replies:
         partial = self._partials.get(connection)
         if partial is None or not self._complete(connection, partial):
             return
+        self._keep(connection.identity, partial.number, partial.wire)
         if partial.is_parked:
             self._parked.handed_on(connection.identity, self._lane, partial.number)
             self.flush(connection.identity)
@@ -181,9 +185,49 @@ class Replies:
         for held in self._parked.waiting(identity, self._lane):
             if connection in self._partials:
                 return
-            if not self._write(connection, held.number, self._parked.wire(held), is_parked=True):
+            wire = self._parked.wire(held)
+            if not self._write(connection, held.number, wire, is_parked=True):
                 return
+            self._keep(identity, held.number, wire)
             self._parked.handed_on(identity, self._lane, held.number)
+
+    # receipts --------------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Take over what everybody has who must have it."""
+        for identity in self._unreceipted:
+            session = self._sessions.get(identity)
+            if session is None or session.receipts is None:
+                self._unreceipted.take(identity)
+            else:
+                self._unreceipted.received(identity, session.receipts.number(self._lane))
+        while self._unreceipted.cost > self._most_unreceipted:
+            self._unreceipted.drop_oldest()
+        taken = self._durable.taken(self._lane)
+        lowest = self._unreceipted.lowest(taken)
+        floor = self._durable.cursor(self._lane) if lowest is None else lowest - 1
+        if self._unreceipted:
+            self._awaiting()
+        if floor > taken:
+            self._durable.words[taken_word(self._lane)] = floor
+            self._taken(floor)
+
+    def left(self, session: Session) -> None:
+        """Its process died: what it gave no receipt for is given again when it is back."""
+        received = session.receipts.number(self._lane) if session.receipts is not None else 0
+        for given in self._unreceipted.take(session.identity):
+            if given.number > received:
+                self._put_away(session.identity, given.number, given.wire)
+
+    def _keep(self, identity: bytes, number: int, wire: Wire) -> None:
+        """Until there is a receipt for it, if its client gives any."""
+        session = self._sessions.get(identity)
+        if session is None or session.receipts is None or number <= session.receipts.number(self._lane):
+            return
+        if session.presence is Presence.AWAY:
+            self._put_away(identity, number, wire)
+        else:
+            self._unreceipted.add(identity, Given(number, wire, _size(wire)))
 
     # replies go out --------------------------------------------------------------------------------------------------
 
@@ -209,6 +253,7 @@ class Replies:
         must_wait = connection in self._partials or self._parked.waiting(reply.identity, self._lane)
         if connection is not None and is_there and not must_wait:
             if self._write(connection, reply.number, reply.wire, is_parked=False):
+                self._keep(reply.identity, reply.number, reply.wire)
                 self._handed_on()
                 return
             self._in_flight = connection
@@ -222,8 +267,10 @@ class Replies:
             self._handed_on()
 
     def _write(self, connection: Connection, number: int, wire: Wire, *, is_parked: bool) -> bool:
-        body, tail = split(wire)
-        partial = self._partials[connection] = _Partial(number, tail, is_parked)
+        session = self._sessions.get(connection.identity)
+        has_receipts = session is not None and session.receipts is not None
+        body, tail = split(numbered_reply(wire, number) if has_receipts else wire)
+        partial = self._partials[connection] = _Partial(number, wire, tail, is_parked)
         return connection.write(body) and self._complete(connection, partial)
 
     def _complete(self, connection: Connection, partial: _Partial) -> bool:
@@ -247,7 +294,7 @@ class Replies:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
-        self._taken(reply.number)
+        self.settle()
 
     def _stall(self, reply: _Reply) -> None:
         """Its client is slow: keep the reply on disk and let those for others pass."""
@@ -258,15 +305,18 @@ class Replies:
             self._pump()
 
     def _park(self, reply: _Reply) -> None:
-        try:
-            self._parked.park(reply.identity, self._lane, reply.number, reply.wire)
-        except OSError as problem:
-            _log.error("A reply for a client that is away is lost: %s", os.strerror(problem.errno or 0))
+        self._put_away(reply.identity, reply.number, reply.wire)
         self._handed_on()
         connection = self._peers.get(reply.identity)
         waiting = sum(held.size for held in self._parked.waiting(reply.identity, self._lane))
         if connection is not None and waiting > _MOST_PARKED_FOR_ONE:
             connection.close("it does not read the replies that it asked for.")
+
+    def _put_away(self, identity: bytes, number: int, wire: Wire) -> None:
+        try:
+            self._parked.park(identity, self._lane, number, wire)
+        except OSError as problem:
+            _log.error("A reply for a client that is away is lost: %s", os.strerror(problem.errno or 0))
 
     # clients without a name ------------------------------------------------------------------------------------------
 
@@ -291,6 +341,10 @@ class Replies:
     def _forget_orphans(self) -> None:
         self._parked.forget(self._orphans)
         self._orphans = {}
+
+
+def _size(wire: Wire) -> int:
+    return sum(memoryview(part).nbytes for part in wire)
 
 
 def _number_of(lane: Lane) -> int:

@@ -4,6 +4,8 @@ A Jupyter server names the shell, control and stdin sockets of a websocket after
 dies, that session is **away** and what arrives for it is kept; when a new server opens sockets of the same name, it is
 **returning**, and once it has spoken it is given what it missed. A socket that is closed while its process lives on was
 closed on purpose: that session is over.
+
+How far it was when its server died, its receipts tell, where there are any: see `receipts`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.processes import Process
+from jupyter_gpu_bridge.machine.facade.receipts import Receipts
 from jupyter_gpu_bridge.machine.facade.subscriber import Subscriber
 from jupyter_gpu_bridge.model import Lane
 
@@ -53,8 +56,9 @@ class Session:
         self.identity = slot.name
         self.peers: dict[Lane, Connection] = {}
         self.subscriber: Subscriber | None = None
+        self.receipts: Receipts | None = None
         self.missed_too_much = False
-        """It was given up, has come back, and should be told."""
+        """It was given up, or not all of what it lacks was kept; it should be told when it is back."""
 
     @property
     def presence(self) -> Presence:
@@ -86,11 +90,18 @@ class Session:
     def needs_after(self, number: int | None) -> None:
         self._slot.position = 0 if number is None else number + 1
 
+    def receive_from(self, receipts: Receipts | None) -> None:
+        if self.receipts is not None:
+            self.receipts.close()
+        self.receipts = receipts
+
     def went_away(self, since: int) -> None:
         self._slot.since = since
         self.presence = Presence.AWAY
 
     def free(self) -> None:
+        if self.receipts is not None:
+            self.receipts.delete()
         self._slot.free()
 
 
@@ -111,13 +122,18 @@ class Sessions:
         parked: Parked,
         *,
         keep_seconds: float,
+        receipts: Callable[[bytes, Process], Receipts | None],
         ready: Callable[[Session], None],
+        left: Callable[[Session], None],
         released: Callable[[], None],
     ) -> None:
+        """`left`: its process died. `ready`: it is back and has spoken. `released`: nothing is kept for it any more."""
         self._durable = durable
         self._parked = parked
         self._keep_seconds = keep_seconds
+        self._receipts = receipts
         self._ready = ready
+        self._left = left
         self._released = released
         self._sessions: dict[bytes, Session] = {}
         self.server_is_leaving = False
@@ -160,6 +176,7 @@ class Sessions:
         for slot in list(self._durable.slots(SlotKind.SESSION)):
             session = Session(slot)
             self._sessions[session.identity] = session
+            session.receipts = self._receipts(session.identity, session.process)
             if session.presence is Presence.GIVEN_UP:
                 continue
             if session.presence is Presence.AWAY:
@@ -169,7 +186,7 @@ class Sessions:
                 each.position for each in left if each.process == session.process
             ]
             if positions:
-                session.needs_after = min(positions)
+                session.needs_after = self._received(session, min(positions))
             if session.process.alive:
                 session.presence = Presence.EXPECTED
                 self._later(_RECONNECT_SECONDS, self._reconnect_over, session)
@@ -201,15 +218,15 @@ class Sessions:
         del session.peers[lane]
         if not session.peers and session.presence in (Presence.PRESENT, Presence.RETURNING):
             if session.presence is Presence.RETURNING and session.subscriber is not None:
-                session.needs_after = session.subscriber.position
+                session.needs_after = session.subscriber.settled
             self._losing(session)
 
     def subscriber_closed(self, subscriber: Subscriber) -> None:
         """Remember how far it was, until it is known whether its process died."""
         for session in self._owners(subscriber):
-            session.subscriber = None
+            settled, session.subscriber = subscriber.settled, None
             known = session.needs_after
-            session.needs_after = subscriber.position if known is None else min(known, subscriber.position)
+            session.needs_after = settled if known is None else min(known, settled)
             if session.presence in (Presence.PRESENT, Presence.RETURNING):
                 self._losing(session)
 
@@ -249,6 +266,8 @@ class Sessions:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        for session in self._sessions.values():
+            session.receive_from(None)
 
     # one session -----------------------------------------------------------------------------------------------------
 
@@ -262,20 +281,20 @@ class Sessions:
             SlotKind.SESSION, connection.process, name=connection.identity, state=Presence.PRESENT
         )
         session = self._sessions[connection.identity] = Session(slot)
+        session.receipts = self._receipts(session.identity, connection.process)
         return session
 
     def _moved(self, session: Session, process: Process) -> None:
         """The same name from another process: its heir if the old one is dead, else somebody who takes over."""
         for connection in list(session.peers.values()):
             connection.close()
-        subscriber, session.subscriber = session.subscriber, None
-        if subscriber is not None:
-            subscriber.session = None
-            if session.needs_after is None:
-                session.needs_after = subscriber.position
+        self._part(session)
         inherits = not session.process.alive
-        session.missed_too_much = session.presence is Presence.GIVEN_UP
+        if inherits and session.presence not in (Presence.AWAY, Presence.GIVEN_UP):
+            self._bereft(session)
+        session.missed_too_much |= session.presence is Presence.GIVEN_UP
         session.process = process
+        session.receive_from(self._receipts(session.identity, process))
         if not inherits:
             session.needs_after = None
             session.presence = Presence.PRESENT
@@ -304,14 +323,35 @@ class Sessions:
             self._released()
 
     def _went_away(self, session: Session) -> None:
-        subscriber, session.subscriber = session.subscriber, None
-        if subscriber is not None:
-            subscriber.session = None
-            if session.needs_after is None:
-                session.needs_after = subscriber.position
+        self._part(session)
+        self._bereft(session)
         session.went_away(int(time.time()))
         self._expire_later(session)
         _log.info("A client's process has ended; what arrives for it is kept.")
+
+    def _part(self, session: Session) -> None:
+        """From its subscriber, whose process is dead or was left."""
+        subscriber = session.subscriber
+        if subscriber is None:
+            return
+        if session.needs_after is None:
+            session.needs_after = subscriber.settled
+        session.subscriber = subscriber.session = None
+
+    def _bereft(self, session: Session) -> None:
+        """Its process has died; so its receipts have the last word on how far it was."""
+        if session.receipts is not None and session.needs_after is not None:
+            received = session.receipts.number(Lane.IOPUB)
+            session.missed_too_much |= 0 < received < session.needs_after
+            session.needs_after = max(received, session.needs_after)
+        self._left(session)
+
+    def _received(self, session: Session, position: int) -> int:
+        """How far a session is whose sockets had taken what is up to `position`."""
+        if session.receipts is None:
+            return position
+        # What is up to the cursor nobody has any more.
+        return max(self._durable.cursor(Lane.IOPUB), min(position, session.receipts.number(Lane.IOPUB)))
 
     def _expire_later(self, session: Session) -> None:
         since = session.away_since

@@ -10,7 +10,9 @@ from jupyter_gpu_bridge.machine.facade.backlog import Record
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Slot
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
+from jupyter_gpu_bridge.machine.facade.receipts import numbered_output
 from jupyter_gpu_bridge.machine.facade.zmtp import Wire
+from jupyter_gpu_bridge.model import Lane
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.facade.sessions import Session
@@ -34,6 +36,8 @@ class Subscriber:
         self.connection = connection
         self.standing = Standing.NEW
         self.session: Session | None = None
+        self.name = b""
+        """The session it says it belongs to."""
         self.slot: Slot | None = None
         self.skip: set[int] = set()
         """Records it was given early."""
@@ -41,6 +45,10 @@ class Subscriber:
         self.writing_since = 0.0
         self.partial: Record | None = None
         """The record of which it was given all but the last byte."""
+        self.is_reunited = False
+        """It was there before this process."""
+        self.assumed = 0
+        """Up to here it is taken to have passed on what it got, because more than that cannot be kept."""
         self._busy = False
         self._topics: set[bytes] = set()
         self._position = 0
@@ -55,6 +63,14 @@ class Subscriber:
         self._position = number
         if self.slot is not None:
             self.slot.position = number
+
+    @property
+    def settled(self) -> int:
+        """Up to here nothing has to be kept for it: it was handed on, and is with the page if there are receipts."""
+        receipts = self.session.receipts if self.session is not None else None
+        if receipts is None:
+            return self._position
+        return max(self.assumed, min(self._position, receipts.number(Lane.IOPUB)))
 
     @property
     def busy(self) -> bool:
@@ -82,7 +98,9 @@ class Subscriber:
             self.position = record.number
             return
         self.partial = record
-        self._busy = not self.connection.write(record.body)
+        has_receipts = self.session is not None and self.session.receipts is not None
+        body = numbered_output(record.body, record.number) if has_receipts else record.body
+        self._busy = not self.connection.write(body)
         self.writing_since = now
 
     def give_tail(self, record: Record, now: float, last_byte: LastByte) -> None:

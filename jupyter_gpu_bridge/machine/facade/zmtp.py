@@ -80,6 +80,27 @@ def split(wire: Wire) -> tuple[Wire, bytes]:
     return (*wire[:-1], view[:-1]), bytes(view[-1:])
 
 
+def before(frame: bytes, wire: Wire) -> Wire:
+    """A message with one more frame, a short one, in front."""
+    return _joined(bytes((_MORE, len(frame))) + frame, wire)
+
+
+def insert(wire: Wire, frame: bytes) -> Wire:
+    """A message with one more frame, a short one, after its first; as it is when the first is its last, or long."""
+    view = memoryview(wire[0]).cast("B")
+    end = 9 + int.from_bytes(view[1:9], "big") if view[0] & _LONG else 2 + view[1]
+    if not view[0] & _MORE or end > view.nbytes:
+        return wire
+    return _joined(b"".join((view[:end], bytes((_MORE, len(frame))), frame)), (view[end:], *wire[1:]))
+
+
+def _joined(head: bytes, rest: Wire) -> Wire:
+    first = memoryview(rest[0])
+    if first.nbytes <= _JOINED:
+        return (b"".join((head, first)), *rest[1:])
+    return (head, *rest)
+
+
 def encode_command(name: bytes, body: bytes) -> bytes:
     payload = bytes((len(name),)) + name + body
     if len(payload) < 256:

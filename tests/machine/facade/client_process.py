@@ -2,16 +2,21 @@
 
 For each session it connects as a Jupyter server does for a websocket (iopub, shell, control, stdin, in this order) and
 appends each text it receives to FOLDER/SESSION.log, one line each, so that nothing that it had is forgotten when it is
-killed. All speak when told to on standard input.
+killed. All speak when told to on standard input. A name that begins with `r-` gives receipts, as our server extension
+does for its pages: what is in the log is with the page.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import zmq
 from jupyter_client.session import Session
+
+from jupyter_gpu_bridge.machine.facade import Receipts
+from jupyter_gpu_bridge.model import Lane
 
 KEY = b"a key for tests"
 
@@ -37,7 +42,10 @@ def main(prefix: str, names: str, folder: str) -> None:
 
 class Client:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str, folder: str) -> None:
+        self._receipts = Receipts.open(Path(prefix), name.encode()) if name.startswith("r-") else None
         self.sockets = connect(context, prefix, name)
+        if self._receipts is not None:
+            self.sockets["iopub"].subscribe(self._receipts.topic_of(name.encode()))
         self._lanes = {socket: lane for lane, socket in self.sockets.items()}
         self._session = Session(session=name, key=KEY)
         self._log = os.open(os.path.join(folder, f"{name}.log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -47,9 +55,12 @@ class Client:
 
     def receive(self, socket: zmq.Socket[bytes]) -> None:
         """`deserialize` checks the signature, and raises when the same message comes twice."""
-        _, frames = self._session.feed_identities(socket.recv_multipart())
-        message = self._session.deserialize(frames)
+        frames = socket.recv_multipart()
+        number = Receipts.number_in(frames)
+        message = self._session.deserialize(self._session.feed_identities(frames)[1])
         os.write(self._log, f"{self._lanes[socket]} {message['content']['text'][:32].strip()}\n".encode())
+        if self._receipts is not None and number is not None:
+            self._receipts.store(Lane(self._lanes[socket]), number)
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str) -> dict[str, zmq.Socket[bytes]]:

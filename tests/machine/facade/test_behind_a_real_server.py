@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,9 @@ class Server:
         client.close()
         return kernels[0]["id"]
 
+    def hang(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
     async def kill(self) -> None:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
@@ -70,8 +75,10 @@ class Page:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.replies = 0
+        self.parted = asyncio.Event()
 
     async def connect(self, server: Server, kernel: str) -> None:
+        self.parted.clear()
         url = f"ws://127.0.0.1:{server.port}/api/kernels/{kernel}/channels?session_id=page"
         self._socket: WebSocketClientConnection = await websocket_connect(url, on_message_callback=self._message)
         header = {"msg_id": os.urandom(8).hex(), "msg_type": "kernel_info_request", "session": "page"}
@@ -83,7 +90,10 @@ class Page:
         self._socket.close()
 
     def _message(self, raw: str | bytes | None) -> None:
-        message: dict[str, Any] = json.loads(raw) if raw else {}
+        if raw is None:
+            self.parted.set()
+            return
+        message: dict[str, Any] = json.loads(raw)
         if message.get("msg_type") == "stream":
             self.heard.append(message["content"]["text"])
         self.replies += message.get("msg_type") == "kernel_info_reply"
@@ -132,3 +142,54 @@ def test_a_page_that_stays_open_misses_nothing_when_its_server_is_killed(short_f
                 await server.kill()
 
     asyncio.run(asyncio.wait_for(story(), 55))
+
+
+@pytest.mark.parametrize("pause", [0.005, 0.0005])
+@pytest.mark.parametrize("hangs", [False, True], ids=["at once", "after it has hung"])
+def test_a_server_killed_while_outputs_flow_takes_none_of_them_along(
+    short_folder: Path, pause: float, hangs: bool
+) -> None:
+    """A kill may fall between the writing of a message and that of its receipt: then that one comes again."""
+    kills = 3
+
+    async def story() -> None:
+        async with house(short_folder) as (far, _):
+            answer_kernel_info(far)
+            server, page = Server(far), Page()
+            try:
+                await page.connect(server, await server.start())
+                await until(lambda: page.replies > 0, "the page has a reply")
+                talking = asyncio.create_task(_talk(far, pause))
+                for _ in range(kills):
+                    await _until_more(lambda: len(page.heard), 20, "the page hears the kernel")
+                    if hangs:
+                        server.hang()
+                        await _until_more(lambda: far.said[Lane.IOPUB], 50, "it speaks to a server that hangs")
+                    await server.kill()
+                    await asyncio.wait_for(page.parted.wait(), 10)
+                    page.close()
+                    await page.connect(server, await server.start())
+                talking.cancel()
+                await asyncio.wait([talking])
+                far.say("the end")
+                await until(lambda: page.heard[-1] == "the end", "the page has heard all")
+                numbers = page.heard[:-1]
+                assert list(dict.fromkeys(numbers)) == [str(number) for number in range(int(numbers[-1]) + 1)]
+                assert len(numbers) - len(set(numbers)) <= kills
+                await far.all_taken()
+            finally:
+                page.close()
+                await server.kill()
+
+    asyncio.run(asyncio.wait_for(story(), 100))
+
+
+async def _talk(far: Far, pause: float) -> None:
+    for number in itertools.count():
+        far.say(str(number))
+        await asyncio.sleep(pause)
+
+
+async def _until_more(count: Callable[[], int], more: int, what: str) -> None:
+    before = count()
+    await until(lambda: count() > before + more, what)

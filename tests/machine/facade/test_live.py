@@ -251,23 +251,6 @@ def test_a_shutdown_request_is_held_back_only_while_asked_to(short_folder: Path)
     run(story())
 
 
-def test_after_a_restart_of_the_kernel_numbers_may_begin_anew(short_folder: Path) -> None:
-    async def story() -> None:
-        async with opened(short_folder) as house:
-            socket, shell = await house.subscriber(), house.connect(zmq.DEALER, 1, b"me")
-            await shell.send(b"hello")
-            await until(lambda: bool(house.requests), "it is connected")
-            for life in (b"first", b"second"):
-                house.facade.deliver(Lane.IOPUB, 1, [b"t", life])
-                house.facade.deliver(Lane.SHELL, 1, [b"me", life])
-                assert await socket.recv_multipart() == [b"t", life]
-                assert await shell.recv_multipart() == [life]
-                house.facade.forget_clients(numbers_restart=True)
-                assert [house.facade.taken_up_to(lane) for lane in Lane] == [0, 0, 0, 0]
-
-    run(story())
-
-
 def test_a_session_closed_on_purpose_is_over(short_folder: Path) -> None:
     async def story() -> None:
         async with opened(short_folder) as house:
