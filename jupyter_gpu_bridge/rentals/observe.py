@@ -62,10 +62,11 @@ def connection_info(prefix: str, key: bytes, signature_scheme: str) -> dict[str,
 
 
 async def _machine(ref: MachineRef, title: str, *, wake: bool) -> MachineView:
-    if not wake and not LinkClient.is_running(ref):
+    has_work = LinkClient.has_work(ref)
+    if not wake and not has_work and not LinkClient.is_running(ref):
         return MachineView(ref, title, MachineState.ASLEEP)
     try:
-        target = target_of(ref) if wake else None
+        target = target_of(ref) if wake or has_work else None
         status = await links().run(links().ask(ref, target, "status", wake=wake))
     except BridgeError as error:
         state = MachineState.FAILED if wake else MachineState.ASLEEP

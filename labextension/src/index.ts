@@ -1,4 +1,4 @@
-/** The plugins of jupyter-gpu-bridge: so far, the Compute panel in the left sidebar. */
+/** The plugins of jupyter-gpu-bridge: the Compute panel in the left sidebar, and what keeps outputs from being shown twice. */
 
 import type {
   JupyterFrontEnd,
@@ -6,12 +6,15 @@ import type {
 } from '@jupyterlab/application';
 import { ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IConsoleTracker } from '@jupyterlab/console';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Actions } from './actions';
 import { ComputeApi } from './api';
 import { computeIcon } from './icons';
 import { ComputeModel } from './model';
+import { isOurs, Repeats } from './repeats';
 import { ComputePanel, PANEL_ID } from './view';
 
 const OPEN_PANEL = 'jupyter-gpu-bridge:open-panel';
@@ -59,4 +62,27 @@ const panel: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [panel];
+const repeats: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-gpu-bridge:repeats',
+  description: 'Shows an output once that a killed server has left in doubt.',
+  autoStart: true,
+  optional: [INotebookTracker, IConsoleTracker],
+  activate: (
+    app: JupyterFrontEnd,
+    notebooks: INotebookTracker | null,
+    consoles: IConsoleTracker | null
+  ): void => {
+    const { kernelspecs } = app.serviceManager;
+    const guard = new Repeats(name =>
+      isOurs(kernelspecs.specs?.kernelspecs[name])
+    );
+    for (const tracker of [notebooks, consoles]) {
+      tracker?.forEach(widget => guard.watch(widget.sessionContext));
+      tracker?.widgetAdded.connect((_, widget) =>
+        guard.watch(widget.sessionContext)
+      );
+    }
+  }
+};
+
+export default [panel, repeats];

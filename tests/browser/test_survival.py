@@ -12,8 +12,8 @@ from tests.browser.compute import LabPage
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook, expect_finished, text_of
 
-LINES = 40
-BEFORE = 8
+LINES = 400
+BEFORE = 80
 """So many lines are on the page when the server is killed."""
 AWAY_S = 2.0
 
@@ -23,10 +23,9 @@ RETURN_LIMIT = 90_000
 LOOP = f"""import time
 for line in range({LINES}):
     print("line", line, flush=True)
-    time.sleep(0.5)
+    time.sleep(0.015)
 """
-"""Slow enough that no line falls into the moment in which the killed server dies: its sockets still take then what
-nobody will read, and that is not noticed yet (docs/develop/status.md)."""
+"""Fast enough that lines are under way at every instant, also at that of the kill."""
 
 
 @pytest.mark.timeout(300)

@@ -80,6 +80,11 @@ class LinkClient:
         """Whether there is a socket to ask at; cheap, and no promise."""
         return socket_of(folder_of(machine)).exists()
 
+    @staticmethod
+    def has_work(machine: MachineRef) -> bool:
+        """Whether kernels are written down that a link should look after, though it may have been killed."""
+        return any((folder_of(machine) / "kernels").glob("*/order.json"))
+
     # inside --------------------------------------------------------------------------------------------------------
 
     async def _ask(
