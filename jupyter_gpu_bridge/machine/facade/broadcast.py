@@ -17,6 +17,7 @@ from jupyter_gpu_bridge.machine.facade.bounds import Bounds
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Durable, SlotKind
 from jupyter_gpu_bridge.machine.facade.execution import header_index, text_of
+from jupyter_gpu_bridge.machine.facade.floor import Floor
 from jupyter_gpu_bridge.machine.facade.journal import Journal
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.nudges import Nudges
@@ -25,7 +26,8 @@ from jupyter_gpu_bridge.machine.facade.pairing import Pairing
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.receipts import Receipts
 from jupyter_gpu_bridge.machine.facade.reunion import Reunion
-from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Session, Sessions
+from jupyter_gpu_bridge.machine.facade.session import LeftBehind, Session
+from jupyter_gpu_bridge.machine.facade.sessions import Sessions
 from jupyter_gpu_bridge.machine.facade.subscriber import Standing, Subscriber
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, encode
 from jupyter_gpu_bridge.model import Lane
@@ -59,27 +61,32 @@ class Broadcast:
         self._sessions = sessions
         self._nudges = nudges
         self._bounds = bounds
-        self._taken = taken
         self._room = room
         self._notice = notice
         self._welcome = welcome
-        self._awaiting = awaiting
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._last_byte = LastByte(durable)
         self._last = self._step = durable.cursor(Lane.IOPUB)
         self._ahead = 0
         self._paused = False
-        self._pumping = self._again = self._settling = False
+        self._pumping = self._again = False
         self._stall_timer: asyncio.TimerHandle | None = None
         self._unclassified: set[asyncio.TimerHandle] = set()
         self._subscribers: dict[Connection, Subscriber] = {}
         self.pairing = Pairing(self._paired)
         self._reunion = Reunion(left, sessions, bounds.reunion_seconds, complete=self._pump)
-
-    @property
-    def cursor(self) -> int:
-        return self._durable.cursor(Lane.IOPUB)
+        self._floor = Floor(
+            durable,
+            journal,
+            self._backlog,
+            sessions,
+            self._reunion,
+            bounds,
+            subscribers=self._subscribers.values(),
+            taken=taken,
+            awaiting=awaiting,
+        )
 
     @property
     def count(self) -> int:
@@ -168,38 +175,13 @@ class Broadcast:
 
     def settle(self) -> None:
         """Take over what everybody has who must have it."""
-        if self._settling:
-            return
-        self._settling = True
-        try:
-            self._settle()
-        finally:
-            self._settling = False
+        self._floor.rise(self._step)
 
     def insist(self) -> None:
-        """Let go of what was kept longest for want of a receipt, when it is too much."""
-        if self._backlog.cost - self._ahead <= self._bounds.unreceipted:
-            return
-        enough = self._backlog.number_before(self._step, self._bounds.unreceipted // 2)
-        for subscriber in self._subscribers.values():
-            subscriber.assumed = max(subscriber.assumed, min(enough, subscriber.position))
-        self.settle()
-
-    def _settle(self) -> None:
-        cursor = self.cursor
-        counting = [each for each in self._subscribers.values() if self._counts(each, cursor)]
-        floor = min(self._step, *(each.settled for each in counting)) if counting else cursor
-        if any(each.settled < each.position for each in self._subscribers.values()):
-            self._awaiting()
-        if floor > cursor and self._safe(cursor, floor):
-            self._durable.advance(Lane.IOPUB, floor)
-            self._backlog.drop_through(floor)
-            self._taken(floor)
-        needed = min(self._needs(), default=None)
-        if needed is None:
-            self._journal.clear()
-        else:
-            self._journal.drop_through(needed)
+        """Let go of some that lack a receipt, when they are too many."""
+        if self._backlog.cost - self._ahead > self._bounds.unreceipted:
+            self._floor.insist(self._step)
+            self.settle()
 
     def _join(self, subscriber: Subscriber) -> None:
         process = subscriber.connection.process
@@ -218,7 +200,7 @@ class Broadcast:
             subscriber.standing = Standing.WAITING
             self._classify_later(subscriber)
         else:
-            subscriber.position = self._last if self._somebody_knows_more() else self.cursor
+            subscriber.position = self._last if self._somebody_knows_more() else self._floor.number
             subscriber.standing = Standing.BEHIND
         name = session.identity if session is not None else b""
         subscriber.slot = self._durable.take(SlotKind.SUBSCRIBER, process, name=name, position=subscriber.position)
@@ -342,7 +324,7 @@ class Broadcast:
         self._loop.call_soon(self._catch_up, subscriber)
 
     def _next_for(self, subscriber: Subscriber) -> Record | None:
-        if subscriber.position < self.cursor:
+        if subscriber.position < self._floor.number:
             if subscriber.replay is None:
                 subscriber.replay = self._journal.reader(subscriber.position)
             record = next(subscriber.replay, None)
@@ -368,36 +350,6 @@ class Broadcast:
             self._paused = False
             self._room()
 
-    # what is kept ----------------------------------------------------------------------------------------------------
-
-    def _counts(self, subscriber: Subscriber, cursor: int) -> bool:
-        """Whether its position moves the cursor; one that reads from the journal does not, nor one that only waits."""
-        return subscriber.standing in (Standing.BEHIND, Standing.IN_STEP) and subscriber.position >= cursor
-
-    def _needs(self) -> list[int]:
-        """Positions from which on the journal must be complete."""
-        cursor = self.cursor
-        reading = [
-            each.settled
-            for each in self._subscribers.values()
-            if each.standing is Standing.WAITING or (each.standing is not Standing.NEW and each.settled < cursor)
-        ]
-        return [*self._sessions.needs(), *self._reunion.positions(), *reading]
-
-    def _safe(self, cursor: int, floor: int) -> bool:
-        """Write to the journal what somebody who is not here needs."""
-        if min(self._needs(), default=floor) >= floor:
-            return True
-        try:
-            for record in self._backlog.between(max(cursor, self._journal.last), floor):
-                self._journal.append(record)
-        except OSError as problem:
-            _log.error("Nothing can be kept for clients that are away: %s", problem.strerror)
-            return not self._sessions.give_up_oldest("the disk takes no more")
-        while self._journal.size > self._bounds.journal and self._sessions.give_up_oldest("too much came for it"):
-            self._journal.drop_through(min(self._needs(), default=self._journal.last))
-        return True
-
     # stalls ----------------------------------------------------------------------------------------------------------
 
     def _watch_stalls(self) -> None:
@@ -422,7 +374,9 @@ class Broadcast:
         # All that memory is held for the last of them: the backlog begins where the lowest position is.
         behind = [each for each in self._subscribers.values() if each.standing is Standing.BEHIND]
         last = min(
-            (each for each in behind if each.position >= self.cursor), key=lambda each: each.position, default=None
+            (each for each in behind if each.position >= self._floor.number),
+            key=lambda each: each.position,
+            default=None,
         )
         if last is not None:
             last.connection.close("it does not read what the kernel says, and too much is waiting for it.")

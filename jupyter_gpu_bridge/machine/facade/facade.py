@@ -39,7 +39,8 @@ from jupyter_gpu_bridge.machine.facade.nudges import Nudges
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.receipts import Receipts, folder_of, make_folder
 from jupyter_gpu_bridge.machine.facade.replies import Replies
-from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Session, Sessions
+from jupyter_gpu_bridge.machine.facade.session import LeftBehind, Session
+from jupyter_gpu_bridge.machine.facade.sessions import Sessions
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Limits, encode
 from jupyter_gpu_bridge.model import Lane
 from jupyter_gpu_bridge.settings import private_folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jupyter_gpu_bridge.machine.facade.connection import Connection
-from jupyter_gpu_bridge.machine.facade.sessions import Session
+from jupyter_gpu_bridge.machine.facade.session import Session
 from jupyter_gpu_bridge.machine.facade.subscriber import Subscriber
 
 SECONDS = 1.0

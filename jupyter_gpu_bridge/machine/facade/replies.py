@@ -20,7 +20,8 @@ from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.processes import Process
 from jupyter_gpu_bridge.machine.facade.receipts import numbered_reply
-from jupyter_gpu_bridge.machine.facade.sessions import Presence, Session, Sessions
+from jupyter_gpu_bridge.machine.facade.session import Presence, Session
+from jupyter_gpu_bridge.machine.facade.sessions import Sessions
 from jupyter_gpu_bridge.machine.facade.unreceipted import Given, Unreceipted
 from jupyter_gpu_bridge.machine.facade.zmtp import Frames, Wire, encode, split
 from jupyter_gpu_bridge.model import Lane

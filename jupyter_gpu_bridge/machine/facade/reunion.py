@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from jupyter_gpu_bridge.machine.facade.processes import Process
-from jupyter_gpu_bridge.machine.facade.sessions import LeftBehind, Sessions
+from jupyter_gpu_bridge.machine.facade.session import LeftBehind
+from jupyter_gpu_bridge.machine.facade.sessions import Sessions
 
 
 class Reunion:

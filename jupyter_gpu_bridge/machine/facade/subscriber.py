@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.machine.facade.zmtp import Wire
 from jupyter_gpu_bridge.model import Lane
 
 if TYPE_CHECKING:
-    from jupyter_gpu_bridge.machine.facade.sessions import Session
+    from jupyter_gpu_bridge.machine.facade.session import Session
 
 _MOST_TOPICS = 64
 
@@ -75,6 +75,11 @@ class Subscriber:
     @property
     def busy(self) -> bool:
         return self._busy
+
+    @property
+    def counts(self) -> bool:
+        """Whether records are given to it; one that only waits is given none."""
+        return self.standing in (Standing.BEHIND, Standing.IN_STEP)
 
     @property
     def is_returning(self) -> bool:
