@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
-from jupyter_gpu_bridge.machine.facade import Receipts
+from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
@@ -25,7 +25,7 @@ from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
 
-__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts"]
+__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp"]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from jupyter_gpu_bridge.model import Lane
+from jupyter_gpu_bridge.server.lateness import Lateness
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable
 
-    from jupyter_gpu_bridge.bridge import Bridge, Receipts
+    from jupyter_gpu_bridge.bridge import Bridge, Receipts, Stamp
 
 
 def with_receipts(connection_class: type[Any], bridge: Callable[[], Bridge]) -> type[Any]:
@@ -26,6 +27,11 @@ def with_receipts(connection_class: type[Any], bridge: Callable[[], Bridge]) -> 
 
     class ReceiptingConnection(connection_class):  # type: ignore[misc]
         _writer: ReceiptWriter | None = None
+        _is_pardoned = False
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._lateness = Lateness(self)
 
         def connect(self) -> Any:
             kernel = self.kernel_manager
@@ -39,9 +45,18 @@ def with_receipts(connection_class: type[Any], bridge: Callable[[], Bridge]) -> 
                 self.channels["iopub"].setsockopt(zmq.SUBSCRIBE, self._writer.topic_of(self.session.bsession))
 
         def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+            writer = self._writer
+            stamp = writer.stamp_on(outgoing_msg) if writer is not None else None
+            if writer is None or stamp is None:
+                self._is_pardoned = False
+                super().handle_outgoing_message(stream, outgoing_msg)
+                return
+            self._is_pardoned = self._lateness.pardons(stamp.born, outgoing_msg)
             super().handle_outgoing_message(stream, outgoing_msg)
-            if self._writer is not None:
-                self._writer.passed_on(stream if isinstance(stream, str) else stream.channel, outgoing_msg)
+            writer.passed_on(stream if isinstance(stream, str) else stream.channel, stamp.number)
+
+        def _limit_rate(self, *message: Any) -> bool:
+            return not self._is_pardoned and super()._limit_rate(*message)
 
         def disconnect(self) -> None:
             if self._writer is not None:
@@ -66,11 +81,13 @@ class ReceiptWriter:
     def topic_of(self, session: bytes) -> bytes:
         return self._receipts.topic_of(session)
 
-    def passed_on(self, channel: str, message: list[Any]) -> None:
+    def stamp_on(self, message: list[Any]) -> Stamp | None:
+        return self._receipts.stamp_on(message)
+
+    def passed_on(self, channel: str, number: int) -> None:
         """Called when a message was written to the websocket, or dropped on purpose."""
-        number = self._receipts.number_in(message)
         protocol = self._websocket.ws_connection
-        if number is None or protocol is None or protocol.is_closing():
+        if protocol is None or protocol.is_closing():
             return
         if not protocol.stream.writing():
             self._receipts.store(Lane(channel), number)

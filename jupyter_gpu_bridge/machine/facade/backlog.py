@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,19 +19,22 @@ class Record:
     """One message, encoded once for all subscribers, and split before its last byte: see `last_byte`."""
 
     number: int
+    born: int
+    """When the kernel said it, in milliseconds of this computer's wall clock."""
     topic: bytes
     body: Wire
     tail: bytes
     size: int
 
     @classmethod
-    def of(cls, number: int, frames: Frames) -> Record:
-        return cls.of_wire(number, encode(frames), bytes(frames[0]) if frames else b"")
+    def of(cls, number: int, frames: Frames, age: float) -> Record:
+        born = int((time.time() - age) * 1000)
+        return cls.of_wire(number, born, encode(frames), bytes(frames[0]) if frames else b"")
 
     @classmethod
-    def of_wire(cls, number: int, wire: Wire, topic: bytes) -> Record:
+    def of_wire(cls, number: int, born: int, wire: Wire, topic: bytes) -> Record:
         body, tail = split(wire)
-        return cls(number, topic, body, tail, sum(memoryview(part).nbytes for part in wire))
+        return cls(number, born, topic, body, tail, sum(memoryview(part).nbytes for part in wire))
 
 
 class Backlog:

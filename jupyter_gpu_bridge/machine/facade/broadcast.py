@@ -101,12 +101,12 @@ class Broadcast:
 
     # records come in -------------------------------------------------------------------------------------------------
 
-    def deliver(self, number: int, frames: Frames) -> bool:
+    def deliver(self, number: int, frames: Frames, age: float) -> bool:
         if number <= self._last:
             return not self._paused
         if number != self._last + 1:
             _log.warning("iopub records %d to %d were lost on the far side.", self._last + 1, number - 1)
-        record = Record.of(number, frames)
+        record = Record.of(number, frames, age)
         self._last = number
         self._backlog.append(record)
         self._ahead += record.size
@@ -233,7 +233,7 @@ class Broadcast:
             )
             slot.free()
         is_new = session.needs_after is None and not subscriber.is_reunited
-        if is_new and session.receipts is not None and not session.receipts.number(Lane.IOPUB):
+        if is_new and session.receipts is not None and not session.receipts.has_begun(Lane.IOPUB):
             # What this subscriber got before it was known whose it is, was for nobody.
             session.receipts.store(Lane.IOPUB, subscriber.position)
         if subscriber.standing is not Standing.WAITING:

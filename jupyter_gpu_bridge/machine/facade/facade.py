@@ -151,11 +151,14 @@ class Facade:
         """Where the far side has to resume: the next number is one more."""
         return self._durable.taken(lane)
 
-    def deliver(self, lane: Lane, number: int, frames: Frames) -> bool:
-        """One record, in order; a number that was delivered before is ignored. False: accepted, but wait for `room`."""
+    def deliver(self, lane: Lane, number: int, frames: Frames, age: float = 0.0) -> bool:
+        """One record, in order; a number that was delivered before is ignored. False: accepted, but wait for `room`.
+
+        `age`: seconds since the kernel said it.
+        """
         if lane is Lane.IOPUB:
             self._execution.observe(frames)
-            return self._broadcast.deliver(number, frames)
+            return self._broadcast.deliver(number, frames, age)
         return self._replies[lane].deliver(number, frames)
 
     def ensure_bound(self) -> None:

@@ -13,7 +13,8 @@ from typing import BinaryIO
 from jupyter_gpu_bridge.machine.facade.backlog import Record
 from jupyter_gpu_bridge.machine.facade.zmtp import first_frame
 
-_ENTRY = struct.Struct("<QQ")
+_ENTRY = struct.Struct("<QQQ")
+"""Number, size, and when it was said."""
 _SEGMENT = 16 << 20
 
 
@@ -41,7 +42,7 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """In the hands of the operating system when this returns; an `OSError` leaves what was there before."""
-        entry = b"".join((_ENTRY.pack(record.number, record.size), *record.body, record.tail))
+        entry = b"".join((_ENTRY.pack(record.number, record.size, record.born), *record.body, record.tail))
         segment, descriptor = self._segment_for(record.number)
         try:
             if os.write(descriptor, entry) != len(entry):
@@ -95,9 +96,9 @@ class Journal:
 
 def _entries(file: BinaryIO, segment: _Segment) -> Iterator[Record]:
     while file.tell() < segment.size:
-        number, size = _ENTRY.unpack(file.read(_ENTRY.size))
+        number, size, born = _ENTRY.unpack(file.read(_ENTRY.size))
         wire = file.read(size)
-        yield Record.of_wire(number, (wire,), first_frame(wire))
+        yield Record.of_wire(number, born, (wire,), first_frame(wire))
 
 
 def _scan(path: Path) -> _Segment | None:
@@ -106,7 +107,7 @@ def _scan(path: Path) -> _Segment | None:
     whole = path.stat().st_size
     with path.open("rb") as file:
         while len(head := file.read(_ENTRY.size)) == _ENTRY.size:
-            number, size = _ENTRY.unpack(head)
+            number, size, _ = _ENTRY.unpack(head)
             end = segment.size + _ENTRY.size + size
             if end > whole:
                 break

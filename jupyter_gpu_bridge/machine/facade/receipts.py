@@ -2,9 +2,10 @@
 
 A server that is killed takes along what its process had read and not yet written to the page's websocket: our sockets
 saw the last byte go, and the page never will. So our server extension keeps **receipts** for each websocket: a file
-with a word for each lane, mapped into both processes. We put the number of each record before the delimiter of its
-message, where Jupyter's clients expect identities and skip them; the extension stores that number when the operating
-system has taken the message for the page. A store is one machine instruction, so it survives any kill.
+with a word for each lane, mapped into both processes. We put a **stamp** with the number of each record before the
+delimiter of its message, where Jupyter's clients expect identities and skip them; the extension stores that number when
+the operating system has taken the message for the page. A store is one machine instruction, so it survives any kill.
+The stamp also tells when the kernel said it: what comes late, and all at once, should not count as a flood.
 
 SUB sockets carry no name. So the extension also subscribes to a topic that names the session and that nobody publishes.
 
@@ -20,6 +21,7 @@ import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jupyter_gpu_bridge.machine.facade.execution import DELIMITER
 from jupyter_gpu_bridge.machine.facade.processes import Process
@@ -30,11 +32,18 @@ from jupyter_gpu_bridge.settings import private_folder
 _SIZE = 64
 _PID = 0
 _LANES = {lane: word for word, lane in enumerate(Lane, start=1)}
-_FRAME = struct.Struct("<4sQ")
+"""A word is one more than the number, so that 0 means: none yet."""
+_FRAME = struct.Struct("<4sQQ")
 _MARK = b"\0jgb"
 _NAME = b"\0jgb session "
 _FIRST_FRAMES = 3
-"""The number is the first frame of a reply, and the second of an output, after the topic."""
+"""The stamp is the first frame of a reply, and the second of an output, after the topic."""
+
+
+class Stamp(NamedTuple):
+    number: int
+    born: int = 0
+    """In milliseconds of the wall clock; 0: nobody asks."""
 
 
 class Receipts:
@@ -92,23 +101,25 @@ class Receipts:
         return topic[len(_NAME) :] if topic.startswith(_NAME) else b""
 
     @staticmethod
-    def number_in(frames: Sequence[bytes]) -> int | None:
-        """The number of a message that we sent, if it bears one."""
+    def stamp_on(frames: Sequence[bytes]) -> Stamp | None:
+        """Of a message that we sent, if it bears one."""
         for frame in frames[:_FIRST_FRAMES]:
             if frame == DELIMITER:
                 return None
             if len(frame) == _FRAME.size and frame.startswith(_MARK):
-                number: int = _FRAME.unpack(frame)[1]
-                return number
+                return Stamp(*_FRAME.unpack(frame)[1:])
         return None
 
     def number(self, lane: Lane) -> int:
-        return self._words[_LANES[lane]]
+        return max(0, self._words[_LANES[lane]] - 1)
+
+    def has_begun(self, lane: Lane) -> bool:
+        return self._words[_LANES[lane]] > 0
 
     def store(self, lane: Lane, number: int) -> None:
         """Everything of that lane up to `number` has been passed on."""
-        if number > self._words[_LANES[lane]]:
-            self._words[_LANES[lane]] = number
+        if number >= self._words[_LANES[lane]]:
+            self._words[_LANES[lane]] = number + 1
 
     def close(self) -> None:
         self._words.release()
@@ -129,13 +140,13 @@ def make_folder(prefix: Path) -> None:
     private_folder(folder_of(prefix))
 
 
-def numbered_output(wire: Wire, number: int) -> Wire:
-    """An iopub message with its number after the topic."""
-    return insert(wire, _FRAME.pack(_MARK, number))
+def stamped_output(wire: Wire, stamp: Stamp) -> Wire:
+    """An iopub message with a stamp after its topic."""
+    return insert(wire, _FRAME.pack(_MARK, *stamp))
 
 
-def numbered_reply(wire: Wire, number: int) -> Wire:
-    return before(_FRAME.pack(_MARK, number), wire)
+def stamped_reply(wire: Wire, stamp: Stamp) -> Wire:
+    return before(_FRAME.pack(_MARK, *stamp), wire)
 
 
 def _path(folder: Path, session: bytes) -> Path:

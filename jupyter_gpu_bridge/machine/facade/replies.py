@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.machine.facade.durable import Durable, Slot, SlotKind, c
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
 from jupyter_gpu_bridge.machine.facade.parked import Parked
 from jupyter_gpu_bridge.machine.facade.processes import Process
-from jupyter_gpu_bridge.machine.facade.receipts import numbered_reply
+from jupyter_gpu_bridge.machine.facade.receipts import Stamp, stamped_reply
 from jupyter_gpu_bridge.machine.facade.session import Presence, Session
 from jupyter_gpu_bridge.machine.facade.sessions import Sessions
 from jupyter_gpu_bridge.machine.facade.unreceipted import Given, Unreceipted
@@ -270,7 +270,7 @@ class Replies:
     def _write(self, connection: Connection, number: int, wire: Wire, *, is_parked: bool) -> bool:
         session = self._sessions.get(connection.identity)
         has_receipts = session is not None and session.receipts is not None
-        body, tail = split(numbered_reply(wire, number) if has_receipts else wire)
+        body, tail = split(stamped_reply(wire, Stamp(number)) if has_receipts else wire)
         partial = self._partials[connection] = _Partial(number, wire, tail, is_parked)
         return connection.write(body) and self._complete(connection, partial)
 

@@ -262,7 +262,7 @@ class Sessions:
         """Its process has died; so its receipts have the last word on how far it was."""
         if session.receipts is not None and session.needs_after is not None:
             received = session.receipts.number(Lane.IOPUB)
-            session.missed_too_much |= 0 < received < session.needs_after
+            session.missed_too_much |= session.receipts.has_begun(Lane.IOPUB) and received < session.needs_after
             session.needs_after = max(received, session.needs_after)
         self._left(session)
 

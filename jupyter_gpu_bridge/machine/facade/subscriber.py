@@ -10,7 +10,7 @@ from jupyter_gpu_bridge.machine.facade.backlog import Record
 from jupyter_gpu_bridge.machine.facade.connection import Connection
 from jupyter_gpu_bridge.machine.facade.durable import Slot
 from jupyter_gpu_bridge.machine.facade.last_byte import LastByte
-from jupyter_gpu_bridge.machine.facade.receipts import numbered_output
+from jupyter_gpu_bridge.machine.facade.receipts import Stamp, stamped_output
 from jupyter_gpu_bridge.machine.facade.zmtp import Wire
 from jupyter_gpu_bridge.model import Lane
 
@@ -104,7 +104,7 @@ class Subscriber:
             return
         self.partial = record
         has_receipts = self.session is not None and self.session.receipts is not None
-        body = numbered_output(record.body, record.number) if has_receipts else record.body
+        body = stamped_output(record.body, Stamp(record.number, record.born)) if has_receipts else record.body
         self._busy = not self.connection.write(body)
         self.writing_since = now
 

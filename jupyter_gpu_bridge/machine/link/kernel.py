@@ -205,7 +205,7 @@ class LinkedKernel:
         known = Lane(lane)
         return Channel(
             outbox,
-            lambda number, age, record: self._downward(known, number, record),
+            lambda number, age, record: self._downward(known, number, age, record),
             have=self.facade.taken_up_to(known),
             hello=self._introduction,
             parted=lambda reason: self._parted(lane, reason),
@@ -228,8 +228,8 @@ class LinkedKernel:
     def _upward(self, lane: Lane, frames: list[bytes]) -> None:
         self._channels[lane.value].send(pack_frames(frames))
 
-    def _downward(self, lane: Lane, number: int, record: memoryview) -> None:
-        if not self.facade.deliver(lane, number, unpack_frames(record)):
+    def _downward(self, lane: Lane, number: int, age: float, record: memoryview) -> None:
+        if not self.facade.deliver(lane, number, unpack_frames(record), age):
             self._channels[lane.value].pause()
 
     def _taken(self, lane: Lane, number: int) -> None:

@@ -3,7 +3,7 @@
 For each session it connects as a Jupyter server does for a websocket (iopub, shell, control, stdin, in this order) and
 appends each text it receives to FOLDER/SESSION.log, one line each, so that nothing that it had is forgotten when it is
 killed. All speak when told to on standard input. A name that begins with `r-` gives receipts, as our server extension
-does for its pages: what is in the log is with the page.
+does for its pages: what is in the log is with the page. One that begins with `m-` promises receipts and gives none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def main(prefix: str, names: str, folder: str) -> None:
 
 class Client:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str, folder: str) -> None:
-        self._receipts = Receipts.open(Path(prefix), name.encode()) if name.startswith("r-") else None
+        self._receipts = Receipts.open(Path(prefix), name.encode()) if name[:2] in ("r-", "m-") else None
+        self._is_mute = name.startswith("m-")
         self.sockets = connect(context, prefix, name)
         if self._receipts is not None:
             self.sockets["iopub"].subscribe(self._receipts.topic_of(name.encode()))
@@ -56,11 +57,11 @@ class Client:
     def receive(self, socket: zmq.Socket[bytes]) -> None:
         """`deserialize` checks the signature, and raises when the same message comes twice."""
         frames = socket.recv_multipart()
-        number = Receipts.number_in(frames)
+        stamp = Receipts.stamp_on(frames)
         message = self._session.deserialize(self._session.feed_identities(frames)[1])
         os.write(self._log, f"{self._lanes[socket]} {message['content']['text'][:32].strip()}\n".encode())
-        if self._receipts is not None and number is not None:
-            self._receipts.store(Lane(self._lanes[socket]), number)
+        if self._receipts is not None and stamp is not None and not self._is_mute:
+            self._receipts.store(Lane(self._lanes[socket]), stamp.number)
 
 
 def connect(context: zmq.Context[zmq.Socket[bytes]], prefix: str, name: str) -> dict[str, zmq.Socket[bytes]]:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Far:
         self.requests: list[tuple[Lane, list[bytes]]] = []
         self.state: dict[str, int] = {}
         self._kept: dict[Lane, dict[int, list[bytes]]] = {lane: {} for lane in Lane}
+        self._born: dict[tuple[Lane, int], float] = {}
         self._sent: dict[Lane, int] = dict.fromkeys(Lane, 0)
         self._paused: set[Lane] = set()
         self._writer: asyncio.StreamWriter | None = None
@@ -85,15 +87,24 @@ class Far:
     def reply(self, kind: str, content: dict[str, Any], parent: dict[str, Any], to: bytes, lane: Lane) -> None:
         self._record(lane, self.session.serialize(self.session.msg(kind, content, parent=parent), ident=to))
 
-    def say(self, text: str, *, to: bytes = b"", lane: Lane = Lane.IOPUB, parent: dict[str, Any] | None = None) -> None:
-        """One message of the kernel: a stream on iopub, or a reply to a client."""
+    def say(
+        self,
+        text: str,
+        *,
+        to: bytes = b"",
+        lane: Lane = Lane.IOPUB,
+        parent: dict[str, Any] | None = None,
+        age: float = 0.0,
+    ) -> None:
+        """One message of the kernel: a stream on iopub, or a reply to a client; `age` seconds ago."""
         message = self.session.msg("stream", {"name": "stdout", "text": text}, parent=parent)
         ident = b"kernel.1.stream" if lane is Lane.IOPUB else to
-        self._record(lane, self.session.serialize(message, ident=ident))
+        self._record(lane, self.session.serialize(message, ident=ident), age)
 
-    def _record(self, lane: Lane, frames: list[bytes]) -> None:
+    def _record(self, lane: Lane, frames: list[bytes], age: float = 0.0) -> None:
         self.said[lane] += 1
         self._kept[lane][self.said[lane]] = frames
+        self._born[lane, self.said[lane]] = time.monotonic() - age
         self._send(lane)
 
     async def reports(self, what: str, count: int) -> None:
@@ -112,7 +123,8 @@ class Far:
         while self._writer is not None and lane not in self._paused and self._sent[lane] < self.said[lane]:
             number = self._sent[lane] + 1
             frames = [base64.b64encode(each).decode() for each in self._kept[lane][number]]
-            order = {"lane": lane.value, "number": number, "frames": frames}
+            age = time.monotonic() - self._born[lane, number]
+            order = {"lane": lane.value, "number": number, "frames": frames, "age": age}
             self._writer.write(json.dumps(order).encode() + b"\n")
             self._sent[lane] = number
 

@@ -35,14 +35,15 @@ async def main(prefix: Path, state: Path, channel: Path) -> None:
         taken=lambda lane, number: tell(taken=lane.value, number=number),
         room=lambda lane: tell(room=lane.value),
         notice=lambda text: signer.serialize(signer.msg("stream", {"text": NOTICE}), ident=b"kernel.1.stream"),
-        bounds=Bounds(journal=40 << 20),
+        bounds=Bounds(journal=40 << 20, unreceipted=4 << 20),
     )
     await facade.open()
     tell(resume={lane.value: facade.taken_up_to(lane) for lane in Lane})
     while line := await reader.readline():
         order = json.loads(line)
         lane = Lane(order["lane"])
-        if not facade.deliver(lane, order["number"], [base64.b64decode(each) for each in order["frames"]]):
+        frames = [base64.b64decode(each) for each in order["frames"]]
+        if not facade.deliver(lane, order["number"], frames, order["age"]):
             tell(pause=lane.value)
         tell(
             state={"clients": facade.clients, "present": facade.sessions_present, "away": facade.sessions_away},

@@ -187,3 +187,29 @@ def test_what_is_too_much_to_keep_is_given_up_and_the_others_go_on(short_folder:
         assert again.heard()[5] == NOTICE
 
     tell(story, short_folder)
+
+
+def test_a_server_that_never_gives_receipts_holds_nobody_up_and_its_page_is_told_what_is_lost(
+    short_folder: Path,
+) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await started("m-page")
+        await page.speak()
+        for number in range(100):
+            far.say(f"{number} ".ljust(100_000))
+            far.say(f"reply {number} ".ljust(100_000), to=b"m-page", lane=Lane.SHELL)
+        await until(lambda: len(page.heard()) == 100, "it has read everything")
+        for lane in (Lane.IOPUB, Lane.SHELL):
+            await until(lambda lane=lane: far.taken[lane] > 50, f"most is taken all the same: {far.taken}")  # type: ignore[misc]
+            assert far.taken[lane] < 100, "and the last is kept"
+        await page.kill()
+        again = await started("m-page")
+        await again.speak()
+        await until(lambda: again.heard()[-1] == "99" and len(again.heard()) > 100, "it is given the last again")
+        assert again.heard()[100] == NOTICE
+        given_again = [int(number) for number in again.heard()[101:]]
+        assert given_again == list(range(100 - len(given_again), 100))
+        assert len(given_again) >= 10
+        await until(lambda: again.heard(Lane.SHELL)[-1] == "reply 99", "replies, too")
+
+    tell(story, short_folder)

@@ -144,7 +144,7 @@ def test_a_page_that_stays_open_misses_nothing_when_its_server_is_killed(short_f
     asyncio.run(asyncio.wait_for(story(), 55))
 
 
-@pytest.mark.parametrize("pause", [0.005, 0.0005])
+@pytest.mark.parametrize("pause", [0.005, 0.002])
 @pytest.mark.parametrize("hangs", [False, True], ids=["at once", "after it has hung"])
 def test_a_server_killed_while_outputs_flow_takes_none_of_them_along(
     short_folder: Path, pause: float, hangs: bool
@@ -193,3 +193,34 @@ async def _talk(far: Far, pause: float) -> None:
 async def _until_more(count: Callable[[], int], more: int, what: str) -> None:
     before = count()
     await until(lambda: count() > before + more, what)
+
+
+@pytest.mark.parametrize("said_per_second", [100, 5000])
+def test_what_comes_late_and_all_at_once_is_a_flood_only_if_it_was_said_as_one(
+    short_folder: Path, said_per_second: int
+) -> None:
+    """A server drops what comes faster than 1000 messages a second."""
+    count = 6000
+
+    async def story() -> None:
+        async with house(short_folder) as (far, _):
+            answer_kernel_info(far)
+            server, page = Server(far), Page()
+            try:
+                await page.connect(server, await server.start())
+                await until(lambda: page.replies > 0, "the page has a reply")
+                for number in range(count):
+                    far.say(str(number), age=60 + (count - number) / said_per_second)
+                if said_per_second == 100:
+                    await until(lambda: len(page.heard) == count, "the page hears it all")
+                    assert page.heard == [str(number) for number in range(count)]
+                else:
+                    await until(
+                        lambda: any("rate exceeded" in text for text in page.heard), "the server has had enough"
+                    )
+                await far.all_taken()
+            finally:
+                page.close()
+                await server.kill()
+
+    asyncio.run(asyncio.wait_for(story(), 55))
