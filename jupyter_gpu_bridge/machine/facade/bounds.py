@@ -12,7 +12,7 @@ class Bounds:
     stall_seconds: float = 2.0
     behind: int = 64 << 20
     """Bytes in memory for one stalled subscriber before it is disconnected."""
-    unreceipted: int = 32 << 20
+    unreceipted: int = 16 << 20
     """Bytes in memory that a server has taken and not yet given a receipt for, before the oldest are let go."""
     journal: int = 256 << 20
     keep_seconds: float = 24 * 3600.0
