@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.agent.control import Control
+from jupyter_gpu_bridge.agent.duplex import widen
 from jupyter_gpu_bridge.agent.environment import Report
 from jupyter_gpu_bridge.agent.figures import figures
 from jupyter_gpu_bridge.agent.kernel_process import tail
@@ -172,6 +173,8 @@ class Carrier:
         self._agent = agent
         self._holder = holder
         self._descriptors = descriptors
+        for descriptor in descriptors:
+            widen(descriptor)
         self._mux = Mux(
             descriptors[0],
             descriptors[1],

@@ -32,8 +32,10 @@ GATHERED = 256 * 1024
 
 PATIENCE = 0.03
 """Seconds that acknowledgements wait for company: alone, each would cost as much as what it acknowledges."""
-TOLD_EVERY = 32 * 1024
-"""Bulk bytes after which the sender is told at once how far they are."""
+TOLD_EVERY, TOLD_PAUSE = 32 * 1024, 0.0005
+"""Bulk bytes after which the sender is told at once how far they are, but not more often than this."""
+MOST_UNTOLD = 128 * 1024
+"""Bulk bytes after which it is told in any case: less than what the smallest window lets it send."""
 
 URGENT, NORMAL, BULK = 0, 1, 2
 
@@ -116,6 +118,7 @@ class Mux:
         self._next = 1
         self._bulk_in = 0
         self._bulk_told = 0
+        self._told_at = 0.0
         self._has_greeted = False
         self._pings: deque[float] = deque()
         self._feeding = False
@@ -238,14 +241,16 @@ class Mux:
             return
         finally:
             self._feeding = False
-        if self._bulk_in - self._bulk_told >= TOLD_EVERY:
+        untold = self._bulk_in - self._bulk_told
+        if untold >= MOST_UNTOLD or (untold >= TOLD_EVERY and self.heard - self._told_at >= TOLD_PAUSE):
             self._tell_received()
-        elif self._bulk_in != self._bulk_told:
+        elif untold:
             self._later()
         self._wake()
 
     def _tell_received(self) -> None:
         self._bulk_told = self._bulk_in
+        self._told_at = self.heard
         self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
 
     def _later(self) -> None:
