@@ -20,10 +20,11 @@ from typing import Any, Callable
 
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
-from jupyter_gpu_bridge.agent.duplex import Duplex
+from jupyter_gpu_bridge.agent.duplex import Duplex, widen
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.memory import keep_some
 from jupyter_gpu_bridge.agent.mux import PATIENCE
 from jupyter_gpu_bridge.agent.outbox import Outbox
 
@@ -64,7 +65,7 @@ class Keeper:
         self._for_next_life: list[list[memoryview]] = []
         self.channels = {lane: self._channel(lane) for lane in LANES}
         self._gaps = Gaps(self.channels["iopub"].outbox, int(spec.get("spool_limit") or 1 << 30), self._key)
-        self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._kernel_ready)
+        self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._pass_on, self._kernel_ready)
         self._say({"event": "started", "pid": process.process.pid})
 
     async def run(self, server: socket.socket) -> None:
@@ -114,7 +115,10 @@ class Keeper:
         if sum(len(piece) for piece in pieces) > MOST_RECORD:
             self._gaps.refuse(frames)
             return
-        self.channels[lane].send(pieces)
+        self.channels[lane].outbox.put(pieces)
+
+    def _pass_on(self, lane: str) -> None:
+        self.channels[lane].wake()
 
     def _is_welcome(self, frames: list[Buffer]) -> bool:
         """The kernel greets each subscriber (JEP 65); that is for us, and our clients never see us connect."""
@@ -204,7 +208,7 @@ class Keeper:
             cause = f"The kernel could not be started: {error}."
             self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
-        self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)
+        self._sockets = self._make_sockets(prefix, self._from_kernel, self._pass_on, self._kernel_ready)
         self._say({"event": "started", "pid": self._process.process.pid})
         waiting, self._for_next_life = self._for_next_life, []
         for frames in waiting:
@@ -297,6 +301,7 @@ class Visitor:
         self._answer: list[Buffer] = []
         self._too_slow = asyncio.get_running_loop().call_later(REQUEST_PATIENCE, self._gone, "no request")
         descriptor = connection.fileno()
+        widen(descriptor)
         self._duplex = Duplex(descriptor, descriptor, received=self._received, pull=self._pull, ended=self._gone)
 
     def wake(self) -> None:
@@ -365,6 +370,7 @@ def main(folder: Path) -> int:
     spec_file = folder / "spec.json"
     spec = json.loads(spec_file.read_text())
     spec_file.unlink()
+    keep_some()
     signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
     early: list[KernelProcess] = []
     hear: list[Callable[[KernelProcess], None]] = [early.append]
