@@ -206,6 +206,10 @@ class Channel:
         return _HEAD.pack(_RECORD, age, record.number, record.size)
 
     def _fill_head(self, data: memoryview, at: int) -> int:
+        if not self._head and len(data) - at >= _HEAD.size:
+            self._kind, self._age, self._number, length = _HEAD.unpack_from(data, at)
+            self._begin(length)
+            return _HEAD.size
         wanted = min(_HEAD.size - len(self._head), len(data) - at)
         self._head += data[at : at + wanted]
         if len(self._head) == _HEAD.size:

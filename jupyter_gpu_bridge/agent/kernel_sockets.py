@@ -16,6 +16,7 @@ BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
 """How many messages are taken in a row before others have their turn: an interrupt must not wait behind a flood."""
 SHOWN_EVERY = 64 * 1024
 """Bytes after which those that are taken in a row are passed on, not only at the end of the row."""
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 SUBSCRIBED_AFTER = 1.0
 """Seconds after which a kernel that does not greet its subscribers (ipykernel before 7) is believed to hear us."""
 
@@ -61,7 +62,10 @@ class KernelSockets:
         if not self.is_ready:
             self._waiting.append((lane, frames))
             return
-        self._sockets[lane].send_multipart(frames, copy=True)
+        socket = self._sockets[lane]
+        for part in frames[:-1]:
+            socket.send(part, _SNDMORE)
+        socket.send(frames[-1])
         self._drain(lane)
 
     def close(self) -> None:
@@ -120,7 +124,7 @@ class KernelSockets:
 def _receive(socket: zmq.Socket[Any]) -> list[Buffer] | None:
     """The next message, if there is one. By hand, as `recv_multipart` takes twice as long for small ones."""
     try:
-        frame = socket.recv(zmq.NOBLOCK, copy=False)
+        frame = socket.recv(_NOBLOCK, copy=False)
     except zmq.Again:
         return None
     frames: list[Buffer] = []
