@@ -24,7 +24,7 @@ from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.gathering import Gathering
 from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
-from jupyter_gpu_bridge.agent.memory import settle_in
+from jupyter_gpu_bridge.agent.memory import Thrift, settle_in
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from jupyter_gpu_bridge.agent.visitor import Visitor
 
@@ -61,6 +61,7 @@ class Keeper:
         self._for_next_life: list[list[memoryview]] = []
         self.channels = {lane: self._channel(lane) for lane in LANES}
         self._gaps = Gaps(self.channels["iopub"].outbox, int(spec.get("spool_limit") or 1 << 30), self._key)
+        self._thrift = Thrift()
         self._gathering = Gathering(self.channels["iopub"].wake)
         self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._pass_on, self._kernel_ready)
         self._say({"event": "started", "pid": process.process.pid})
@@ -113,6 +114,7 @@ class Keeper:
         if size > MOST_RECORD:
             self._gaps.refuse(frames)
             return
+        self._thrift.note(size)
         self.channels[lane].outbox.put(pieces)
         if lane == "iopub":
             self._gathering.add(size)
