@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.agent.control import Control
+from jupyter_gpu_bridge.agent.duplex import widen
 from jupyter_gpu_bridge.agent.environment import Report
 from jupyter_gpu_bridge.agent.figures import figures
 from jupyter_gpu_bridge.agent.kernel_process import tail
 from jupyter_gpu_bridge.agent.kernels import Kernels
+from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.agent.mux import Endpoint, Mux, Refusal
 from jupyter_gpu_bridge.agent.places import agent_socket
 from jupyter_gpu_bridge.agent.splice import Splice
@@ -172,6 +174,8 @@ class Carrier:
         self._agent = agent
         self._holder = holder
         self._descriptors = descriptors
+        for descriptor in descriptors:
+            widen(descriptor)
         self._mux = Mux(
             descriptors[0],
             descriptors[1],
@@ -225,6 +229,7 @@ def main(home: Path, version: str) -> int:
     async def run() -> None:
         await Agent(home, version).run()
 
+    settle_in()
     with open(home / f"agent-{version[:12]}.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,6 +22,10 @@ _HELLO, _RECORD, _ACKNOWLEDGE = 1, 2, 3
 MOST_RECORD = 1 << 30
 MOST_HELLO = 32 * 1024
 MOST_NUMBER = 1 << 62
+SET_ASIDE = 4 * 1024 * 1024
+"""Most memory that is taken for a record when only its size has come."""
+JOINED = 8 * 1024
+"""Up to this size, the pieces of a record are copied into one."""
 
 
 class Transport(Protocol):
@@ -143,11 +147,8 @@ class Channel:
                 at += self._fill_head(data, at)
             else:
                 wanted = min(self._missing, size - at)
-                self._body += data[at : at + wanted]
-                self._missing -= wanted
+                self._place(self._body, data[at : at + wanted])
                 at += wanted
-                if not self._missing:
-                    self._finish()
         if self._paused:
             self._owed += size
         elif self._transport is not None:
@@ -172,6 +173,7 @@ class Channel:
         self._number = 0
         self._missing = 0
         self._body: bytearray | None = None
+        self._filled = 0
         self._greeting_done = False
         self._acknowledge = self._taken > 0
         self._owed = 0
@@ -191,8 +193,12 @@ class Channel:
         record = self.outbox.next()
         if record is None:
             return False
-        self._pieces = [memoryview(self._head_of(record))]
-        self._pieces += [memoryview(piece).cast("B") for piece in record.pieces if len(piece)]
+        head = self._head_of(record)
+        if record.size <= JOINED:
+            self._pieces = [memoryview(b"".join([head, *record.pieces]))]
+        else:
+            self._pieces = [memoryview(head)]
+            self._pieces += [memoryview(piece).cast("B") for piece in record.pieces if len(piece)]
         return True
 
     def _head_of(self, record: Record) -> bytes:
@@ -200,6 +206,10 @@ class Channel:
         return _HEAD.pack(_RECORD, age, record.number, record.size)
 
     def _fill_head(self, data: memoryview, at: int) -> int:
+        if not self._head and len(data) - at >= _HEAD.size:
+            self._kind, self._age, self._number, length = _HEAD.unpack_from(data, at)
+            self._begin(length)
+            return _HEAD.size
         wanted = min(_HEAD.size - len(self._head), len(data) - at)
         self._head += data[at : at + wanted]
         if len(self._head) == _HEAD.size:
@@ -218,9 +228,22 @@ class Channel:
         record = self._kind == _RECORD and self._greeting_done and length <= self._most_record
         if not greeting and not record:
             raise WireError(f"a record of kind {self._kind} and {length} bytes")
-        self._body = bytearray()
+        self._body = bytearray(min(length, SET_ASIDE))
+        self._filled = 0
         self._missing = length
         if not length:
+            self._finish()
+
+    def _place(self, body: bytearray, data: memoryview) -> None:
+        """The next bytes of the record that is coming in."""
+        end = self._filled + len(data)
+        if end > len(body):
+            lacking = self._filled + self._missing - len(body)
+            body = self._body = body + bytes(min(lacking, max(len(data), len(body))))
+        body[self._filled : end] = data
+        self._filled = end
+        self._missing -= len(data)
+        if not self._missing:
             self._finish()
 
     def _finish(self) -> None:

@@ -7,13 +7,23 @@ what goes first. asyncio's own transports buffer what is pushed into them, which
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
+import socket
+import stat
+import sys
 from typing import Callable
 
 from jupyter_gpu_bridge.agent.frames import Buffer
 
 READ_SIZE = 256 * 1024
 MOST_BUFFERS = 64
+JOINED = 8 * 1024
+"""Up to this size, buffers are copied into one: that is cheaper than to tell the operating system of each."""
+_WIDTH = 512 * 1024
+_F_SETPIPE_SZ = 1031
+"""Linux; not in the standard library before Python 3.10."""
 
 
 class Duplex:
@@ -112,7 +122,7 @@ class Duplex:
             self._again = True
             while self._again and not self._rest:
                 self._again = False
-                self._rest = [memoryview(piece).cast("B") for piece in self._pull()]
+                self._rest = _views(self._pull())
         finally:
             self._pulling = False
 
@@ -142,6 +152,24 @@ class Duplex:
         if self._open:
             self.close()
             self._ended(reason)
+
+
+def _views(pieces: list[Buffer]) -> list[memoryview]:
+    """As bytes, and few."""
+    if len(pieces) > 1 and sum(map(len, pieces)) <= JOINED:
+        return [memoryview(b"".join(pieces))]
+    return [memoryview(piece).cast("B") for piece in pieces]
+
+
+def widen(descriptor: int) -> None:
+    """Give a pipe or socket room for more, where the system allows: a full one costs a wait each time."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            if sys.platform == "linux":
+                fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _WIDTH)
+            return
+        with socket.socket(fileno=os.dup(descriptor)) as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WIDTH)
 
 
 def descriptor_reader(descriptor: int, size: int) -> bytes | None:

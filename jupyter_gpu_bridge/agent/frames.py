@@ -38,6 +38,9 @@ class Kind(IntEnum):
     PONG = 8
 
 
+_KINDS = {int(kind): kind for kind in Kind}
+_DATA = int(Kind.DATA)
+"""For what is done for each frame: looking into an enumeration takes its time."""
 NUMBER = struct.Struct("<Q")
 
 
@@ -79,18 +82,18 @@ class FrameReader:
                 if len(self._rest) >= HEADER.size and not self._lacking():
                     frame, self._rest = memoryview(bytes(self._rest)), bytearray()
                     code, bulk, channel, _ = HEADER.unpack_from(frame)
-                    yield Kind(code), channel, bool(bulk), frame[HEADER.size :]
+                    yield _KINDS[code], channel, bool(bulk), frame[HEADER.size :]
             else:
                 code, bulk, channel, length = self._head(data, at)
                 end = at + HEADER.size + length
-                if code == Kind.DATA:
+                if code == _DATA:
                     self._data_left, self._channel, self._bulk = length, channel, bool(bulk)
                     at += HEADER.size
                 elif end > size:
                     self._rest += data[at:]
                     return
                 else:
-                    yield Kind(code), channel, bool(bulk), data[at + HEADER.size : end]
+                    yield _KINDS[code], channel, bool(bulk), data[at + HEADER.size : end]
                     at = end
 
     def _complete(self, data: memoryview) -> int:
@@ -117,6 +120,6 @@ class FrameReader:
 
     def _head(self, data: Buffer, at: int) -> tuple[int, int, int, int]:
         code, bulk, channel, length = HEADER.unpack_from(data, at)
-        if length > CHUNK or bulk > 1 or not Kind.HELLO <= code <= Kind.PONG:
+        if length > CHUNK or bulk > 1 or code not in _KINDS:
             raise WireError(f"a frame of kind {code} and {length} bytes")
         return code, bulk, channel, length

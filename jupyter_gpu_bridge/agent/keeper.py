@@ -20,12 +20,13 @@ from typing import Any, Callable
 
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
-from jupyter_gpu_bridge.agent.duplex import Duplex
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
+from jupyter_gpu_bridge.agent.gathering import Gathering
 from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
-from jupyter_gpu_bridge.agent.mux import PATIENCE
+from jupyter_gpu_bridge.agent.memory import Thrift, settle_in
 from jupyter_gpu_bridge.agent.outbox import Outbox
+from jupyter_gpu_bridge.agent.visitor import Visitor
 
 LANES = ("shell", "control", "stdin", "iopub", "life")
 STALE_INTERRUPT = 1.0
@@ -33,9 +34,6 @@ STALE_INTERRUPT = 1.0
 FORGOTTEN_AFTER = 24 * 3600.0
 """A keeper whose kernel has ended, and for whom nobody comes, ends after so many seconds."""
 END_PATIENCE = 5.0
-MOST_REQUEST = 4096
-REQUEST_PATIENCE = 10.0
-"""Seconds that a visitor has to say what it wants."""
 
 
 class Keeper:
@@ -54,7 +52,6 @@ class Keeper:
         self._process = process
         self._life = 1
         self._state = "starting"
-        self._parent = ""
         self._busy_since = 0.0
         self._welcomed = False
         self._ending: asyncio.TimerHandle | None = None
@@ -64,7 +61,9 @@ class Keeper:
         self._for_next_life: list[list[memoryview]] = []
         self.channels = {lane: self._channel(lane) for lane in LANES}
         self._gaps = Gaps(self.channels["iopub"].outbox, int(spec.get("spool_limit") or 1 << 30), self._key)
-        self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._kernel_ready)
+        self._thrift = Thrift()
+        self._gathering = Gathering(self.channels["iopub"].wake)
+        self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._pass_on, self._kernel_ready)
         self._say({"event": "started", "pid": process.process.pid})
 
     async def run(self, server: socket.socket) -> None:
@@ -111,10 +110,21 @@ class Keeper:
             if not self._gaps.admit(frames):
                 return
         pieces = pack_frames(frames)
-        if sum(len(piece) for piece in pieces) > MOST_RECORD:
+        size = sum(map(len, pieces))
+        if size > MOST_RECORD:
             self._gaps.refuse(frames)
             return
-        self.channels[lane].send(pieces)
+        self._thrift.note(size)
+        self.channels[lane].outbox.put(pieces)
+        if lane == "iopub":
+            self._gathering.add(size)
+
+    def _pass_on(self, lane: str) -> None:
+        if lane == "iopub":
+            self._gathering.pass_on()
+        else:
+            self.channels[lane].wake()
+            self._gathering.hurry()
 
     def _is_welcome(self, frames: list[Buffer]) -> bool:
         """The kernel greets each subscriber (JEP 65); that is for us, and our clients never see us connect."""
@@ -130,10 +140,8 @@ class Keeper:
         if found is None or len(found[1][4]) > 200 or b'"status"' not in bytes(found[1][1]):
             return
         state = messages.load(found[1][4]).get("execution_state")
-        parent = messages.load(found[1][2]).get("msg_id", "")
         if state == "busy":
             self._busy_since = time.monotonic()
-            self._parent = parent
         if state in ("busy", "idle"):
             self._state = state
             self._changed = time.time()
@@ -204,7 +212,7 @@ class Keeper:
             cause = f"The kernel could not be started: {error}."
             self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
-        self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)
+        self._sockets = self._make_sockets(prefix, self._from_kernel, self._pass_on, self._kernel_ready)
         self._say({"event": "started", "pid": self._process.process.pid})
         waiting, self._for_next_life = self._for_next_life, []
         for frames in waiting:
@@ -286,85 +294,12 @@ class Keeper:
         }
 
 
-class Visitor:
-    """One connection to the keeper's socket: the first line says what it wants."""
-
-    def __init__(self, keeper: Keeper, connection: socket.socket) -> None:
-        self._keeper = keeper
-        self._socket = connection
-        self._line = bytearray()
-        self._lane = ""
-        self._answer: list[Buffer] = []
-        self._too_slow = asyncio.get_running_loop().call_later(REQUEST_PATIENCE, self._gone, "no request")
-        descriptor = connection.fileno()
-        self._duplex = Duplex(descriptor, descriptor, received=self._received, pull=self._pull, ended=self._gone)
-
-    def wake(self) -> None:
-        self._duplex.wake()
-
-    def wake_soon(self) -> None:
-        asyncio.get_running_loop().call_later(PATIENCE, self.wake)
-
-    def consumed(self, size: int) -> None:
-        """A keeper always has room: what comes goes straight to the kernel."""
-
-    def close(self) -> None:
-        self._too_slow.cancel()
-        self._duplex.close()
-        self._socket.close()
-
-    def _received(self, data: memoryview) -> None:
-        try:
-            if self._lane:
-                self._keeper.channels[self._lane].push(data)
-                return
-            self._line += data
-            line, found, rest = bytes(self._line).partition(b"\n")
-            if found:
-                self._begin(json.loads(line), rest)
-            elif len(self._line) > MOST_REQUEST:
-                raise WireError("no request")
-        except Exception as error:
-            # Whatever it was, its place in the stream is lost; the kernel and the other visitors have nothing to do
-            # with it, and an honest link comes again.
-            print(f"a visitor was sent away: {error!r}", file=sys.stderr, flush=True)
-            self._gone("")
-
-    def _begin(self, request: dict[str, Any], rest: bytes) -> None:
-        lane = request["lane"]
-        self._line.clear()
-        if lane == "status":
-            self._answer = [json.dumps(self._keeper.status()).encode() + b"\n"]
-            self._duplex.wake()
-            return
-        if lane == "stop":
-            self._keeper.end()
-            return
-        channel = self._keeper.channels[lane]
-        self._keeper.settle(lane, str(request["owner"]), self)
-        self._lane = lane
-        self._too_slow.cancel()
-        channel.connect(self)
-        if rest:
-            channel.push(memoryview(rest))
-
-    def _pull(self) -> list[Buffer]:
-        if self._answer:
-            answer, self._answer = self._answer, []
-            return answer
-        return self._keeper.channels[self._lane].pull(256 * 1024) if self._lane else []
-
-    def _gone(self, reason: str) -> None:
-        self.close()
-        if self._lane:
-            self._keeper.left(self._lane, self)
-
-
 def main(folder: Path) -> int:
     """Run the keeper of the kernel whose `spec.json` lies in this folder."""
     spec_file = folder / "spec.json"
     spec = json.loads(spec_file.read_text())
     spec_file.unlink()
+    settle_in()
     signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
     early: list[KernelProcess] = []
     hear: list[Callable[[KernelProcess], None]] = [early.append]

@@ -14,6 +14,9 @@ PORTS = {"shell": 1, "iopub": 2, "stdin": 3, "control": 4}
 COPY_BELOW = 32 * 1024
 BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
 """How many messages are taken in a row before others have their turn: an interrupt must not wait behind a flood."""
+SHOWN_EVERY = 64 * 1024
+"""Bytes after which those that are taken in a row are passed on, not only at the end of the row."""
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
 SUBSCRIBED_AFTER = 1.0
 """Seconds after which a kernel that does not greet its subscribers (ipykernel before 7) is believed to hear us."""
 
@@ -21,10 +24,20 @@ SUBSCRIBED_AFTER = 1.0
 class KernelSockets:
     """Four sockets to one life of a kernel."""
 
-    def __init__(self, prefix: str, received: Callable[[str, list[Buffer]], None], ready: Callable[[], None]) -> None:
-        """`ready` is called once when the kernel publishes to us; until then requests wait in here."""
+    def __init__(
+        self,
+        prefix: str,
+        received: Callable[[str, list[Buffer]], None],
+        shown: Callable[[str], None],
+        ready: Callable[[], None],
+    ) -> None:
+        """`received` for each message, `shown` when it is time to pass on what was received on a lane.
+
+        `ready` is called once when the kernel publishes to us; until then requests wait in here.
+        """
         self._loop = asyncio.get_running_loop()
         self._received = received
+        self._shown = shown
         self._ready = ready
         self._context = zmq.Context()
         self._waiting: list[tuple[str, Sequence[Buffer]]] = []
@@ -49,7 +62,10 @@ class KernelSockets:
         if not self.is_ready:
             self._waiting.append((lane, frames))
             return
-        self._sockets[lane].send_multipart(frames, copy=True)
+        socket = self._sockets[lane]
+        for part in frames[:-1]:
+            socket.send(part, _SNDMORE)
+        socket.send(frames[-1])
         self._drain(lane)
 
     def close(self) -> None:
@@ -69,18 +85,23 @@ class KernelSockets:
         socket = self._sockets.get(lane)
         if socket is None:
             return
-        size = 0
+        size = shown = 0
         for _ in range(BATCH):
             if size > BATCH_BYTES:
                 break
-            try:
-                frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+            frames = _receive(socket)
+            if frames is None:
+                if size != shown:
+                    self._shown(lane)
                 return
             if not self.is_ready and lane == "iopub":
                 self._become_ready()
-            size += sum(len(frame) for frame in frames)
-            self._received(lane, [_buffer(frame) for frame in frames])
+            self._received(lane, frames)
+            size += sum(map(len, frames))
+            if size - shown >= SHOWN_EVERY:
+                shown = size
+                self._shown(lane)
+        self._shown(lane)
         self._loop.call_soon(self._drain, lane)
 
     def _watch_for_old_kernel(self, prefix: str) -> None:
@@ -100,6 +121,15 @@ class KernelSockets:
             self.send(lane, frames)
 
 
-def _buffer(frame: Any) -> Buffer:
-    view: memoryview = frame.buffer
-    return bytes(view) if len(view) < COPY_BELOW else view
+def _receive(socket: zmq.Socket[Any]) -> list[Buffer] | None:
+    """The next message, if there is one. By hand, as `recv_multipart` takes twice as long for small ones."""
+    try:
+        frame = socket.recv(_NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    frames: list[Buffer] = []
+    while True:
+        frames.append(frame.bytes if len(frame) < COPY_BELOW else frame.buffer)
+        if not frame.more:
+            return frames
+        frame = socket.recv(copy=False)

@@ -32,8 +32,10 @@ GATHERED = 256 * 1024
 
 PATIENCE = 0.03
 """Seconds that acknowledgements wait for company: alone, each would cost as much as what it acknowledges."""
-TOLD_EVERY = 32 * 1024
-"""Bulk bytes after which the sender is told at once how far they are."""
+TOLD_EVERY, TOLD_PAUSE = 32 * 1024, 0.0005
+"""Bulk bytes after which the sender is told at once how far they are, but not more often than this."""
+MOST_UNTOLD = 128 * 1024
+"""Bulk bytes after which it is told in any case: less than what the smallest window lets it send."""
 
 URGENT, NORMAL, BULK = 0, 1, 2
 
@@ -45,7 +47,10 @@ class Endpoint(Protocol):
         """The channel is there; called once, before anything else."""
 
     def pull(self, limit: int) -> list[Buffer]:
-        """At most `limit` bytes that are to be sent now; nothing when there is nothing, until `transport.wake()`."""
+        """At most `limit` bytes that are to be sent now; nothing when there is nothing, until `transport.wake()`.
+
+        They stay as they are until it is asked again, and it is not asked again before they are written.
+        """
 
     def push(self, data: memoryview) -> None:
         """Bytes came; the view is valid during the call. Say `transport.consumed(n)` once there is room again."""
@@ -116,6 +121,7 @@ class Mux:
         self._next = 1
         self._bulk_in = 0
         self._bulk_told = 0
+        self._told_at = 0.0
         self._has_greeted = False
         self._pings: deque[float] = deque()
         self._feeding = False
@@ -195,12 +201,23 @@ class Mux:
             for _ in range(len(ready)):
                 if room <= 0:
                     return batch
-                channel = ready.popleft()
-                size = self._take(channel, batch, room)
-                room -= size
-                if size and channel.number in self._channels:
-                    ready.append(channel)
+                room -= self._take(ready.popleft(), batch, room)
+        if batch and self._timer is not None:
+            self._add_what_waits(batch)
         return batch
+
+    def _add_what_waits(self, batch: list[Buffer]) -> None:
+        """What waits for company has found it. No channel is asked twice: what it gave is not written yet."""
+        self._stop_waiting()
+        if self._bulk_in != self._bulk_told:
+            self._tell_received()
+        waiting, self._idle = self._idle, set()
+        for channel in waiting:
+            if not channel.queued:
+                channel.queued = True
+                self._take(channel, batch, GATHERED)
+        batch += self._control
+        self._control = []
 
     def _take(self, channel: MuxChannel, batch: list[Buffer], room: int) -> int:
         """Add one frame of this channel; 0 when it has nothing or may not, and then it is no longer queued."""
@@ -217,6 +234,8 @@ class Mux:
             self._pacing.note_sent(size)
         batch.append(head(Kind.DATA, channel.number, size, bulk=channel.urgency == BULK))
         batch += pieces
+        if channel.number in self._channels:
+            self._ready[channel.urgency].append(channel)
         return size
 
     # reading -------------------------------------------------------------------------------------------------------
@@ -238,14 +257,16 @@ class Mux:
             return
         finally:
             self._feeding = False
-        if self._bulk_in - self._bulk_told >= TOLD_EVERY:
+        untold = self._bulk_in - self._bulk_told
+        if untold >= MOST_UNTOLD or (untold >= TOLD_EVERY and self.heard - self._told_at >= TOLD_PAUSE):
             self._tell_received()
-        elif self._bulk_in != self._bulk_told:
+        elif untold:
             self._later()
         self._wake()
 
     def _tell_received(self) -> None:
         self._bulk_told = self._bulk_in
+        self._told_at = self.heard
         self._say(Kind.RECEIVED, payload=NUMBER.pack(self._bulk_in))
 
     def _later(self) -> None:
@@ -339,10 +360,13 @@ class Mux:
             self._drop_channels(reason)
             self._ended(reason)
 
-    def _drop_channels(self, reason: str) -> None:
+    def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _drop_channels(self, reason: str) -> None:
+        self._stop_waiting()
         self._idle.clear()
         channels, self._channels = list(self._channels.values()), {}
         for channel in channels:

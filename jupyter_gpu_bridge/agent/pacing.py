@@ -14,6 +14,8 @@ from typing import Callable
 TARGET = 0.002
 SMALLEST = 256 * 1024
 LARGEST = 32 * 1024 * 1024
+LEAST_SENT = 64 * 1024
+"""Less is not sent while more is under way: every small piece costs both ends as much as a large one."""
 BASE_AGE = 10.0
 """A base round trip older than this is forgotten: the route may have changed."""
 
@@ -34,7 +36,8 @@ class Pacing:
     @property
     def allowance(self) -> int:
         """How many more bulk bytes may be sent now."""
-        return max(0, self.window - (self.sent - self.arrived))
+        allowed = self.window - (self.sent - self.arrived)
+        return allowed if allowed >= LEAST_SENT else 0
 
     def note_sent(self, size: int) -> None:
         self.sent += size

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from jupyter_gpu_bridge.agent.frames import Buffer
+from jupyter_gpu_bridge.agent.frames import CHUNK, Buffer
 from jupyter_gpu_bridge.agent.mux import MuxChannel
+
+SMALL_SPACE = 16 * 1024
+"""Room for one read; a socket that fills it is given room for a whole frame."""
 
 
 class Splice:
-    """Reads from the socket only when the mux can send, so that what waits does not wait in here."""
+    """Reads from the socket only when the mux can send, so that what waits does not wait in here.
+
+    The socket is watched all the time but while it has something that the mux does not take yet.
+    """
 
     def __init__(self, connection: socket.socket, first: bytes = b"") -> None:
         connection.setblocking(False)
@@ -20,6 +26,10 @@ class Splice:
         self._backlog: list[memoryview] = [memoryview(first)] if first else []
         self._own = len(first)
         """How much of the backlog is ours: the peer needs no window for that."""
+        self._space = memoryview(bytearray(SMALL_SPACE))
+        self._was_filled = False
+        self._is_dry = False
+        """Whether everything was read; the loop says when there is more."""
         self._reading = False
         self._writing = False
         self._at_end = False
@@ -30,19 +40,28 @@ class Splice:
             self._flush()
 
     def pull(self, limit: int) -> list[Buffer]:
-        if self._at_end:
+        """What is there; valid until the next pull, as it is always the same room that is read into."""
+        if self._at_end or self._is_dry:
             return []
+        if len(self._space) < limit and self._was_filled:
+            self._space = memoryview(bytearray(CHUNK))
+        room = min(limit, len(self._space))
         try:
-            data = self._socket.recv(limit)
+            count = self._socket.recv_into(self._space, room)
         except (BlockingIOError, InterruptedError):
+            self._is_dry = True
             self._watch_reader(True)
             return []
         except OSError:
-            data = b""
-        if data:
-            return [data]
-        self._finish("")
-        return []
+            count = 0
+        if not count:
+            self._finish("")
+            return []
+        self._was_filled = count == room
+        if count < room:
+            self._is_dry = True
+            self._watch_reader(True)
+        return [self._space[:count]]
 
     def push(self, data: memoryview) -> None:
         sent = 0
@@ -86,9 +105,11 @@ class Splice:
         self._watch_writer(False)
 
     def _readable(self) -> None:
-        self._watch_reader(False)
+        self._is_dry = False
         if self._transport is not None:
             self._transport.wake()
+        if not self._is_dry:
+            self._watch_reader(False)
 
     def _watch_reader(self, wanted: bool) -> None:
         if wanted and not self._reading:

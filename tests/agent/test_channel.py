@@ -46,9 +46,11 @@ def _record(chance: random.Random) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that what goes to disk goes there in several pieces."""
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what goes to disk goes there in several pieces, and some records are large."""
     monkeypatch.setattr("jupyter_gpu_bridge.agent.outbox.SEGMENT", 1500)
+    monkeypatch.setattr("jupyter_gpu_bridge.agent.channel.JOINED", 250)
+    monkeypatch.setattr("jupyter_gpu_bridge.agent.channel.SET_ASIDE", 200)
 
 
 @settings(

@@ -185,6 +185,62 @@ def test_what_services_said_before_they_hung_up_arrives_whole_although_others_ta
     asyncio.run(live())
 
 
+class Speaker(Collector):
+    """Says one thing, in small pieces, and keeps what it hears."""
+
+    def __init__(self, word: bytes) -> None:
+        super().__init__()
+        self._left = memoryview(word)
+
+    def pull(self, limit: int) -> list[Any]:
+        piece, self._left = self._left[: min(limit, 5000)], self._left[min(limit, 5000) :]
+        return [piece] if piece else []
+
+
+@pytest.mark.parametrize("urgency", [URGENT, BULK])
+def test_what_goes_to_a_service_and_back_is_not_mixed_up_on_a_line_that_is_always_full(
+    urgency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_gpu_bridge.agent.mux.CHUNK", 3000)  # there is always more in the service's socket
+
+    async def live() -> None:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        echoes: list[asyncio.Task[None]] = []
+
+        def opened(request: dict[str, Any]) -> Endpoint:
+            inner, outer = socket.socketpair()
+            echoes.append(asyncio.create_task(_echo(outer)))
+            return Splice(inner)
+
+        far = Mux(
+            theirs.fileno(), theirs.fileno(), hello={}, greeted=lambda h: None, ended=lambda why: None, opened=opened
+        )
+        near = Mux(ours.fileno(), ours.fileno(), hello={}, greeted=lambda h: None, ended=lambda why: None)
+        words = [random.Random(number).randbytes(1_000_000) for number in range(2)]
+        speakers = [Speaker(word) for word in words]
+        for speaker in speakers:
+            near.open({}, speaker, urgency)
+        await until(lambda: [len(speaker.data) for speaker in speakers] == [len(word) for word in words])
+        assert [bytes(speaker.data) == word for speaker, word in zip(speakers, words, strict=True)] == [True, True]
+        near.close()
+        far.close()
+        await asyncio.wait(echoes)
+        ours.close()
+        theirs.close()
+
+    asyncio.run(live())
+
+
+async def _echo(service: socket.socket) -> None:
+    service.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with service:
+        while data := await loop.sock_recv(service, 70_000):
+            await loop.sock_sendall(service, data)
+
+
 def test_a_channel_of_a_carrier_that_is_gone_ends_at_once() -> None:
     async def live() -> None:
         ours, theirs = socket.socketpair()

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link.link import Link
@@ -66,6 +67,7 @@ async def _look_after(link: Link) -> None:
 
 def main() -> int:
     folder = Path(sys.argv[1])
+    settle_in()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     with take_over(folder) as ours:
         if ours:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.agent.channel import Channel, pack_frames, unpack_frames
 from jupyter_gpu_bridge.agent.journal import Journal
+from jupyter_gpu_bridge.agent.memory import Thrift
 from jupyter_gpu_bridge.agent.messages import compose
 from jupyter_gpu_bridge.agent.mux import BULK, NORMAL, URGENT, Mux, MuxChannel
 from jupyter_gpu_bridge.agent.outbox import Outbox
@@ -73,6 +74,7 @@ class LinkedKernel:
             ),
         )
         self._channels: dict[str, Channel] = {}
+        self._thrift = Thrift()
 
     async def open(self) -> None:
         """Bind what clients see."""
@@ -162,6 +164,7 @@ class LinkedKernel:
         if self._is_closed:
             return
         self._is_closed = True
+        self._thrift.close()
         self._mux = None
         for opened in self._open.values():
             opened.close()
@@ -229,6 +232,7 @@ class LinkedKernel:
         self._channels[lane.value].send(pack_frames(frames))
 
     def _downward(self, lane: Lane, number: int, age: float, record: memoryview) -> None:
+        self._thrift.note(len(record))
         if not self.facade.deliver(lane, number, unpack_frames(record), age):
             self._channels[lane.value].pause()
 
