@@ -15,8 +15,9 @@ import signal
 import socket
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
@@ -360,12 +361,35 @@ class Visitor:
             self._keeper.left(self._lane, self)
 
 
+class Ending:
+    """SIGTERM before the loop listens to it: the end, but not between the birth of a kernel and our knowing of it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._is_put_off = False
+        signal.signal(signal.SIGTERM, self._hear)
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Left as usual, or, when the end was asked for meanwhile, with `SystemExit`."""
+        self._is_put_off = True
+        yield
+        self._is_put_off = False
+        if self._asked:
+            sys.exit(128 + signal.SIGTERM)
+
+    def _hear(self, number: int, stack: object) -> None:
+        self._asked = True
+        if not self._is_put_off:
+            sys.exit(128 + number)
+
+
 def main(folder: Path) -> int:
     """Run the keeper of the kernel whose `spec.json` lies in this folder."""
     spec_file = folder / "spec.json"
     spec = json.loads(spec_file.read_text())
     spec_file.unlink()
-    signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
+    ending = Ending()
     early: list[KernelProcess] = []
     hear: list[Callable[[KernelProcess], None]] = [early.append]
     process: KernelProcess | None = None
@@ -379,12 +403,14 @@ def main(folder: Path) -> int:
         await keeper.run(server)
 
     try:
-        process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
+        with ending.put_off():
+            process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
         server.bind(spec["sockets"] + "keeper")
         server.listen(64)
         server.setblocking(False)
         asyncio.run(keep(process))
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if process is not None:
             process.send_signal(signal.SIGKILL)
         server.close()
@@ -395,5 +421,5 @@ def main(folder: Path) -> int:
 def _sweep(folder: Path, sockets: str) -> None:
     """Leave nothing behind but the log's last words in our own output."""
     for path in Path(sockets).parent.glob(Path(sockets).name + "*"):
-        path.unlink()
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
