@@ -24,7 +24,7 @@ from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, 
 from jupyter_gpu_bridge.agent.duplex import Duplex
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
-from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, KernelProcess
 from jupyter_gpu_bridge.agent.mux import PATIENCE
 from jupyter_gpu_bridge.agent.outbox import Outbox
 
@@ -55,7 +55,8 @@ class Keeper:
         self._process = process
         self._life = 1
         self._state = "starting"
-        self._parent = ""
+        self._running = b"{}"
+        """The header of the request whose cell runs now."""
         self._busy_since = 0.0
         self._welcomed = False
         self._ending: asyncio.TimerHandle | None = None
@@ -90,10 +91,21 @@ class Keeper:
         self._sockets.drain_all()
         self._state = "dead"
         self._changed = time.time()
+        if self._running != b"{}" and not process.killed_by_us:
+            self._tell_cell(process)
+        self._running = b"{}"
         news = {"event": "ended", "code": process.exit_code, "cause": process.cause(), "log": process.log_tail()}
         self._last_word = self._say(news)
         if self._ending is None:
             self._ending = self._loop.call_later(FORGOTTEN_AFTER, self._done.set)
+
+    def _tell_cell(self, process: KernelProcess) -> None:
+        """Front ends say that a kernel has died, and not why; the cell that ran is where its user looks."""
+        text = f"\n[gpu-bridge] {process.cause()} Its variables are lost. {process.advice()}".rstrip() + "\n"
+        notice = messages.compose(
+            self._key, [b"stream"], "stream", self._running, {"name": "stderr", "text": text}, "gpu-bridge"
+        )
+        self.channels["iopub"].send(pack_frames(notice))
 
     def _kernel_ready(self) -> None:
         self._state = "idle"
@@ -131,10 +143,12 @@ class Keeper:
         if found is None or len(found[1][4]) > 200 or b'"status"' not in bytes(found[1][1]):
             return
         state = messages.load(found[1][4]).get("execution_state")
-        parent = messages.load(found[1][2]).get("msg_id", "")
         if state == "busy":
             self._busy_since = time.monotonic()
-            self._parent = parent
+            if b'"execute_request"' in bytes(found[1][2]):
+                self._running = bytes(found[1][2])
+        elif state == "idle" and bytes(found[1][2]) == self._running:
+            self._running = b"{}"
         if state in ("busy", "idle"):
             self._state = state
             self._changed = time.time()
@@ -202,7 +216,7 @@ class Keeper:
             self._process = KernelProcess(self._spec, self._folder, prefix, self.process_ended)
         except (OSError, KeyError, TypeError, ValueError) as error:
             self._state = "dead"
-            cause = f"The kernel could not be started: {error}."
+            cause = str(error) if isinstance(error, FolderMissing) else f"The kernel could not be started: {error}."
             self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
         self._sockets = self._make_sockets(prefix, self._from_kernel, self._kernel_ready)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.agent import environment
-from jupyter_gpu_bridge.agent.kernel_process import tail
+from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, find_folder, tail
 from jupyter_gpu_bridge.agent.mux import Refusal
 from jupyter_gpu_bridge.agent.places import kernel_sockets, kernels_folder, private_folder
 
@@ -62,6 +62,7 @@ class Kernels:
         if self._is_there(kernel_id):
             raise Refusal("kernel-taken", "A kernel of this id already runs on the machine.")
         self._sweep(kernel_id)
+        _look_for(spec.get("cwd"))
         python = await environment.choose(self._home, spec.get("python"), report)
         try:
             self._write_spec(folder, {**spec, "argv": spec.get("argv") or _default_argv(python, spec)}, kernel_id)
@@ -195,6 +196,18 @@ class Kernels:
 
 def _is_kernel_id(name: str) -> bool:
     return name.replace("-", "").isalnum() and len(name) <= 64
+
+
+def _look_for(folder: str | None) -> None:
+    """Before anything is prepared, so that nobody waits for that in vain."""
+    try:
+        find_folder(folder)
+    except FolderMissing as missing:
+        raise Refusal(
+            "machine-unfit",
+            str(missing),
+            "Make it there, or name another one with `--folder PATH` of `jupyter gpu profiles add`.",
+        ) from None
 
 
 def _default_argv(python: str, spec: dict[str, Any]) -> list[str]:

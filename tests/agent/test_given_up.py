@@ -47,6 +47,8 @@ def home() -> Iterator[Path]:
 def kernels(home: Path) -> Iterator[Kernels]:
     kernels = Kernels(home)
     yield kernels
+    for process in _processes(home):
+        process.kill()
     give_up = time.monotonic() + DEADLINE
     while kernels._children and time.monotonic() < give_up:
         kernels.reap()
@@ -112,14 +114,16 @@ async def test_starts_that_are_given_up_at_any_instant_leave_nothing(home: Path,
     chance = random.Random(7)
 
     async def start_and_give_up(after: float) -> None:
-        start = asyncio.ensure_future(kernels.start(_spec(), lambda text: None))
+        start = asyncio.ensure_future(kernels.start(spec := _spec(), lambda text: None))
         await asyncio.wait([start], timeout=after)
-        assert start.cancel(), "the kernel was there before it was given up"
-        await asyncio.wait([start])
+        if start.cancel():
+            await asyncio.wait([start])
+        else:  # it was there before
+            await kernels.stop(spec["kernel_id"])
 
     for _ in range(5):
         # Several at once make each other slow, so that instants become long.
-        await asyncio.gather(*(start_and_give_up(chance.uniform(0.0, 0.1)) for _ in range(5)))
+        await asyncio.gather(*(start_and_give_up(chance.uniform(0.0, 0.3)) for _ in range(5)))
     await _until_nothing_is_left(home)
 
 
