@@ -326,6 +326,13 @@ async def test_a_kernel_that_cannot_start(
     await until(lambda: not place.left(), explain=lambda: str(place.left()))
 
 
+def test_what_the_documentation_says_is_what_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "develop" / "weather.md").read_text()
+    for make, sentence in [*_UNREACHED.items(), *_UNFIT.items(), *_STARTS.items()]:
+        assert re.sub(r"(FOLDER|HOME|/no)/[\w./-]*\w", "PATH", sentence) in page
+        assert f"`{make.__name__}`" in page
+
+
 # a kernel that runs -------------------------------------------------------------------------------------------------
 
 
