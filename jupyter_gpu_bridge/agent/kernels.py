@@ -110,7 +110,7 @@ class Kernels:
         """Clear away what keepers have left that were killed, with the machine perhaps; not of one that is starting."""
         root = kernels_folder(self._home)
         for folder in root.iterdir() if root.is_dir() else ():
-            is_old = time.time() - folder.lstat().st_mtime > 2 * _PATIENCE
+            is_old = time.time() - _changed(folder) > 2 * _PATIENCE
             if is_old and _is_kernel_id(folder.name) and not self._is_there(folder.name):
                 self._sweep(folder.name)
 
@@ -192,6 +192,14 @@ class Kernels:
         for path in prefix.parent.glob(prefix.name + "*"):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.folder(kernel_id), ignore_errors=True)
+
+
+def _changed(folder: Path) -> float:
+    """When; now, if its keeper has just cleared it away."""
+    try:
+        return folder.lstat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _is_kernel_id(name: str) -> bool:
