@@ -158,9 +158,11 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             except KernelFailed:
                 # The restarter stops for good when a launch raises. If it is at work, let it see one more death:
                 # it counts them, gives up after five, and then tells the front ends.
-                if not self._died:
-                    raise
-                return
+                if self._died:
+                    return
+                # Asked for by a user, who may try again or delete it; of a delete we would not hear any more.
+                self._given_up()
+                raise
             except (Unreachable, LinkLost) as error:
                 patient = self._died or isinstance(error, LinkLost)
                 if not patient or asyncio.get_running_loop().time() > give_up:

@@ -363,6 +363,7 @@ async def test_a_kernel_whose_folder_is_gone_when_it_is_restarted(serve: Serve, 
         folder.rmdir()
         with pytest.raises(KernelFailed, match=r"^The folder \S+/work, where this profile .* does not exist on the"):
             await server.manager(kernel_id).restart_kernel(now=True)
+        await home.until_nothing_remains(kernel_id)
         folder.mkdir()
         await server.manager(kernel_id).restart_kernel(now=True)
         assert await server.run(kernel_id, "print('back')") == "back\n"
