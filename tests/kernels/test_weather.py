@@ -169,7 +169,7 @@ _UNFIT: dict[Callable[[Place], Host], str] = {
     "Install one there, or name the right one with `--python PATH` of `jupyter gpu hosts add`.",
     nothing_may_be_written: "Nothing can be written on the machine (FOLDER/file/tmp/.jupyter-gpu-bridge: Not a "
     "directory; FOLDER/jupyter-gpu-bridge-UID: File exists). Free some space there, or allow writing.",
-    full_disk: "Our program could not be written on the machine (File too large). Free some there.",
+    full_disk: "Our program could not be written on the machine (File too large). Free some space there.",
 }
 _UNREACHED: dict[Callable[[Place], Host], str] = {
     unknown_name: "NAME (ADDRESS) cannot be found: no address is known for the name no-such-machine.invalid. "

@@ -93,7 +93,7 @@ async def test_a_machine_on_which_nothing_may_be_written(tmp_path: Path) -> None
 async def test_a_machine_whose_disk_is_full_from_the_start(tmp_path: Path) -> None:
     async with near(limits="ulimit -f 8") as world:
         text = await _refusal(world)
-        assert text == ("Our program could not be written on the machine (File too large). Free some there."), (
+        assert text == ("Our program could not be written on the machine (File too large). Free some space there."), (
             "this is how a quota speaks; a full disk says `No space left on device` in its place"
         )
         assert os.listdir(world.home / "code") == []
