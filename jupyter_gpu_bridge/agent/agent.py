@@ -58,6 +58,7 @@ class Agent:
             self._loop.add_signal_handler(name, lambda: None)
         self._loop.add_signal_handler(signal.SIGTERM, self._done.set)
         self._loop.add_signal_handler(signal.SIGCHLD, self._kernels.reap)
+        self._kernels.sweep_dead()
         await self._done.wait()
         server.close()
         path.unlink(missing_ok=True)

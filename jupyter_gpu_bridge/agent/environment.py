@@ -26,6 +26,7 @@ _PROBE = (
     "[p for p in sys.path if p.endswith(('site-packages','dist-packages'))]]))"
 )
 _PLACES = ("~/.venv/bin/python", "/opt/conda/bin/python", "~/miniconda3/bin/python", "~/miniforge3/bin/python")
+_OR_NAME_IT = ", or name the right one with `--python PATH` of `jupyter gpu profiles add`."
 _INSTALL_PATIENCE = 600.0
 _seen: dict[str, tuple[float, list[Any]]] = {}
 
@@ -50,13 +51,13 @@ async def choose(home: Path, wanted: str | None, report: Report) -> str:
     if too_old:
         raise Refusal(
             "machine-unfit",
-            f"The machine's Python is too old: {too_old}, and a kernel needs {OLDEST[0]}.{OLDEST[1]}.",
-            "Install a newer Python there and name it with --python.",
+            f"The machine's Python is too old: {too_old}, and a kernel needs {OLDEST[0]}.{OLDEST[1]} or newer.",
+            f"Install a newer one there{_OR_NAME_IT}",
         )
     raise Refusal(
         "machine-unfit",
         f"There is no Python at {wanted} on the machine." if wanted else "There is no Python on the machine.",
-        "Install one there, or name the right one with --python.",
+        f"Install one there{_OR_NAME_IT}",
     )
 
 
@@ -138,7 +139,8 @@ async def _must(command: list[str], what: str) -> None:
     raise Refusal(
         "machine-unfit",
         "{} ({}).".format(what, said[:300].rstrip(".")),
-        "If the machine has no internet, install ipykernel there yourself and name that Python with --python.",
+        "If the machine has no internet, install ipykernel there yourself and name the Python that has it with "
+        "`--python PATH` of `jupyter gpu profiles add`.",
     )
 
 

@@ -13,17 +13,17 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 from jupyter_gpu_bridge.agent import messages
 from jupyter_gpu_bridge.agent.channel import MOST_RECORD, Channel, pack_frames, unpack_frames
+from jupyter_gpu_bridge.agent.ending import Ending
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.gathering import Gathering
-from jupyter_gpu_bridge.agent.kernel_process import KernelProcess
+from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, KernelProcess
 from jupyter_gpu_bridge.agent.memory import Thrift, settle_in
 from jupyter_gpu_bridge.agent.outbox import Outbox
 from jupyter_gpu_bridge.agent.visitor import Visitor
@@ -52,6 +52,8 @@ class Keeper:
         self._process = process
         self._life = 1
         self._state = "starting"
+        self._running = b"{}"
+        """The header of the request whose cell runs now."""
         self._busy_since = 0.0
         self._welcomed = False
         self._ending: asyncio.TimerHandle | None = None
@@ -88,10 +90,21 @@ class Keeper:
         self._sockets.drain_all()
         self._state = "dead"
         self._changed = time.time()
+        if self._running != b"{}" and not process.killed_by_us:
+            self._tell_cell(process)
+        self._running = b"{}"
         news = {"event": "ended", "code": process.exit_code, "cause": process.cause(), "log": process.log_tail()}
         self._last_word = self._say(news)
         if self._ending is None:
             self._ending = self._loop.call_later(FORGOTTEN_AFTER, self._done.set)
+
+    def _tell_cell(self, process: KernelProcess) -> None:
+        """Front ends say that a kernel has died, and not why; the cell that ran is where its user looks."""
+        text = f"\n[gpu-bridge] {process.cause()} Its variables are lost. {process.advice()}".rstrip() + "\n"
+        notice = messages.compose(
+            self._key, [b"stream"], "stream", self._running, {"name": "stderr", "text": text}, "gpu-bridge"
+        )
+        self.channels["iopub"].send(pack_frames(notice))
 
     def _kernel_ready(self) -> None:
         self._state = "idle"
@@ -142,6 +155,10 @@ class Keeper:
         state = messages.load(found[1][4]).get("execution_state")
         if state == "busy":
             self._busy_since = time.monotonic()
+            if b'"execute_request"' in bytes(found[1][2]):
+                self._running = bytes(found[1][2])
+        elif state == "idle" and bytes(found[1][2]) == self._running:
+            self._running = b"{}"
         if state in ("busy", "idle"):
             self._state = state
             self._changed = time.time()
@@ -209,7 +226,7 @@ class Keeper:
             self._process = KernelProcess(self._spec, self._folder, prefix, self.process_ended)
         except (OSError, KeyError, TypeError, ValueError) as error:
             self._state = "dead"
-            cause = f"The kernel could not be started: {error}."
+            cause = str(error) if isinstance(error, FolderMissing) else f"The kernel could not be started: {error}."
             self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
         self._sockets = self._make_sockets(prefix, self._from_kernel, self._pass_on, self._kernel_ready)
@@ -299,8 +316,8 @@ def main(folder: Path) -> int:
     spec_file = folder / "spec.json"
     spec = json.loads(spec_file.read_text())
     spec_file.unlink()
+    ending = Ending()
     settle_in()
-    signal.signal(signal.SIGTERM, lambda number, stack: sys.exit(128 + number))
     early: list[KernelProcess] = []
     hear: list[Callable[[KernelProcess], None]] = [early.append]
     process: KernelProcess | None = None
@@ -314,12 +331,14 @@ def main(folder: Path) -> int:
         await keeper.run(server)
 
     try:
-        process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
+        with ending.put_off():
+            process = KernelProcess(spec, folder, spec["sockets"] + "1", lambda ended: hear[0](ended))
         server.bind(spec["sockets"] + "keeper")
         server.listen(64)
         server.setblocking(False)
         asyncio.run(keep(process))
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if process is not None:
             process.send_signal(signal.SIGKILL)
         server.close()
@@ -330,5 +349,5 @@ def main(folder: Path) -> int:
 def _sweep(folder: Path, sockets: str) -> None:
     """Leave nothing behind but the log's last words in our own output."""
     for path in Path(sockets).parent.glob(Path(sockets).name + "*"):
-        path.unlink()
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)

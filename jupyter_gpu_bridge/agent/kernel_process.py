@@ -14,13 +14,17 @@ LOG_LIMIT = 4 * 1024 * 1024
 TAIL = 4000
 
 
+class FolderMissing(OSError):
+    """The folder that a kernel is to start in is not there; `str()` of it is a sentence."""
+
+
 class KernelProcess:
     """One life of a kernel."""
 
     def __init__(
         self, spec: dict[str, Any], folder: Path, sockets: str, ended: Callable[[KernelProcess], None]
     ) -> None:
-        """Starts it. `ended` is called from another thread."""
+        """Starts it; raises `FolderMissing` or another `OSError`. `ended` is called from another thread."""
         self.prefix = sockets
         self.exit_code: int | None = None
         self.killed_by_us = False
@@ -30,7 +34,7 @@ class KernelProcess:
         _write_private(connection, json.dumps(_connection(spec, sockets)))
         self.process = subprocess.Popen(
             [part.replace("{connection_file}", str(connection)) for part in spec["argv"]],
-            cwd=_folder(spec.get("cwd")),
+            cwd=find_folder(spec.get("cwd")),
             env=_environment(spec.get("env") or {}),
             stdin=subprocess.DEVNULL,
             stdout=_open_log(self._log),
@@ -73,6 +77,12 @@ class KernelProcess:
             return f"The kernel ended with exit status {code}."
         return "The kernel ended."
 
+    def advice(self) -> str:
+        """What to do about that, where anything can be said."""
+        if self.exit_code == -signal.SIGKILL:
+            return "If it was memory: load less at once, or take a machine with more."
+        return ""
+
     def log_tail(self) -> str:
         return tail(self._log)
 
@@ -112,13 +122,18 @@ def _environment(wanted: dict[str, str]) -> dict[str, str]:
     return {**own, **ours, **wanted}
 
 
-def _folder(wanted: str | None) -> str:
-    for folder in (wanted, "~"):
-        if folder:
-            path = os.path.expanduser(folder)
-            if os.path.isdir(path):
-                return path
-    return "/"
+def find_folder(wanted: str | None) -> str:
+    """Where a kernel starts: the folder that its profile names, seen from the user's home, or else that home."""
+    home = os.path.expanduser("~")
+    if not wanted:
+        return home if os.path.isdir(home) else "/"
+    path = os.path.join(home, os.path.expanduser(wanted))
+    if not os.path.isdir(path):
+        what = "is not a folder" if os.path.exists(path) else "does not exist"
+        raise FolderMissing(f"The folder {path}, where this profile starts its kernels, {what} on the machine.")
+    if not os.access(path, os.X_OK):
+        raise FolderMissing(f"The folder {path}, where this profile starts its kernels, may not be entered there.")
+    return path
 
 
 def _open_log(path: Path) -> int:

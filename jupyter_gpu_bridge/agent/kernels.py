@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.agent import environment
-from jupyter_gpu_bridge.agent.kernel_process import tail
+from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, find_folder, tail
 from jupyter_gpu_bridge.agent.mux import Refusal
 from jupyter_gpu_bridge.agent.places import kernel_sockets, kernels_folder, private_folder
 
 _PATIENCE = 30.0
-_BURIAL_PATIENCE = 2.0
+_BURIAL_PATIENCE = 10.0
+"""A keeper that is to end must see its kernel born before it can end it: that takes a while on a busy machine."""
 
 
 class Kernels:
@@ -30,7 +31,7 @@ class Kernels:
         self._burials: dict[str, asyncio.Task[None]] = {}
 
     def folder(self, kernel_id: str) -> Path:
-        if not kernel_id.replace("-", "").isalnum() or len(kernel_id) > 64:
+        if not _is_kernel_id(kernel_id):
             raise Refusal("bad-request", "That is no kernel id.")
         return kernels_folder(self._home) / kernel_id
 
@@ -61,6 +62,7 @@ class Kernels:
         if self._is_there(kernel_id):
             raise Refusal("kernel-taken", "A kernel of this id already runs on the machine.")
         self._sweep(kernel_id)
+        _look_for(spec.get("cwd"))
         python = await environment.choose(self._home, spec.get("python"), report)
         try:
             self._write_spec(folder, {**spec, "argv": spec.get("argv") or _default_argv(python, spec)}, kernel_id)
@@ -103,6 +105,14 @@ class Kernels:
     def any_alive(self) -> bool:
         root = kernels_folder(self._home)
         return any(self._is_there(folder.name) for folder in (root.iterdir() if root.is_dir() else ()))
+
+    def sweep_dead(self) -> None:
+        """Clear away what keepers have left that were killed, with the machine perhaps; not of one that is starting."""
+        root = kernels_folder(self._home)
+        for folder in root.iterdir() if root.is_dir() else ():
+            is_old = time.time() - _changed(folder) > 2 * _PATIENCE
+            if is_old and _is_kernel_id(folder.name) and not self._is_there(folder.name):
+                self._sweep(folder.name)
 
     def reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
@@ -180,8 +190,32 @@ class Kernels:
     def _sweep(self, kernel_id: str) -> None:
         prefix = Path(kernel_sockets(self._home, kernel_id))
         for path in prefix.parent.glob(prefix.name + "*"):
-            path.unlink()
+            path.unlink(missing_ok=True)
         shutil.rmtree(self.folder(kernel_id), ignore_errors=True)
+
+
+def _changed(folder: Path) -> float:
+    """When; now, if its keeper has just cleared it away."""
+    try:
+        return folder.lstat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _is_kernel_id(name: str) -> bool:
+    return name.replace("-", "").isalnum() and len(name) <= 64
+
+
+def _look_for(folder: str | None) -> None:
+    """Before anything is prepared, so that nobody waits for that in vain."""
+    try:
+        find_folder(folder)
+    except FolderMissing as missing:
+        raise Refusal(
+            "machine-unfit",
+            str(missing),
+            "Make it there, or name another one with `--folder PATH` of `jupyter gpu profiles add`.",
+        ) from None
 
 
 def _default_argv(python: str, spec: dict[str, Any]) -> list[str]:

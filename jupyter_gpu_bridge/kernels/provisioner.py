@@ -19,6 +19,7 @@ from traitlets import Bool, Dict, Float, TraitError, Unicode
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, LinkLost, StartCancelled, Unreachable
+from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 from jupyter_gpu_bridge.rentals.observe import connection_info
@@ -50,11 +51,13 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         unknown = sorted(set(arguments) - set(self.trait_names()))
         advice = "Mend it in its kernel.json, or make the profile again: jupyter gpu profiles add"
         if unknown:
-            raise BadRequest(f"The kernelspec has a setting {unknown[0]!r}, which means nothing here.", advice=advice)
+            what = f"The kernelspec has a setting {unknown[0]!r}, which means nothing here."
+            raise served(BadRequest(what, advice=advice))
         try:
             super().__init__(**arguments)
         except TraitError as error:
-            raise BadRequest(f"The kernelspec has a setting of the wrong kind: {error}", advice=advice) from None
+            what = f"The kernelspec has a setting of the wrong kind: {error}"
+            raise served(BadRequest(what, advice=advice)) from None
         self._bridge = Bridge()
         self._kernel: RunningKernel | None = None
         self._process = False
@@ -99,6 +102,12 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 self._kernel = await self._start()
             else:
                 await self._restart(self._kernel)
+        except BridgeError as error:
+            raise served(error) from error
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            what = f"This computer could not prepare the start of the kernel: {error.strerror or error}{where}."
+            raise served(BridgeError(what, advice="`jupyter gpu doctor` looks at it.")) from error
         finally:
             self._died = self._replacing = self._overtaken = self._between = self._too_late = False
         self._process = True
@@ -149,9 +158,11 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             except KernelFailed:
                 # The restarter stops for good when a launch raises. If it is at work, let it see one more death:
                 # it counts them, gives up after five, and then tells the front ends.
-                if not self._died:
-                    raise
-                return
+                if self._died:
+                    return
+                # Asked for by a user, who may try again or delete it; of a delete we would not hear any more.
+                self._given_up()
+                raise
             except (Unreachable, LinkLost) as error:
                 patient = self._died or isinstance(error, LinkLost)
                 if not patient or asyncio.get_running_loop().time() > give_up:
@@ -204,6 +215,8 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         if self._ending and not kernel.is_reachable:
             return -signal.SIGTERM
         if kernel.exit_code is not None and not self._manager.shutting_down:
+            if not self._died:
+                self.log.warning("%s on %s: %s", self.kernel_id, self.machine, kernel.cause)
             self._died = self._replacing = True
             if kernel.was_stopped:
                 self._refuse_restart()

@@ -48,13 +48,13 @@ def pytest_pyfunc_call() -> None:
     os.environ.pop("PYTEST_CURRENT_TEST", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world() -> Iterator[World]:
     with World() as world:
         yield world
 
 
-@pytest.fixture(scope="session", params=KINDS, ids=lambda kind: kind.value)
+@pytest.fixture(scope="package", params=KINDS, ids=lambda kind: kind.value)
 def kernel_name(request: pytest.FixtureRequest, world: World) -> str:
     """The name that any Jupyter client would start this kind of kernel by."""
     return world.kernel_name(request.param)

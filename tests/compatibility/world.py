@@ -15,7 +15,6 @@ from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from unittest import mock
 
 import psutil
 
@@ -78,6 +77,7 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.run(links().close())  # or it would start another link
         self.disconnect(Kind.SSHPYK)  # its master has left our environment behind
         for _ in range(_ROUNDS):
             if not (left := self.processes()):
@@ -215,7 +215,19 @@ def _home(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    with mock.patch.dict(os.environ, values):
-        os.environ.pop("JUPYTER_PATH", None)
-        os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+    """These alone are put back: pytest has variables of its own there, which change meanwhile."""
+    wanted: dict[str, str | None] = {**values, "JUPYTER_PATH": None, "JUPYTER_PLATFORM_DIRS": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    _put(wanted)
+    try:
         yield
+    finally:
+        _put(before)
+
+
+def _put(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -49,7 +49,6 @@ class Scene:
         self._stack.enter_context(mock.patch.dict(os.environ, {**_home(self.here), **self._here}))
         for name in ("JUPYTER_PATH", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START"):
             os.environ.pop(name, None)
-        links.cache_clear()
         self.sshd = self._stack.enter_context(
             Sshd(self.folder / "sshd", environment={**_home(self.far), **self._far}, options=["MaxSessions 100"])
         )
@@ -68,7 +67,6 @@ class Scene:
                 kill(*self.links(), *self.agents())
                 until("every process was gone", lambda: not self._left())
         finally:
-            links.cache_clear()
             for each in self._left():
                 each.kill()
             self._stack.close()

@@ -115,7 +115,8 @@ def test_a_killed_keeper_takes_its_kernel_along_and_the_client_hears_of_it(scene
 
 
 def test_a_kernel_that_is_killed_from_outside_is_dead_for_its_client(scene: Scene, kernel: Kernel) -> None:
-    kernel.client.execute("import time; time.sleep(60)")
+    asked = kernel.client.execute("import time; print('here', flush=True); time.sleep(60)")
+    wait_for_output(kernel.client, asked, "here\n")  # a request that comes when it is dead is for the next life
     kill(kernel.pid)
     until("the kernel was dead for its client", lambda: not kernel.manager.is_alive())
     assert scene.keepers(), "the keeper stays, to restart it in its place"

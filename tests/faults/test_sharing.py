@@ -53,7 +53,6 @@ def test_nothing_is_left_after_the_last_kernel_but_link_and_agent_and_then_they_
     assert [name.split("-")[1] for name in ours] == ["link"]
     assert not list((scene.here / "bridge" / "links").glob("*/kernels/*"))
     asyncio.run(links().close())
-    links.cache_clear()
     until("the link had left", lambda: not scene.links())
     until("the agent had left", lambda: not scene.agents())
     assert not os.listdir(scene.far / ".jupyter-gpu-bridge" / "s")

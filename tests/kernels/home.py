@@ -105,12 +105,10 @@ def entered() -> Iterator[Home]:
         for name, value in variables(home.folder).items():
             patch.setenv(name, value)
         patch.delenv("JUPYTER_PATH", raising=False)
-        links.cache_clear()
         try:
             yield home
         finally:
             asyncio.run(links().close())
-            links.cache_clear()
             home.clear()
 
 

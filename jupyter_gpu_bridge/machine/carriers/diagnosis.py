@@ -81,7 +81,8 @@ def login_refused(
     return LoginRefused(
         f"{_subject(name, route, at)} does not let {hop.user} in with the keys of this computer. {keys}",
         advice=f"Check the user name, and that the key's public half is in ~/.ssh/authorized_keys of {hop.user} there; "
-        f"`ssh-copy-id` puts it there. Name another key with `--identity`, or load it into your ssh-agent.",
+        "`ssh-copy-id` puts it there. Name another key with `--identity-file` of `jupyter gpu hosts add`, or load it "
+        "into your ssh-agent.",
         details={"user": hop.user, "host": hop.host, "port": str(hop.port)},
     )
 
@@ -159,7 +160,7 @@ def of_oserror(name: str, route: Route, at: int, error: OSError, seconds: float)
         return timed_out(name, route, at, seconds)
     if isinstance(error, ConnectionError | EOFError):
         return ended_early(name, route, at, error.strerror or "closed by the other side")
-    return no_route(name, route, at, error.strerror or str(error))
+    return no_route(name, route, at, (error.strerror or str(error)).lower())
 
 
 # what ssh says -----------------------------------------------------------------------------------------------------
@@ -186,8 +187,9 @@ def of_ssh(name: str, route: Route, at: int, status: int, said: str, seconds: fl
         return name_unknown(name, route, at)
     if "Connection refused" in said:
         return refused(name, route, at)
-    if re.search(r"No route to host|Network is unreachable", said):
-        return no_route(name, route, at, "no route to host")
+    no_way = re.search(r"No route to host|Network is unreachable", said)
+    if no_way is not None:
+        return no_route(name, route, at, no_way[0].lower())
     if re.search(r"^(ssh: connect to .*|Connection )timed out", said, re.M):
         return timed_out(name, route, at, seconds)
     return ended_early(name, route, at, last_words(said) or f"ssh ended with status {status}")

@@ -66,7 +66,7 @@ def command(python: str | None, home: str | None) -> str:
                 "what": f"There is no Python at {python} on the machine, or it is older than 3.8."
                 if python
                 else "There is no Python 3.8 or newer on the machine.",
-                "advice": "Install one there, or name the right one with --python.",
+                "advice": "Install one there, or name the right one with `--python PATH` of `jupyter gpu hosts add`.",
             }
         }
     )

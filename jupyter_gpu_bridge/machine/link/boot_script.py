@@ -78,7 +78,8 @@ try:
         os.makedirs(os.path.dirname(code), mode=0o700, exist_ok=True)
         fetch(code)
 except OSError as error:
-    stop = fail("Our program could not be written on the machine (" + str(error.strerror) + ").", "Free space there.")
+    what = "Our program could not be written on the machine (" + str(error.strerror) + ")."
+    stop = fail(what, "Free some space there.")
     raise stop  # noqa: B904 - Python 2 has no `from`
 sys.path.insert(0, code)
 from pathlib import Path  # noqa: E402

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
+FAREWELL_PATIENCE = 1.0
+"""For a link that hangs to take our last words."""
 _SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
 
 
 class LinkClient:
-    """One program's connection to the link of one machine. Lives on one event loop."""
+    """One program's connection to the link of one machine. Lives on one event loop, and has to be closed there."""
 
     def __init__(self, machine: MachineRef, heard: Callable[[dict[str, Any]], None] | None = None) -> None:
         """`heard` gets every news; a client with it keeps its link alive and finds it again."""
@@ -37,8 +39,9 @@ class LinkClient:
         self._numbers = itertools.count(1)
         self._open: dict[int, tuple[asyncio.Future[Any], Callable[[str, str], None]]] = {}
         self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
+        self._is_closed = False
         self.claims: set[KernelId] = set()
 
     async def connect(self, target: Target | None) -> None:
@@ -46,11 +49,14 @@ class LinkClient:
         async with self._connecting:
             if self._writer is not None:
                 return
-            if target is not None:
+            if target is not None and not self._is_closed:
                 target.save(self._folder)
             reader, writer = await self._find(start=target is not None)
+            if self._is_closed:
+                writer.transport.abort()
+                raise self._has_left()
             self._writer = writer
-            self._reading = asyncio.create_task(self._read(reader))
+            self._begin(self._read(reader, writer))
         await self._ask("hello", {"pid": os.getpid(), "watch": self._heard is not None})
         for kernel_id in list(self.claims):
             with contextlib.suppress(BridgeError):
@@ -68,12 +74,23 @@ class LinkClient:
         return await self._ask(verb, arguments, report)
 
     async def close(self) -> None:
-        """Leave the link; what was claimed is given up."""
+        """Leave the link for good; what was claimed is given up."""
+        self._is_closed = True
         self._heard = None
-        if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+        writer, self._writer = self._writer, None
+        tasks = list(self._tasks)
+        try:
+            if writer is not None:
+                writer.close()
+                with contextlib.suppress(OSError, asyncio.TimeoutError):
+                    await asyncio.wait_for(writer.wait_closed(), FAREWELL_PATIENCE)
+        finally:
+            if writer is not None:
+                writer.transport.abort()
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     @staticmethod
     def is_running(machine: MachineRef) -> bool:
@@ -108,23 +125,28 @@ class LinkClient:
         if self._writer is not None:
             self._writer.write(wire.line(message))
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task of ours, which ends at the latest when we are closed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (message := await wire.read(reader)) is not None:
                 self._take(message)
         finally:
-            if self._writer is not None:
-                self._writer.close()
+            writer.transport.abort()
+            if self._writer is writer:
                 self._writer = None
             for answer, _ in self._open.values():
                 if not answer.done():
                     answer.set_exception(LinkLost("The local link process went away.", advice="Try again."))
         if self._heard is not None:
-            self._reading = asyncio.create_task(self._find_again())
+            self._begin(self._find_again())
 
     async def _find_again(self) -> None:
         """The link was killed: start its successor, and claim again what was ours."""
-        self._reading = None
         pause = 0.05
         while self._heard is not None:
             try:
@@ -153,7 +175,7 @@ class LinkClient:
         path = socket_of(self._folder)
         give_up = time.monotonic() + START_PATIENCE
         process: subprocess.Popen[bytes] | None = None
-        while True:
+        while not self._is_closed:
             try:
                 return await asyncio.open_unix_connection(str(path), limit=wire.MOST_LINE)
             except (FileNotFoundError, ConnectionRefusedError):
@@ -166,6 +188,10 @@ class LinkClient:
                     "The local link process did not start.", advice=f"Its log is {self._folder / 'link.log'}."
                 )
             await asyncio.sleep(0.01)
+        raise self._has_left()
+
+    def _has_left(self) -> LinkLost:
+        return LinkLost(f"This program was leaving {self.machine} just then.", advice="Try again.")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         log = self._folder / "link.log"

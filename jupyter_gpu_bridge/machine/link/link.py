@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import logging
 import shutil
+import signal
 import time
 import uuid
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from typing import Any
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.agent.mux import URGENT, Mux
-from jupyter_gpu_bridge.errors import BridgeError, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.errors import BridgeError, KernelFailed, KernelTaken, KernelUnknown
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
@@ -139,7 +140,7 @@ class Link:
         if not kernel.life:  # ours was killed just now: the keeper must say first which process it is to replace
             await kernel.news(ANSWER_PATIENCE)
         kernel.relaunch(order)
-        await kernel.ready(READY_PATIENCE, f"`jupyter gpu kernels log {order.kernel_id[:8]}` shows what it printed.")
+        await self._ready(kernel, f"`jupyter gpu kernels log {order.kernel_id[:8]}` shows what it printed.")
         return kernel
 
     async def stop(self, kernel_id: KernelId) -> bool:
@@ -258,7 +259,15 @@ class Link:
                 raise
         mux = await self.connection.up()
         kernel.connect(mux)
-        await kernel.ready(READY_PATIENCE, "Run `python -m ipykernel_launcher` on the machine to see more.")
+        await self._ready(kernel, "Run `python -m ipykernel_launcher` on the machine to see more.")
+
+    async def _ready(self, kernel: LinkedKernel, advice: str) -> None:
+        try:
+            await kernel.ready(READY_PATIENCE, advice)
+        except KernelFailed as error:
+            if kernel.exit_code != -signal.SIGKILL:
+                raise
+            raise KernelFailed(error.what, advice="End what uses memory there, or take a machine with more.") from None
 
     async def _undo(self, kernel: LinkedKernel) -> None:
         """A start that failed or was given up leaves nothing, here or there."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -85,7 +84,7 @@ class Links:
         """The last from each machine: it may overtake the answer to what it is about."""
         self._stops: set[asyncio.Task[bool]] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="gpu-bridge")
+        self._thread = threading.Thread(target=self._turn, daemon=True, name="gpu-bridge")
         self._thread.start()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -93,11 +92,16 @@ class Links:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def close(self) -> None:
-        """Leave every link; kernels of scripts end, those of servers go on. Nothing can be asked afterwards."""
+        """Leave every link; kernels of scripts end, those of servers go on. `links()` then begins anew."""
+        _forget(self)
         await self.run(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
+
+    def _turn(self) -> None:
+        """The thread holds us as long as it lives: what still waits on its loop is never dropped unclosed."""
+        self._loop.run_forever()
 
     # on our own loop -----------------------------------------------------------------------------------------------
 
@@ -220,11 +224,13 @@ class Links:
             ) from None
 
     async def _leave(self) -> None:
-        for task in self._stops:
-            task.cancel()
-        await asyncio.gather(*self._stops, return_exceptions=True)
         for client in self._clients.values():
             await client.close()
+        # Whatever somebody still waits for here, an answer or a connection, would outlive the loop.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _client(self, machine: MachineRef, target: Target) -> LinkClient:
         client = self._clients.get(machine)
@@ -242,7 +248,26 @@ class Links:
                 kernel.hear(news["kernels"])
 
 
-@functools.cache
+_present: Links | None = None
+_choosing = threading.Lock()
+
+
 def links() -> Links:
-    """The links of this process; nothing runs before the first call."""
-    return Links()
+    """The links of this process; nothing runs before the first call, nor after they were closed."""
+    global _present
+    with _choosing:  # asked for by two threads at once, there would be two, and one that nobody closes
+        if _present is None:
+            _present = Links()
+        return _present
+
+
+def is_linked() -> bool:
+    """Whether there is anything to close."""
+    return _present is not None
+
+
+def _forget(closing: Links) -> None:
+    global _present
+    with _choosing:
+        if _present is closing:
+            _present = None

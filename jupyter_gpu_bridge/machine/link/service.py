@@ -95,9 +95,9 @@ class Visit:
             raise ValueError("a question without a number")
         if message.get("do") != "cancel":
             self._answer(number, message)
-        elif number in self._tasks:
-            self._tasks[number].cancel()
-        elif number in self._started:
+        elif number in self._tasks and self._tasks[number].cancel():
+            return
+        elif number in self._started:  # it was done already
             self._answer(number, {"do": "stop", "kernel_id": self._started.pop(number)})
 
     def _answer(self, number: int, message: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
 
 pytestmark = pytest.mark.anyio
 
-HOME = Path.home()
 CONFIG = """
 Include included.conf
 Host gpu
@@ -44,6 +43,7 @@ Host *
 
 @pytest.fixture(params=["ssh", "paramiko"])
 def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SshTarget:
+    monkeypatch.setenv("HOME", str(tmp_path))
     if request.param == "paramiko":
         monkeypatch.setenv("PATH", str(tmp_path))
     config = tmp_path / "config"
@@ -57,11 +57,11 @@ async def _last(target: SshTarget, address: str) -> Hop:
     return (await find_route(replace(target, address=address)))[-1]
 
 
-async def test_every_setting_that_matters_is_followed(target: SshTarget) -> None:
+async def test_every_setting_that_matters_is_followed(target: SshTarget, tmp_path: Path) -> None:
     first, middle, gpu = await find_route(target)
     assert (gpu.host, gpu.port, gpu.user) == ("gpu.example", 2222, "somebody")
     assert gpu.identity_files == (
-        HOME / ".ssh/key_somebody",
+        tmp_path / ".ssh/key_somebody",
         Path("/keys/second"),
         Path("/keys/all"),
     )

@@ -48,7 +48,8 @@ async def test_a_machine_without_python(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to("/bin/sh")
     async with near(python=None, environment={"PATH": str(tmp_path)}) as world:
         assert await _refusal(world) == (
-            "There is no Python 3.8 or newer on the machine. Install one there, or name the right one with --python."
+            "There is no Python 3.8 or newer on the machine. "
+            "Install one there, or name the right one with `--python PATH` of `jupyter gpu hosts add`."
         )
 
 
@@ -76,7 +77,7 @@ async def test_a_kernel_whose_own_python_is_not_there() -> None:
         text = await _refusal(world, world.order(python="/nowhere/python"))
         assert text == (
             "There is no Python at /nowhere/python on the machine. "
-            "Install one there, or name the right one with --python."
+            "Install one there, or name the right one with `--python PATH` of `jupyter gpu profiles add`."
         )
 
 
@@ -92,7 +93,7 @@ async def test_a_machine_on_which_nothing_may_be_written(tmp_path: Path) -> None
 async def test_a_machine_whose_disk_is_full_from_the_start(tmp_path: Path) -> None:
     async with near(limits="ulimit -f 8") as world:
         text = await _refusal(world)
-        assert text == ("Our program could not be written on the machine (File too large). Free space there."), (
+        assert text == ("Our program could not be written on the machine (File too large). Free some space there."), (
             "this is how a quota speaks; a full disk says `No space left on device` in its place"
         )
         assert os.listdir(world.home / "code") == []
@@ -127,7 +128,10 @@ async def test_a_machine_without_ipykernel_and_without_internet(bare_python: Pat
     async with near(environment=nowhere) as world:
         text = await _refusal(world, world.order(python=str(bare_python)))
         assert "ipykernel could not be installed on the machine (ERROR: No matching distribution" in text
-        assert text.endswith("install ipykernel there yourself and name that Python with --python.")
+        assert text.endswith(
+            "install ipykernel there yourself and name the Python that has it with "
+            "`--python PATH` of `jupyter gpu profiles add`."
+        )
         assert [text for _, text in world.said if "missing" in text], "nobody was told what takes so long"
         assert not list((world.home / "environments").glob("*"))
 
