@@ -74,8 +74,11 @@ def test_a_flood_arrives_whole_and_in_order(kernel: Kernel, strike: Strike) -> N
 
 
 def test_what_is_asked_while_nobody_is_there_is_done_once_and_in_order(kernel: Kernel, strike: Strike) -> None:
-    run(kernel.client, "done = []")
-    before = [kernel.client.execute(f"done.append({number})") for number in range(5)]
+    """Asked is what the link has read: what lies in its sockets when it is killed goes with them, as with any peer."""
+    run(kernel.client, "import time; done = []")
+    first = kernel.client.execute("print('begun', flush=True); time.sleep(1); done.append(0)")
+    before = [first, *(kernel.client.execute(f"done.append({number})") for number in range(1, 5))]
+    wait_for_output(kernel.client, first, "begun\n")
     strike()
     after = [kernel.client.execute(f"done.append({number})") for number in range(5, 10)]
     heard = hear(kernel.client, *before, *after)
