@@ -18,7 +18,18 @@ ROOT = Path(__file__).parents[1]
 TOKEN = "a-token-of-this-test"
 
 
+class Refused(Exception):
+    """What the server answered instead."""
+
+    def __init__(self, status: int, content: dict[str, Any]) -> None:
+        super().__init__(status, content)
+        self.status = status
+        self.content = content
+
+
 class JupyterServer:
+    """With our extension; started and ended as often as the test likes, always at the same address."""
+
     def __init__(self, folder: Path, module: str = "jupyter_server") -> None:
         self._folder = folder
         self._module = module
@@ -51,17 +62,17 @@ class JupyterServer:
             )
 
     def ask(self, path: str, data: dict[str, Any] | None = None, method: str | None = None) -> Any:
-        """The answer to the first request that is answered at all."""
+        """The answer to the first request that is answered at all; raises `Refused`."""
         body = None if data is None else json.dumps(data).encode()
         headers = {"Authorization": f"token {TOKEN}"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{path}", body, headers, method=method)
         deadline = time.monotonic() + 30
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                     return json.loads(answer.read() or b"null")
-            except urllib.error.HTTPError:
-                raise
+            except urllib.error.HTTPError as refusal:
+                raise Refused(refusal.code, json.loads(refusal.read())) from None
             except OSError:
                 assert time.monotonic() < deadline, self.log
                 time.sleep(0.02)
@@ -71,7 +82,7 @@ class JupyterServer:
         assert self.process is not None
         self.process.send_signal(number)
         try:
-            return self.process.wait(timeout=20)
+            return self.process.wait(timeout=40)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"The server did not end:\n{self.log}") from None

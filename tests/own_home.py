@@ -7,17 +7,25 @@ from pathlib import Path
 import pytest
 
 
+def variables(folder: Path) -> dict[str, str]:
+    """What sends all that is written to places below this folder, which are made."""
+    places = {
+        "HOME": folder,
+        "JUPYTER_GPU_BRIDGE_HOME": folder / "bridge",
+        "JUPYTER_DATA_DIR": folder / "data",
+        "JUPYTER_CONFIG_DIR": folder / "config",
+        "JUPYTER_RUNTIME_DIR": folder / "run",
+        "IPYTHONDIR": folder / "ipython",
+    }
+    for place in places.values():
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
+
+
 @pytest.fixture
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
-    home.mkdir()
-    for name, folder in {
-        "HOME": home,
-        "JUPYTER_GPU_BRIDGE_HOME": home / "bridge",
-        "JUPYTER_DATA_DIR": home / "data",
-        "JUPYTER_CONFIG_DIR": home / "config",
-        "JUPYTER_RUNTIME_DIR": home / "runtime",
-    }.items():
-        monkeypatch.setenv(name, str(folder))
+    for name, value in variables(home).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("JUPYTER_PATH", raising=False)
     return home

@@ -23,6 +23,7 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
 from tests.compatibility import plain_ssh
+from tests.own_home import variables
 from tests.processes import end_processes, living_below
 from tests.sshd import Sshd, program
 
@@ -67,9 +68,9 @@ class World:
         # Short, because Unix sockets are made below it.
         self.folder = Path(tempfile.mkdtemp(prefix="gb-", dir="/tmp"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self._stack.enter_context(_environment(_home(self.folder / "here")))
+        self._stack.enter_context(_environment(variables(self.folder / "here")))
         self.sshd = self._stack.enter_context(
-            Sshd(self.folder / "sshd", environment=_home(self.folder / "far"), options=["MaxSessions 100"])
+            Sshd(self.folder / "sshd", environment=variables(self.folder / "far"), options=["MaxSessions 100"])
         )
         self.port = self.sshd.port
         return self
@@ -199,24 +200,10 @@ def _fingerprint(key: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
 
 
-def _home(folder: Path) -> dict[str, str]:
-    names = {
-        "HOME": folder,
-        "JUPYTER_GPU_BRIDGE_HOME": folder / "bridge",
-        "JUPYTER_DATA_DIR": folder / "data",
-        "JUPYTER_CONFIG_DIR": folder / "config",
-        "JUPYTER_RUNTIME_DIR": folder / "run",
-        "IPYTHONDIR": folder / "ipython",
-    }
-    for each in names.values():
-        each.mkdir(parents=True, mode=0o700)
-    return {name: str(path) for name, path in names.items()}
-
-
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
     """These alone are put back: pytest has variables of its own there, which change meanwhile."""
-    wanted: dict[str, str | None] = {**values, "JUPYTER_PATH": None, "JUPYTER_PLATFORM_DIRS": "1"}
+    wanted: dict[str, str | None] = {**values, "JUPYTER_PATH": None}
     before = {name: os.environ.get(name) for name in wanted}
     _put(wanted)
     try:

@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
 from tests.compatibility.conversation import run
 from tests.faults.processes import DEADLINE, Role, alive, below, kill, until
 from tests.faults.weather import Weather
+from tests.own_home import variables
 from tests.sshd import Sshd, program
 
 INSIDE = Path(__file__).parent / "inside"
@@ -46,11 +47,11 @@ class Scene:
         self.folder = Path(tempfile.mkdtemp(prefix="gf-", dir="/tmp"))  # short: sockets are made below it
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.here, self.far = self.folder / "here", self.folder / "far"
-        self._stack.enter_context(mock.patch.dict(os.environ, {**_home(self.here), **self._here}))
+        self._stack.enter_context(mock.patch.dict(os.environ, {**variables(self.here), **self._here}))
         for name in ("JUPYTER_PATH", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START"):
             os.environ.pop(name, None)
         self.sshd = self._stack.enter_context(
-            Sshd(self.folder / "sshd", environment={**_home(self.far), **self._far}, options=["MaxSessions 100"])
+            Sshd(self.folder / "sshd", environment={**variables(self.far), **self._far}, options=["MaxSessions 100"])
         )
         self.weather = self._stack.enter_context(Weather(self.sshd.port))
         self.machine = MachineRef("ssh", f"scene-{self.carrier}")
@@ -153,20 +154,6 @@ class Kernel:
         if self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_resources()
-
-
-def _home(folder: Path) -> dict[str, str]:
-    names = {
-        "HOME": folder,
-        "JUPYTER_GPU_BRIDGE_HOME": folder / "bridge",
-        "JUPYTER_DATA_DIR": folder / "data",
-        "JUPYTER_CONFIG_DIR": folder / "config",
-        "JUPYTER_RUNTIME_DIR": folder / "run",
-        "IPYTHONDIR": folder / "ipython",
-    }
-    for each in names.values():
-        each.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return {**{name: str(path) for name, path in names.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
 
 
 async def _confirm(bridge: Bridge, host: str, expected: str) -> None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import Host, MachineRef, Profile
-from tests.kernels.home import Home, variables
+from tests.kernels.home import Home
+from tests.own_home import variables
 from tests.sshd import Sshd
 
 

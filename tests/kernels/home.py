@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from jupyter_gpu_bridge.machine.link import links
+from tests.own_home import variables
 
 DEADLINE = 30.0
 
@@ -110,21 +111,6 @@ def entered() -> Iterator[Home]:
         finally:
             asyncio.run(links().close())
             home.clear()
-
-
-def variables(folder: Path) -> dict[str, str]:
-    """What sends all that is written to a place below `folder`, which is made."""
-    places = {
-        "HOME": folder,
-        "JUPYTER_GPU_BRIDGE_HOME": folder / "bridge",
-        "JUPYTER_DATA_DIR": folder / "data",
-        "JUPYTER_CONFIG_DIR": folder / "config",
-        "JUPYTER_RUNTIME_DIR": folder / "run",
-        "IPYTHONDIR": folder / "ipython",
-    }
-    for place in places.values():
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
 
 
 def kill(process: psutil.Process) -> None:

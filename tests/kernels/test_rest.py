@@ -8,8 +8,9 @@ import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import Host, MachineRef, Profile
+from tests.jupyter_server import Refused
 from tests.kernels.home import Home
-from tests.kernels.jupyter import JupyterServer, Refused
+from tests.kernels.jupyter import JupyterServer
 from tests.ports import free_port
 
 

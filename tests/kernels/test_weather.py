@@ -23,9 +23,11 @@ from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BridgeError, KernelFailed
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.model import CarrierChoice, Host, MachineRef, Profile
+from tests.jupyter_server import Refused
 from tests.kernels.conftest import Serve
-from tests.kernels.home import DEADLINE, Home, until, variables
-from tests.kernels.jupyter import JupyterServer, Refused
+from tests.kernels.home import DEADLINE, Home, until
+from tests.kernels.jupyter import JupyterServer
+from tests.own_home import variables
 from tests.ports import free_port
 from tests.sshd import Sshd, make_key
 

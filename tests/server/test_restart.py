@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.model import MachineRef, Profile
-from tests.jupyter_server import JupyterServer
+from tests.jupyter_server import JupyterServer, Refused
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def server(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def execute(own_home: Path, kernel_id: str, code: str) -> str:
-    client = BlockingKernelClient(connection_file=str(own_home / "runtime" / f"kernel-{kernel_id}.json"))
+    client = BlockingKernelClient(connection_file=str(own_home / "run" / f"kernel-{kernel_id}.json"))
     client.load_connection_file()
     client.start_channels()
     said: list[str] = []
@@ -80,6 +79,6 @@ def test_a_server_ends_although_a_start_failed(server: JupyterServer, own_home: 
     spec.write_text(json.dumps({"argv": ["/nowhere/to/be/found"], "display_name": "broken", "language": "python"}))
     server.start()
     server.ask("api/kernels", {"name": "gpu-bridge-here"})
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(Refused):
         server.ask("api/kernels", {"name": "broken"})
     assert server.end(signal.SIGTERM) == 0
