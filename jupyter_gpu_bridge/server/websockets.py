@@ -35,9 +35,18 @@ def with_receipts(connection_class: type[Any], bridge: Callable[[], Bridge]) -> 
 
         def connect(self) -> Any:
             kernel = self.kernel_manager
-            if kernel.transport == "ipc" and (receipts := bridge().receipts(Path(kernel.ip), self.session.bsession)):
-                self._writer = ReceiptWriter(receipts, self.websocket_handler)
+            if kernel.transport == "ipc":
+                self._open_receipts(Path(kernel.ip))
             return super().connect()
+
+        def _open_receipts(self, prefix: Path) -> None:
+            try:
+                receipts = bridge().receipts(prefix, self.session.bsession)
+            except OSError as problem:
+                self.log.warning("Should this server be killed, a few outputs may be lost: %s", problem)
+                return
+            if receipts is not None:
+                self._writer = ReceiptWriter(receipts, self.websocket_handler)
 
         def create_stream(self) -> None:
             super().create_stream()
