@@ -19,6 +19,7 @@ NAMES = (
     "prints",
     "interrupt",
     "restart",
+    "urgent",
     "saturated",
     "cut",
     "silent",
@@ -26,6 +27,9 @@ NAMES = (
     "footprint",
     "server_start",
 )
+
+_WITHOUT_KERNELS = {"urgent"}
+"""These know carriers, and no kinds of kernel."""
 
 _PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
@@ -45,7 +49,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path, default=_PAGE, help="where to write the table")
     options = parser.parse_args()
     arguments = ["--kernels", options.kernels] if options.kernels else []
-    lines = [_run(name, arguments) for name in options.only.split(",")]
+    lines = [_run(name, arguments if name not in _WITHOUT_KERNELS else []) for name in options.only.split(",")]
     found = [line for line in lines if line is not None]
     options.page.parent.mkdir(parents=True, exist_ok=True)
     options.page.write_text(page(found))

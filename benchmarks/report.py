@@ -43,18 +43,29 @@ def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     kinds = [Kind(name) for name in options.kernels.split(",")]
     with World() as world:
         measured = benchmark.measure(world, kinds, options)
-    verdicts = {kind: benchmark.holds(figures, measured) for kind, figures in measured.items() if kind.is_ours}
-    line = {
-        "benchmark": benchmark.name,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": " ".join(["python", "-m", f"benchmarks.{benchmark.name}", *(arguments or sys.argv[1:])]),
-        "machine": machine(),
-        "bar": benchmark.bar,
-        "figures": {kind.value: figures for kind, figures in measured.items()},
-        "holds": {kind.value: verdict for kind, verdict in verdicts.items()},
-    }
-    print(json.dumps(line), flush=True)
+    verdicts = {kind.value: benchmark.holds(figures, measured) for kind, figures in measured.items() if kind.is_ours}
+    found = {kind.value: figures for kind, figures in measured.items()}
+    print(json.dumps(line(benchmark.name, benchmark.bar, found, verdicts, arguments)), flush=True)
     return 0 if all(verdicts.values()) else 1
+
+
+def line(
+    name: str,
+    bar: str,
+    figures: Mapping[str, Mapping[str, Any]],
+    verdicts: Mapping[str, bool],
+    arguments: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """What a benchmark prints, as one line of JSON."""
+    return {
+        "benchmark": name,
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": " ".join(["python", "-m", f"benchmarks.{name}", *(arguments or sys.argv[1:])]),
+        "machine": machine(),
+        "bar": bar,
+        "figures": figures,
+        "holds": verdicts,
+    }
 
 
 def machine() -> dict[str, Any]:
