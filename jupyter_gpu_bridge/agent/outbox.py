@@ -18,9 +18,9 @@ from jupyter_gpu_bridge.agent.spool import SEGMENT, Record, Spool
 
 
 def _share_of_memory() -> int:
-    """A thirty-second of the computer's memory, within reason."""
+    """A hundredth of the computer's memory, within reason."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(16 << 20, min(256 << 20, total // 32))
+    return max(16 << 20, min(64 << 20, total // 128))
 
 
 MEMORY = _share_of_memory()
