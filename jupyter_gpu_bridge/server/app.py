@@ -119,7 +119,7 @@ class GpuBridgeApp(ExtensionApp):
         from jupyter_gpu_bridge.server.slots import Slot
 
         try:
-            slot = Slot.take(Path(self._server.root_dir))
+            slot = Slot.take(Path(self._server.root_dir), self._server.port)
         except (OSError, BridgeError) as error:
             self.log.warning("Sessions will not survive this server, because nothing can be written down: %s", error)
             return None
