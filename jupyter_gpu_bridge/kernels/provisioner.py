@@ -103,7 +103,8 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             else:
                 await self._restart(self._kernel)
         except BridgeError as error:
-            raise served(error) from error
+            # Without the one it stems from: programs without a server print a traceback, and it would be there twice.
+            raise served(error) from None
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             what = f"This computer could not prepare the start of the kernel: {error.strerror or error}{where}."
