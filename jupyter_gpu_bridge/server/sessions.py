@@ -44,6 +44,8 @@ class Sessions:
         self._log = log
         self._unsettled: dict[KernelId, list[SessionRecord]] = {}
         """Left by servers before, and not yet known to be back or gone; kept in the file until then."""
+        self._names: dict[KernelId, str] = {}
+        """What the links know that the kernels belong to."""
         self._happened = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._restoring: set[asyncio.Task[None]] = set()
@@ -152,12 +154,27 @@ class Sessions:
 
     async def _write(self) -> None:
         try:
-            self._slot.write([*await self.records(), *self._left_unsettled()], self._server.port)
+            records = await self.records()
+            self._slot.write([*records, *self._left_unsettled()], self._server.port)
+            await self._tell_names(records)
         except OSError as error:
             self._log.error("The sessions cannot be written down, so they would not survive the server: %s.", error)
         except Exception:
             # Whatever another session manager raises: the next look may succeed.
             self._log.exception("The sessions cannot be listed.")
+
+    async def _tell_names(self, records: Sequence[SessionRecord]) -> None:
+        """For those who ask the links and not this server: a notebook may have been given another name."""
+        for record in records:
+            if not record.path or self._names.get(record.kernel_id) == record.path:
+                continue
+            names = self._server.session_manager.get_kernel_env(record.path, record.name)
+            try:
+                await self._bridge().kernel_renamed(record.kernel_id, names["JPY_SESSION_NAME"])
+            except BridgeError as error:
+                self._log.warning("%s could not be told of its name: %s", _what(record), error)
+                continue
+            self._names[record.kernel_id] = record.path
 
     def _left_unsettled(self) -> Sequence[SessionRecord]:
         return [record for records in self._unsettled.values() for record in records]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,17 @@ async def test_nothing_left_costs_nothing(server: Any, slot: Slot) -> None:
 
 @pytest.mark.timeout(60)
 async def test_what_is_written_follows_what_happens(server: Any, slot: Slot, jp_fetch: Fetch) -> None:
-    sessions = Sessions(server, ScriptedBridge, slot, LOG)
+    bridge = ScriptedBridge()
+    sessions = Sessions(server, lambda: bridge, slot, LOG)
     sessions.watch()
     model = await start(jp_fetch, "random-name", "gpu-bridge-plain")
     ordinary = await start(jp_fetch, "ordinary.ipynb", "python3")
     sessions.look_again()
     await until(lambda: [one.session_id for one in slot.read()] == [model["id"]])
-    await jp_fetch("api", "sessions", model["id"], method="PATCH", body=json.dumps({"path": "a.ipynb"}))
+    renamed = {"path": "a.ipynb", "name": "a.ipynb"}
+    await jp_fetch("api", "sessions", model["id"], method="PATCH", body=json.dumps(renamed))
     await until(lambda: [one.path for one in slot.read()] == ["a.ipynb"])
+    await until(lambda: bridge.names[model["kernel"]["id"]] == os.path.join(server.root_dir, "a.ipynb"))
     assert ordinary["kernel"]["id"] not in slot.path.read_text()
     await jp_fetch("api", "sessions", model["id"], method="DELETE")
     sessions.look_again()

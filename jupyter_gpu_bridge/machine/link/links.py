@@ -187,6 +187,12 @@ class Links:
                 await self._insist(kernel, "hold", ANSWER_WITHIN)
                 kernel.is_detached = True
 
+    async def rename(self, kernel_id: KernelId, path: str) -> None:
+        """Say what the kernel belongs to now."""
+        kernel = self._kernels.get(kernel_id)
+        if kernel is not None:
+            await self._insist(kernel, "rename", ANSWER_WITHIN, path=path)
+
     def forget(self, kernel: RunningKernel) -> None:
         """This process has nothing more to do with it."""
         self._kernels.pop(kernel.kernel_id, None)
