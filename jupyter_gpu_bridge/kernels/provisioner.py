@@ -184,10 +184,13 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 await asyncio.wait([restart], timeout=TELL_AFTER)
                 if not (restart.done() or kernel.is_reachable or self._told_of_waiting):
                     self._told_of_waiting = True
-                    self._tell(f"{self.machine} cannot be reached now. The restart will be done when it is back.")
+                    name = MachineRef.parse(self.machine).name or "This computer"
+                    self._tell(f"{name} cannot be reached now. The restart will be done when it is back.")
             await restart
         finally:
-            restart.cancel()
+            if not restart.done():
+                restart.cancel()
+                await asyncio.wait([restart])
 
     def _tell(self, text: str) -> None:
         """Whoever has a page open; without a server of ours nobody listens."""

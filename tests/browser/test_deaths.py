@@ -59,7 +59,7 @@ def test_a_restart_during_a_cut_says_what_it_waits_for_and_is_done_then(
 
         lab_page.page.evaluate("() => { window.jupyterapp.commands.execute('kernelmenu:restart'); }")
         lab_page.page.get_by_role("dialog").get_by_role("button", name="Confirm Kernel Restart").click()
-        waits = "The restart will be done when it is back."
+        waits = "box cannot be reached now. The restart will be done when it is back."
         expect(lab_page.page.get_by_role("alert").filter(has_text=waits)).to_be_visible()
         expect(compute).to_contain_text("Waiting for the machine; the restart will be done when it is back.")
         sshd.start()
