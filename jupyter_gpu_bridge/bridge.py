@@ -103,6 +103,10 @@ class Bridge:
         """End it for good, for those who cannot wait."""
         links().stop_soon(kernel)
 
+    async def kernel_renamed(self, kernel_id: KernelId, path: str) -> None:
+        """The notebook of a kernel of this process has another name now."""
+        await links().run(links().rename(kernel_id, path))
+
     def let_be(self, kernel: RunningKernel) -> None:
         """Leave it running without us."""
         links().forget(kernel)

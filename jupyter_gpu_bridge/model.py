@@ -103,6 +103,8 @@ class KernelView:
     started: datetime | None = None
     last_activity: datetime | None = None
     detail: str = ""
+    is_foreign: bool = False
+    """It runs for another computer, and can be stopped from here but not used."""
 
 
 @dataclass(frozen=True, slots=True)

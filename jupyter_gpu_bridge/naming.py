@@ -18,6 +18,10 @@ PROVISIONER = "gpu-bridge"
 """The entry point that our kernelspecs name; also the first half of a kernelspec's own name."""
 
 
+NOTICE = "https://schemas.jupyter-gpu-bridge.dev/notices/v1"
+"""The event by which a page is told what nothing else on it says."""
+
+
 def kernel_name(profile: str) -> str:
     """The name of a profile's kernelspec, which notebooks remember."""
     return f"{PROVISIONER}-{profile}"

@@ -24,6 +24,7 @@ def kernel(view: KernelView) -> Plain:
         "started": _moment(view.started),
         "last_activity": _moment(view.last_activity),
         "detail": view.detail,
+        "foreign": view.is_foreign,
     }
 
 

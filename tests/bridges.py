@@ -21,6 +21,7 @@ class ScriptedBridge(Bridge):
     alive: dict[str, bool | Exception] = field(default_factory=dict)
     left: list[Sequence[KernelId]] = field(default_factory=list)
     stopped: list[KernelId] = field(default_factory=list)
+    names: dict[KernelId, str] = field(default_factory=dict)
 
     asleep: Sequence[KernelView] = ()
     """Kernels that are seen only by who wakes their machines."""
@@ -74,6 +75,9 @@ class ScriptedBridge(Bridge):
         if self.trouble:
             raise self.trouble
         self.left.append(kernel_ids)
+
+    async def kernel_renamed(self, kernel_id: KernelId, path: str) -> None:
+        self.names[kernel_id] = path
 
     async def _known(self, kernel_id: KernelId) -> None:
         if kernel_id not in {kernel.kernel_id for kernel in await self.kernels(wake=True)}:

@@ -149,12 +149,12 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _out_of_memory_kills() -> int | None:
+def _out_of_memory_kills(root: str = "") -> int | None:
     """How often the kernel of the operating system has killed for memory in our control group, if it tells."""
     try:
-        with open("/proc/self/cgroup") as file:
+        with open(root + "/proc/self/cgroup") as file:
             own = [line.strip().split("::", 1)[1] for line in file if "::" in line]
-        with open("/sys/fs/cgroup" + (own[0] if own else "") + "/memory.events") as file:
+        with open(root + "/sys/fs/cgroup" + (own[0] if own else "") + "/memory.events") as file:
             counts = dict(line.split() for line in file)
         return int(counts["oom_kill"])
     except (OSError, KeyError, ValueError, IndexError):

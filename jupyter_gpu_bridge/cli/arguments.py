@@ -88,22 +88,21 @@ def _fingerprint(verb: argparse.ArgumentParser) -> None:
 def _profiles(nouns: Any) -> None:
     noun = _add(nouns, "profiles", "kernels as they are shown in the launcher")
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-    add = _add(verbs, "add", "make a kernel that runs on a machine, or change it")
+    add = _add(verbs, "add", "make a kernel that runs on a machine, or change it: what is not given stays as it was")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--machine", required=True, metavar="MACHINE", help="ssh:NAME, or local for this computer")
-    add.add_argument("--display-name", metavar="TITLE", default="")
+    add.add_argument("--machine", metavar="MACHINE", help="ssh:NAME, or local for this computer; needed by a new one")
+    add.add_argument("--display-name", metavar="TITLE")
     add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     add.add_argument("--folder", metavar="PATH", help="where kernels start, on the machine")
     add.add_argument(
         "--env",
         metavar="NAME[=VALUE]",
         action="append",
-        default=[],
-        help="a variable for the kernel; without a value, yours at the time of the start is taken",
+        help="a variable for the kernel, in place of all before; without a value, yours at the start is taken",
     )
     keep = add.add_mutually_exclusive_group()
-    keep.add_argument("--keep", action="store_true", help="kernels go on when the Jupyter server exits")
-    keep.add_argument("--stop", dest="keep", action="store_false", help="they stop with it (the default)")
+    keep.add_argument("--keep", action="store_const", const=True, help="kernels go on when the Jupyter server exits")
+    keep.add_argument("--stop", dest="keep", action="store_const", const=False, help="they stop with it (the default)")
     _add(verbs, "list", "show the profiles")
     _add(verbs, "remove", "remove a profile").add_argument("name", metavar="NAME")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
+from typing import Any
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.cli.screen import Screen
+from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import MachineRef, Profile
 from jupyter_gpu_bridge.naming import kernel_name
 
@@ -39,20 +42,33 @@ def _list(bridge: Bridge, screen: Screen) -> None:
 
 
 def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
-    folder = bridge.add_profile(
-        Profile(
-            name=arguments.name,
-            machine=MachineRef.parse(arguments.machine),
-            display_name=arguments.display_name,
-            python=arguments.python,
-            folder=arguments.folder,
-            environment=tuple(_variable(text) for text in arguments.env),
-            keep=arguments.keep,
-        )
-    )
+    folder = bridge.add_profile(_wanted(arguments, bridge))
     made = next(profile for profile in bridge.profiles() if profile.name == arguments.name)
     screen.data({"profile": plain.profile(made), "folder": str(folder)})
     screen.say(f"Saved {made.name}; Jupyter shows it as {made.display_name!r}.")
+
+
+def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:
+    """What is not given stays as it was; an empty text takes it back."""
+    before = next((profile for profile in bridge.profiles() if profile.name == arguments.name), None)
+    if arguments.machine is not None:
+        machine = MachineRef.parse(arguments.machine)
+    elif before is not None:
+        machine = before.machine
+    else:
+        raise BadRequest("A new profile needs a machine.", advice="Name it: --machine ssh:NAME, or --machine local")
+    given: dict[str, Any] = {
+        "display_name": arguments.display_name,
+        "python": arguments.python,
+        "folder": arguments.folder,
+        "environment": None if arguments.env is None else tuple(_variable(text) for text in arguments.env if text),
+        "keep": arguments.keep,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name in ("python", "folder"):
+        if changes.get(name) == "":
+            changes[name] = None
+    return replace(before or Profile(arguments.name, machine), machine=machine, **changes)
 
 
 def _variable(text: str) -> tuple[str, str | None]:

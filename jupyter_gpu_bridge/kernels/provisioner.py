@@ -22,6 +22,7 @@ from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, Lin
 from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import KernelId, MachineRef
+from jupyter_gpu_bridge.naming import NOTICE
 from jupyter_gpu_bridge.rentals.observe import connection_info
 
 SHUTDOWN_PATIENCE = 20.0
@@ -30,6 +31,7 @@ RETRY_FOR = 600.0
 """After a death by itself: how long a restart waits for the machine; raising then would freeze the kernel."""
 RETRY_EVERY = 2.0
 END_PATIENCE = 5.0
+TELL_AFTER = 1.0
 
 
 class GpuBridgeProvisioner(KernelProvisionerBase):
@@ -73,6 +75,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         """A restart has ended the process and not yet launched another: jupyter_client rests for a moment there."""
         self._too_late = False
         """That restart goes on as if nothing had happened, and must not bring the kernel back."""
+        self._told_of_waiting = False
         self._extra: tuple[str, ...] = ()
         self._variables: dict[str, str] = {}
         self._path = ""
@@ -103,13 +106,15 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             else:
                 await self._restart(self._kernel)
         except BridgeError as error:
-            raise served(error) from error
+            # Without the one it stems from: programs without a server print a traceback, and it would be there twice.
+            raise served(error) from None
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             what = f"This computer could not prepare the start of the kernel: {error.strerror or error}{where}."
             raise served(BridgeError(what, advice="`jupyter gpu doctor` looks at it.")) from error
         finally:
             self._died = self._replacing = self._overtaken = self._between = self._too_late = False
+            self._told_of_waiting = False
         self._process = True
         info = connection_info(self._kernel.prefix, self._kernel.key.encode(), self._kernel.signature_scheme)
         self.connection_info = cast("KernelConnectionInfo", info)
@@ -153,7 +158,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         give_up = asyncio.get_running_loop().time() + (RETRY_FOR if self._died else END_PATIENCE)
         while True:
             try:
-                await self._bridge.restart_kernel(kernel, self._order(), self._report)
+                await self._restart_once(kernel)
                 return
             except KernelFailed:
                 # The restarter stops for good when a launch raises. If it is at work, let it see one more death:
@@ -170,6 +175,29 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 await asyncio.sleep(RETRY_EVERY if self._died else 0.1)
             if self._kernel is not kernel:
                 raise StartCancelled("The kernel was shut down while it was being restarted.")
+
+    async def _restart_once(self, kernel: RunningKernel) -> None:
+        """The machine does it when it can be reached; until then the page shows nothing, so it is told."""
+        restart = asyncio.ensure_future(self._bridge.restart_kernel(kernel, self._order(), self._report))
+        try:
+            while not restart.done():
+                await asyncio.wait([restart], timeout=TELL_AFTER)
+                if not (restart.done() or kernel.is_reachable or self._told_of_waiting):
+                    self._told_of_waiting = True
+                    name = MachineRef.parse(self.machine).name or "This computer"
+                    self._tell(f"{name} cannot be reached now. The restart will be done when it is back.")
+            await restart
+        finally:
+            if not restart.done():
+                restart.cancel()
+                await asyncio.wait([restart])
+
+    def _tell(self, text: str) -> None:
+        """Whoever has a page open; without a server of ours nobody listens."""
+        self.log.warning("%s: %s", self.kernel_id, text)
+        events = self._manager.event_logger
+        if NOTICE in events.schemas:
+            events.emit(schema_id=NOTICE, data={"kernel_id": str(self.kernel_id), "text": text})
 
     def _order(self) -> KernelOrder:
         key = self._manager.session.key

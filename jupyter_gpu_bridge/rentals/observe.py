@@ -114,6 +114,7 @@ def _foreign(ref: MachineRef, found: dict[str, Any]) -> KernelView:
         started=_time(found.get("started")),
         last_activity=_time(found.get("changed")),
         detail="Started from another computer.",
+        is_foreign=True,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jupyter_gpu_bridge.bridge import Bridge
     from jupyter_gpu_bridge.model import KernelId
+    from jupyter_gpu_bridge.server.adoption import Adopted
     from jupyter_gpu_bridge.server.sessions import Sessions
     from jupyter_gpu_bridge.server.snapshot import Snapshot
 
@@ -59,7 +60,8 @@ class GpuBridgeApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         schemas = Path(__file__).parent / "event_schemas"
-        cast("EventLogger", self._server.event_logger).register_event_schema(schemas / "machines" / "v1.yaml")
+        for name in ("machines", "notices"):
+            cast("EventLogger", self._server.event_logger).register_event_schema(schemas / name / "v1.yaml")
         self._give_receipts()
 
     def initialize(self) -> None:  # type: ignore[override]
@@ -98,6 +100,12 @@ class GpuBridgeApp(ExtensionApp):
         else:
             await self.bridge.stop_kernel(kernel_id)
 
+    async def adopt_kernel(self, kernel_id: KernelId) -> Adopted:
+        """Attach to a kernel that nobody has, for a notebook."""
+        from jupyter_gpu_bridge.server.adoption import adopt
+
+        return await adopt(self._server, self.bridge, kernel_id)
+
     async def _restore(self) -> None:
         self._restored = True
         if self._sessions is not None:
@@ -119,7 +127,7 @@ class GpuBridgeApp(ExtensionApp):
         from jupyter_gpu_bridge.server.slots import Slot
 
         try:
-            slot = Slot.take(Path(self._server.root_dir))
+            slot = Slot.take(Path(self._server.root_dir), self._server.port)
         except (OSError, BridgeError) as error:
             self.log.warning("Sessions will not survive this server, because nothing can be written down: %s", error)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Awaitable, Callable
 from http.client import responses
@@ -136,6 +137,13 @@ class Kernel(Handler):
         self.finish()
 
 
+class KernelAdoption(Handler):
+    @web.authenticated
+    @_may_write
+    async def post(self, kernel_id: str) -> None:
+        self.finish(dataclasses.asdict(await self.app.adopt_kernel(KernelId(kernel_id))))
+
+
 class KernelLog(Handler):
     _track_activity = False
 
@@ -213,6 +221,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"gpu-bridge/api/v1/machines", Machines),
     (r"gpu-bridge/api/v1/kernels", Kernels),
     (_KERNEL, Kernel),
+    (_KERNEL + "/adoption", KernelAdoption),
     (_KERNEL + "/log", KernelLog),
     (r"gpu-bridge/api/v1/profiles", Profiles),
     (r"gpu-bridge/api/v1/version", Version),

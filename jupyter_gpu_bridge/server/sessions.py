@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_async
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import KernelId
 from jupyter_gpu_bridge.rentals.profiles import is_ours
-from jupyter_gpu_bridge.server.slots import SessionRecord
+from jupyter_gpu_bridge.server.slots import SessionRecord, united
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -41,7 +43,9 @@ class Sessions:
         self._slot = slot
         self._log = log
         self._unsettled: dict[KernelId, list[SessionRecord]] = {}
-        """Left by the last server, and not yet known to be back or gone; kept in the file until then."""
+        """Left by servers before, and not yet known to be back or gone; kept in the file until then."""
+        self._names: dict[KernelId, str] = {}
+        """What the links know that the kernels belong to."""
         self._happened = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._restoring: set[asyncio.Task[None]] = set()
@@ -49,15 +53,37 @@ class Sessions:
     # coming back -----------------------------------------------------------------------------------------------------
 
     def has_some(self) -> bool:
-        """Whether the last server left any; reads the file."""
+        """Whether servers of this folder that have ended left any. They are ours from then on, so ask once."""
+        left: list[tuple[Slot, Sequence[SessionRecord]]] = []
+        for slot in self._slot.left_beside():
+            records = self._read(slot)
+            if records:
+                left.append((slot, records))
+            else:
+                slot.close()
+        for record in united(self._read(self._slot), *(records for _, records in left)):
+            self._unsettled.setdefault(record.kernel_id, []).append(record)
+        if left:
+            self._take_over([slot for slot, _ in left])
+        return bool(self._unsettled)
+
+    def _read(self, slot: Slot) -> Sequence[SessionRecord]:
         try:
-            records = self._slot.read()
+            return slot.read()
         except (OSError, ValueError) as error:
             self._log.warning("The sessions of the last server cannot be read, so none is restored: %s.", error)
-            return False
-        for record in records:
-            self._unsettled.setdefault(record.kernel_id, []).append(record)
-        return bool(self._unsettled)
+            return ()
+
+    def _take_over(self, left: Sequence[Slot]) -> None:
+        """First ours, then not theirs any more: a server that is killed in between loses nothing."""
+        try:
+            self._slot.write(self._left_unsettled(), self._server.port)
+            for slot in left:
+                slot.clear()
+                slot.close()
+        except OSError as error:
+            # They stay held, so that nobody else takes them up as well.
+            self._log.error("The sessions of other servers cannot be written down as ours: %s.", error)
 
     async def restore(self) -> None:
         """Every kernel that still runs is back under its id, with its sessions; never raises for one that is not."""
@@ -128,12 +154,30 @@ class Sessions:
 
     async def _write(self) -> None:
         try:
-            self._slot.write([*await self.records(), *(one for kept in self._unsettled.values() for one in kept)])
+            records = await self.records()
+            self._slot.write([*records, *self._left_unsettled()], self._server.port)
+            await self._tell_names(records)
         except OSError as error:
             self._log.error("The sessions cannot be written down, so they would not survive the server: %s.", error)
         except Exception:
             # Whatever another session manager raises: the next look may succeed.
             self._log.exception("The sessions cannot be listed.")
+
+    async def _tell_names(self, records: Sequence[SessionRecord]) -> None:
+        """For those who ask the links and not this server: a notebook may have been given another name."""
+        for record in records:
+            if not record.path or self._names.get(record.kernel_id) == record.path:
+                continue
+            names = self._server.session_manager.get_kernel_env(record.path, record.name)
+            try:
+                await self._bridge().kernel_renamed(record.kernel_id, names["JPY_SESSION_NAME"])
+            except BridgeError as error:
+                self._log.warning("%s could not be told of its name: %s", _what(record), error)
+                continue
+            self._names[record.kernel_id] = record.path
+
+    def _left_unsettled(self) -> Sequence[SessionRecord]:
+        return [record for records in self._unsettled.values() for record in records]
 
     async def records(self) -> Sequence[SessionRecord]:
         """The sessions now, and our kernels that have none."""
@@ -155,7 +199,7 @@ class Sessions:
         """Before the server shuts its kernels down: hold back those that are to be kept, and say which is which."""
         await self._end_tasks()
         records = await self.records()
-        kept = {record.kernel_id for record in records if self._keeps(record.kernel_id)}
+        kept = {kernel_id for kernel_id in {record.kernel_id for record in records} if await self._keeps(kernel_id)}
         try:
             if kept:
                 await self._bridge().server_exits(sorted(kept))
@@ -167,7 +211,7 @@ class Sessions:
             self._log.info("%s %s.", _what(record), outcome)
         staying = [record for record in records if record.kernel_id in kept]
         try:
-            self._slot.write([*staying, *(one for unsettled in self._unsettled.values() for one in unsettled)])
+            self._slot.write([*staying, *self._left_unsettled()], self._server.port)
         except OSError as error:
             self._log.error("The sessions of kept kernels cannot be written down: %s.", error)
 
@@ -178,9 +222,14 @@ class Sessions:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _keeps(self, kernel_id: KernelId) -> bool:
-        _, metadata = self._spec(kernel_id)
-        return metadata["kernel_provisioner"].get("config", {}).get("keep") is True
+    async def _keeps(self, kernel_id: KernelId) -> bool:
+        """As its profile says now; it may have been changed, or removed, since the kernel was started."""
+        name, metadata = self._spec(kernel_id)
+        specs: Any = self._server.kernel_spec_manager
+        with contextlib.suppress(NoSuchKernel):
+            metadata = (await ensure_async(specs.get_kernel_spec(name))).metadata
+        provisioner = metadata.get("kernel_provisioner") or {}
+        return (provisioner.get("config") or {}).get("keep") is True
 
     def _kernel_ids(self) -> Sequence[str]:
         return self._server.kernel_manager.list_kernel_ids()

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,25 +39,41 @@ class Slot:
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self._lock = lock
-        self._written: tuple[SessionRecord, ...] | None = None
+        self._written: tuple[int, tuple[SessionRecord, ...]] | None = None
 
     @classmethod
-    def take(cls, root: Path) -> Slot | None:
-        """The first slot of this root folder that no living server holds; `None` when there is none."""
+    def take(cls, root: Path, port: int = 0) -> Slot | None:
+        """One of this root folder that no living server holds: that of this port if there is one, else the first.
+
+        `None` when there is none.
+        """
         mark = hashlib.sha256(f"{os.getuid()}:{root.resolve()}".encode()).hexdigest()[:16]
         folder = private_folder(data_folder() / "sessions")
-        for number in range(_MOST):
-            path = folder / f"{mark}-{number}.json"
+        paths = [folder / f"{mark}-{number}.json" for number in range(_MOST)]
+        return next(cls._free(sorted(paths, key=lambda path: not port or _port_of(path) != port)), None)
+
+    @classmethod
+    def _free(cls, paths: Iterable[Path]) -> Iterator[Slot]:
+        for path in paths:
             lock = try_lock(path.with_suffix(".lock"))
             if lock is not None:
-                return cls(path, lock)
-        return None
+                yield cls(path, lock)
+
+    def left_beside(self) -> Iterator[Slot]:
+        """What other servers of the same folder left when they ended; each is held until it is closed."""
+        folder, mark = self.path.parent, self.path.stem.rpartition("-")[0]
+        yield from self._free(path for path in sorted(folder.glob(f"{mark}-*.json")) if path != self.path)
 
     def close(self) -> None:
         """Let the next server have it; the end of the process does the same."""
         if self._lock >= 0:
             os.close(self._lock)
         self._lock = -1
+
+    def clear(self) -> None:
+        """What it holds is written down elsewhere."""
+        self.path.unlink(missing_ok=True)
+        self._written = None
 
     def read(self) -> Sequence[SessionRecord]:
         """What the last holder left; raises `ValueError` when it makes no sense."""
@@ -72,11 +88,35 @@ class Slot:
         except (TypeError, KeyError) as error:
             raise ValueError(f"{self.path} is damaged: {error}") from error
 
-    def write(self, records: Sequence[SessionRecord]) -> None:
-        """Cheap when nothing changed."""
-        wanted = tuple(sorted(records, key=lambda record: (record.kernel_id, record.session_id)))
-        if wanted == self._written or (not wanted and self._written is None and not self.path.exists()):
+    def write(self, records: Sequence[SessionRecord], port: int = 0) -> None:
+        """Cheap when nothing changed; the port is the one by which this server finds it first, should it come back."""
+        ordered = tuple(sorted(records, key=lambda record: (record.kernel_id, record.session_id)))
+        if (port, ordered) == self._written or (not ordered and self._written is None and not self.path.exists()):
             return
-        content = {"version": _VERSION, "sessions": [dataclasses.asdict(record) for record in wanted]}
+        sessions = [dataclasses.asdict(record) for record in ordered]
+        content = {"version": _VERSION, "port": port, "sessions": sessions}
         replace_file(self.path, json.dumps(content, indent=1).encode())
-        self._written = wanted
+        self._written = (port, ordered)
+
+
+def united(first: Sequence[SessionRecord], *others: Sequence[SessionRecord]) -> Sequence[SessionRecord]:
+    """All of them; what a later one says of a kernel or a notebook that an earlier one has does not count."""
+    found = list(first)
+    for records in others:
+        kernels = {record.kernel_id for record in found}
+        places = {(record.path, record.type) for record in found}
+        for record in records:
+            if record.kernel_id in kernels:
+                continue
+            # A notebook can have one kernel; the other one is there as well, and can be given to a notebook.
+            has_place = (record.path, record.type) not in places
+            found.append(record if has_place else SessionRecord("", record.kernel_id, record.kernel_name, "", "", ""))
+    return found
+
+
+def _port_of(path: Path) -> int:
+    """Without a lock: only to look there first."""
+    try:
+        return int(json.loads(path.read_bytes())["port"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0

@@ -1,5 +1,6 @@
 /** What the buttons of the panel do: ask first where something is lost, and say it when something fails. */
 
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -14,11 +15,13 @@ export interface IActions {
   refresh(): void;
   newNotebook(profile: IProfile): void;
   newNotebookOn(machine: IMachine): void;
+  openNotebook(kernel: IKernel): void;
   stop(kernel: IKernel, machine: IMachine): void;
   openLog(kernel: IKernel): void;
 }
 
 const NEW_NOTEBOOK = 'notebook:create-new';
+const OPEN = 'docmanager:open';
 
 export class Actions implements IActions {
   constructor(
@@ -41,6 +44,11 @@ export class Actions implements IActions {
     this._orTell(this._newNotebookOn(machine));
   }
 
+  /** The kernel's own one where it is still there, else a new one. */
+  openNotebook(kernel: IKernel): void {
+    this._orTell(this._openNotebook(kernel));
+  }
+
   stop(kernel: IKernel, machine: IMachine): void {
     this._orTell(this._stop(kernel, machine));
   }
@@ -59,6 +67,24 @@ export class Actions implements IActions {
     const profile = await this._model.addProfile(machine);
     await this._kernelspecs.refreshSpecs(); // a notebook asks which kernel to take when it does not know this one
     await this._newNotebook(profile);
+  }
+
+  private async _openNotebook(kernel: IKernel): Promise<void> {
+    const { kernel_id, path } = await this._model.adopt(kernel);
+    if (!path) {
+      await this._commands.execute(NEW_NOTEBOOK, { kernelId: kernel_id });
+      return;
+    }
+    const notebook = (await this._commands.execute(OPEN, {
+      path,
+      factory: 'Notebook',
+      kernel: { id: kernel_id }
+    })) as { sessionContext: ISessionContext } | undefined;
+    const context = notebook?.sessionContext;
+    await context?.ready;
+    if (context && context.session?.kernel?.id !== kernel_id) {
+      await context.changeKernel({ id: kernel_id }); // it was open already, without a kernel
+    }
   }
 
   private async _stop(kernel: IKernel, machine: IMachine): Promise<void> {

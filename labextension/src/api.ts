@@ -26,6 +26,15 @@ export interface IKernel {
   readonly started: string | null;
   readonly last_activity: string | null;
   readonly detail: string;
+  /** It runs for another computer. */
+  readonly foreign: boolean;
+}
+
+/** A kernel that the server has taken, and the notebook that can be opened on it, if there is one. */
+export interface IAdopted {
+  readonly kernel_id: string;
+  readonly kernel_name: string;
+  readonly path: string;
 }
 
 export interface IMachine {
@@ -74,6 +83,15 @@ export class ComputeApi {
 
   async stopKernel(kernelId: string): Promise<void> {
     await this._ask(`kernels/${encodeURIComponent(kernelId)}`, 'DELETE');
+  }
+
+  /** Give the server a kernel that nobody has. */
+  async adoptKernel(kernelId: string): Promise<IAdopted> {
+    const response = await this._ask(
+      `kernels/${encodeURIComponent(kernelId)}/adoption`,
+      'POST'
+    );
+    return (await response.json()) as IAdopted;
   }
 
   async kernelLog(kernelId: string): Promise<string> {

@@ -1,4 +1,4 @@
-/** The plugins of jupyter-gpu-bridge: the Compute panel in the left sidebar, and what keeps outputs from being shown twice. */
+/** The plugins of jupyter-gpu-bridge: the Compute panel in the left sidebar, notices, and what keeps outputs from being shown twice. */
 
 import type {
   JupyterFrontEnd,
@@ -14,6 +14,7 @@ import { Actions } from './actions';
 import { ComputeApi } from './api';
 import { computeIcon } from './icons';
 import { ComputeModel } from './model';
+import { showNotices } from './notices';
 import { isOurs, Repeats } from './repeats';
 import { ComputePanel, PANEL_ID } from './view';
 
@@ -62,6 +63,15 @@ const panel: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const notices: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-gpu-bridge:notices',
+  description: 'Says what the server tells of kernels: what waits, and why.',
+  autoStart: true,
+  activate: (app: JupyterFrontEnd): void => {
+    showNotices(app.serviceManager.events);
+  }
+};
+
 const repeats: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-gpu-bridge:repeats',
   description: 'Shows an output once that a killed server has left in doubt.',
@@ -85,4 +95,4 @@ const repeats: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [panel, repeats];
+export default [panel, notices, repeats];

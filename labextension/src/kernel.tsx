@@ -2,7 +2,11 @@
 
 import { Time } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { stopIcon, textEditorIcon } from '@jupyterlab/ui-components';
+import {
+  notebookIcon,
+  stopIcon,
+  textEditorIcon
+} from '@jupyterlab/ui-components';
 import React from 'react';
 
 import type { IActions } from './actions';
@@ -56,8 +60,41 @@ export function KernelItem(props: IKernelProps): React.ReactElement {
       </div>
       <Facts {...props} />
       {kernel.detail && <p className="jp-GpuBridge-detail">{kernel.detail}</p>}
+      {canBeOpened(kernel) && <OpenNotebook {...props} />}
     </li>
   );
+}
+
+function OpenNotebook({
+  kernel,
+  actions,
+  trans
+}: IKernelProps): React.ReactElement {
+  const label = trans.__(
+    'Open a notebook on it (%1)',
+    kernelName(kernel, trans)
+  );
+  return (
+    <div>
+      <button
+        type="button"
+        className="jp-GpuBridge-button"
+        title={label}
+        aria-label={label}
+        onClick={() => actions.openNotebook(kernel)}
+      >
+        <notebookIcon.react tag="span" aria-hidden="true" />
+        <span className="jp-GpuBridge-label">
+          {trans.__('Open a notebook on it')}
+        </span>
+      </button>
+    </div>
+  );
+}
+
+/** It runs, and nobody has it. */
+function canBeOpened(kernel: IKernel): boolean {
+  return !kernel.attached && !kernel.foreign && kernel.state !== 'dead';
 }
 
 function Facts({ kernel, trans }: IKernelProps): React.ReactElement {

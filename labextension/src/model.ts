@@ -11,7 +11,14 @@ import { Poll, Throttler } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import type { ComputeApi, IKernel, IMachine, IProfile, ISnapshot } from './api';
+import type {
+  ComputeApi,
+  IAdopted,
+  IKernel,
+  IMachine,
+  IProfile,
+  ISnapshot
+} from './api';
 import { Problem } from './api';
 
 export const MACHINES_CHANGED =
@@ -23,7 +30,7 @@ const HINTS_AT_MOST_EVERY_MS = 250;
 
 type Api = Pick<
   ComputeApi,
-  'machines' | 'stopKernel' | 'kernelLog' | 'addProfile'
+  'machines' | 'stopKernel' | 'adoptKernel' | 'kernelLog' | 'addProfile'
 >;
 
 type Events = Pick<Event.IManager, 'stream'>;
@@ -110,6 +117,13 @@ export class ComputeModel extends VDomModel {
     const profile = await this._api.addProfile(machine);
     await this.refresh();
     return profile;
+  }
+
+  /** Give the server a kernel that nobody has, and show the result; raises a `Problem`. */
+  async adopt(kernel: IKernel): Promise<IAdopted> {
+    const adopted = await this._api.adoptKernel(kernel.kernel_id);
+    await this.refresh();
+    return adopted;
   }
 
   log(kernel: IKernel): Promise<string> {

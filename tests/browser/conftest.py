@@ -35,12 +35,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def make_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Lab]]:
+def make_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """Makes JupyterLabs that are not started yet; what still runs in the end is stopped."""
     made: list[Lab] = []
 
-    def make() -> Lab:
-        made.append(Lab(tmp_path_factory.mktemp("lab")))
+    def make(module: str = "jupyterlab") -> Lab:
+        made.append(Lab(tmp_path_factory.mktemp("lab"), module))
         return made[-1]
 
     yield make

@@ -31,7 +31,9 @@ _STOP_LIMIT = 30.0
 _ANSWER_LIMIT = 60.0
 
 _CONFIG = {
-    "LabApp": {"expose_app_in_browser": True},  # tests change the theme by its commands
+    # Tests change the theme by its commands, and ask it for its plugins.
+    "LabApp": {"expose_app_in_browser": True},
+    "JupyterNotebookApp": {"expose_app_in_browser": True},
     "ServerApp": {"ip": "127.0.0.1", "open_browser": False, "port_retries": 0},
 }
 
@@ -42,8 +44,10 @@ _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 class Lab:
     """Started, stopped or killed, and started again on the same port with the same folders and token."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "jupyterlab") -> None:
+        """`module` is the program, as after `python -m`."""
         self.folder = folder
+        self._module = module
         self.token = secrets.token_hex(16)
         self.port = free_port()
         self.log: deque[str] = deque(maxlen=400)
@@ -54,7 +58,8 @@ class Lab:
         notification = config / "lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
         notification.parent.mkdir(parents=True)
         notification.write_text(json.dumps(_NO_NEWS))
-        (config / "jupyter_lab_config.json").write_text(json.dumps(_CONFIG))
+        for program in ("jupyter_lab", "jupyter_notebook"):
+            (config / f"{program}_config.json").write_text(json.dumps(_CONFIG))
 
     @property
     def url(self) -> str:
@@ -68,7 +73,7 @@ class Lab:
         """Raises, with what the server said last, when it is not up in time."""
         ready = threading.Event()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", f"--port={self.port}", "--allow-root"],
+            [sys.executable, "-m", self._module, f"--port={self.port}", "--allow-root"],
             cwd=self.work,
             env=self._environment,
             stdout=subprocess.DEVNULL,

@@ -31,6 +31,7 @@ def _kernel(kernel_id: str, **given: Any) -> dict[str, Any]:
         "started": "2026-11-20T10:00:00Z",
         "last_activity": None,
         "detail": "",
+        "foreign": False,
         **given,
     }
 

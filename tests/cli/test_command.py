@@ -22,7 +22,7 @@ def test_what_is_not_known_is_answered_with_the_nearest_and_status_2(call: Call)
     assert "Did you mean 'hosts'?" in answer.err
     assert call("hosts", "chek", "box", "--json").data["error"] == "usage"
     assert call("hosts").status == 2
-    assert call("profiles", "add", "a").status == 2
+    assert call("profiles", "add").status == 2
 
 
 def test_help_and_version_are_no_errors(call: Call) -> None:

@@ -38,6 +38,7 @@ def test_machines_that_are_asleep_are_asked_when_that_is_wanted(call: Call) -> N
     assert [one["kernel_id"][:4] for one in woken] == ["aaaa", "aaaa", "bbbb"]
     assert set(woken[0]) == {
         "kernel_id", "machine", "state", "attached", "profile", "path", "pid", "started", "last_activity", "detail",
+        "foreign",
     }  # fmt: skip
     assert call("kernels", "log", "bbbb", "--json").data == {"kernel_id": "bbbb3333-0000", "log": "it said this\n"}
 

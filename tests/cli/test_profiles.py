@@ -20,9 +20,27 @@ def test_a_profile_is_added_listed_changed_and_removed(bridge: ScriptedBridge, c
     }
     assert call("profiles", "list").out.splitlines()[1].split()[:4] == ["here", "local", "keep", "gpu-bridge-here"]
     assert call("profiles", "add", "here", "--machine", "local", "--stop", "--display-name", "Here").status == 0
-    assert bridge.profiles() == [Profile("here", MachineRef("local"), "Here")]
+    assert bridge.profiles() == [
+        Profile("here", MachineRef("local"), "Here", environment=(("A", "b=c"), ("HF_TOKEN", None)))
+    ]
     assert call("profiles", "remove", "here", "--json").data == {"removed": "here"}
     assert call("profiles", "list", "--json").data == {"profiles": []}
+
+
+def test_what_is_not_given_stays_as_it_was_and_an_empty_text_takes_it_back(bridge: ScriptedBridge, call: Call) -> None:
+    call("profiles", "add", "here", "--machine", "local", "--folder", "/data", "--python", "/p", "--env", "A=1")
+    assert call("profiles", "add", "here", "--keep").status == 0
+    (kept,) = bridge.profiles()
+    assert (kept.folder, kept.python, kept.environment, kept.keep) == ("/data", "/p", (("A", "1"),), True)
+    call("profiles", "add", "here", "--folder", "", "--python", "", "--env", "")
+    (bare,) = bridge.profiles()
+    assert (bare.folder, bare.python, bare.environment, bare.keep) == (None, None, (), True)
+
+
+def test_a_new_profile_needs_a_machine(call: Call) -> None:
+    answer = call("profiles", "add", "here")
+    assert answer.status == 1
+    assert "--machine ssh:NAME" in answer.err
 
 
 def test_a_secret_is_refused_with_the_way_out(call: Call) -> None:

@@ -32,3 +32,6 @@ class JupyterServer:
 
     async def end(self, number: int) -> None:
         await asyncio.to_thread(self._server.end, number)
+
+    def kill(self) -> None:
+        self._server.kill()

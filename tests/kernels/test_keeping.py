@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from jupyter_gpu_bridge.bridge import Bridge
-from jupyter_gpu_bridge.model import KernelId
+from jupyter_gpu_bridge.model import KernelId, MachineRef, Profile
 from tests.kernels.conftest import Serve
-from tests.kernels.home import Home
+from tests.kernels.home import Home, until
 from tests.kernels.jupyter import JupyterServer
 from tests.kernels.serving import alone, said
 
@@ -27,16 +29,16 @@ async def _execute(home: Home, kernel_id: str, code: str) -> str:
         client.stop_channels()
 
 
+def _notebook(name: str, kernel: str) -> dict[str, Any]:
+    return {"path": name, "name": name, "type": "notebook", "kernel": {"name": kernel}}
+
+
 async def test_a_server_that_exits_keeps_what_is_to_be_kept_and_stops_the_rest(
     server: JupyterServer, home: Home
 ) -> None:
     server.start()
     kept, stopped = [
-        (
-            await server.ask(
-                "api/sessions", {"path": name, "name": name, "type": "notebook", "kernel": {"name": kernel}}
-            )
-        )["kernel"]["id"]
+        (await server.ask("api/sessions", _notebook(name, kernel)))["kernel"]["id"]
         for name, kernel in (("kept.ipynb", "gpu-bridge-kept"), ("stopped.ipynb", "gpu-bridge-here"))
     ]
     counting = home.folder / "counting"
@@ -68,6 +70,53 @@ async def test_a_server_that_exits_keeps_what_is_to_be_kept_and_stops_the_rest(
     await server.ask(f"api/kernels/{kept}", method="DELETE")  # by the user: that means it
     await home.until_nothing_remains(kept)
     await server.end(signal.SIGTERM)
+
+
+async def test_a_killed_server_finds_its_kernel_again_although_another_server_ended_meanwhile(
+    home: Home, tmp_path: Path
+) -> None:
+    first, second = JupyterServer(tmp_path), JupyterServer(tmp_path)
+    try:
+        first.start()
+        await first.ask("api")  # it has the first place in the folder
+        second.start()
+        session = await second.ask("api/sessions", _notebook("b.ipynb", "gpu-bridge-here"))
+        kernel_id = session["kernel"]["id"]
+        await _execute(home, kernel_id, "x = 41")
+        await until(lambda: any("b.ipynb" in file.read_text() for file in (home.bridge / "sessions").glob("*.json")))
+        await first.end(signal.SIGTERM)
+        await second.end(signal.SIGKILL)
+
+        second.start()
+        (again,) = await second.ask("api/sessions")
+        assert (again["path"], again["kernel"]["id"]) == ("b.ipynb", kernel_id)
+        assert await _execute(home, kernel_id, "print(x + 1)") == "42\n"
+        await second.end(signal.SIGKILL)
+
+        first.start()  # any server of the folder: nothing is left idle for ever
+        assert [model["path"] for model in await first.ask("api/sessions")] == ["b.ipynb"]
+        await first.end(signal.SIGTERM)
+        await home.until_nothing_remains(kernel_id)
+    finally:
+        first.kill()
+        second.kill()
+
+
+async def test_a_profile_that_is_changed_while_its_kernel_runs_is_obeyed(server: JupyterServer, home: Home) -> None:
+    Bridge().add_profile(Profile("changing", MachineRef("local"), python=sys.executable))
+    server.start()
+    kernel_id = (await server.ask("api/sessions", _notebook("c.ipynb", "gpu-bridge-changing")))["kernel"]["id"]
+    Bridge().add_profile(Profile("changing", MachineRef("local"), python=sys.executable, keep=True))
+    await _execute(home, kernel_id, "x = 41")
+    await server.end(signal.SIGTERM)
+    assert "of c.ipynb (gpu-bridge-changing) is kept running." in server.log
+
+    server.start()
+    assert [model["id"] for model in await server.ask("api/kernels")] == [kernel_id]
+    assert await _execute(home, kernel_id, "print(x + 1)") == "42\n"
+    Bridge().add_profile(Profile("changing", MachineRef("local"), python=sys.executable))
+    await server.end(signal.SIGTERM)
+    await home.until_nothing_remains(kernel_id)
 
 
 async def test_a_second_manager_finds_the_variables_and_can_shut_it_down(serve: Serve, home: Home) -> None:

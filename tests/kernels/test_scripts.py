@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import psutil
 import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.model import Host, MachineRef, Profile
 from tests.kernels.home import Home, kill, until
+from tests.ports import free_port
 
 NOTEBOOK = """
 import sys
@@ -26,6 +29,15 @@ notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(sys.argv[1]
 config = Config({"GpuBridgeProvisioner": {"orphan_grace": float(sys.argv[2])}})
 NotebookClient(notebook, kernel_name="gpu-bridge-here", config=config).execute()
 print(notebook.cells[0].outputs[0].text)
+"""
+
+EXECUTE = ["-c", "from nbclient.cli import main; main()", "{notebook}"]
+PAPERMILL = ["-m", "papermill", "{notebook}", "-", "--no-progress-bar"]
+
+AT_THE_END = """
+import atexit
+from jupyter_gpu_bridge.machine.link.links import is_linked
+atexit.register(lambda: print("linked:", is_linked()))
 """
 
 SERVER = """
@@ -63,6 +75,66 @@ async def test_a_notebook_that_was_run_leaves_nothing(home: Home) -> None:
         out, _ = await asyncio.to_thread(script.communicate, timeout=60)
         assert (out.strip(), script.returncode) == ("42", 0)
     await until(lambda: _kernels(home) <= before)
+
+
+async def test_a_script_has_left_its_links_before_the_interpreter_takes_itself_apart(home: Home) -> None:
+    with _script(home, f"{AT_THE_END}{NOTEBOOK}", "print(6 * 7)", "30") as script:
+        out, _ = await asyncio.to_thread(script.communicate, timeout=60)
+        assert out.split() == ["42", "linked:", "False"]
+
+
+@pytest.mark.parametrize("program", [EXECUTE, PAPERMILL], ids=["jupyter execute", "papermill"])
+async def test_programs_that_execute_a_notebook_complain_of_nothing_at_their_end(
+    home: Home, tmp_path: Path, program: list[str]
+) -> None:
+    done = await _execute(home, tmp_path, program, "here")
+    assert done.returncode == 0
+    assert "Task was destroyed" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", [EXECUTE, PAPERMILL], ids=["jupyter execute", "papermill"])
+async def test_programs_that_execute_a_notebook_say_last_why_a_machine_cannot_be_reached(
+    home: Home, tmp_path: Path, program: list[str]
+) -> None:
+    Bridge().add_host(Host("off", "127.0.0.1", port=free_port()))
+    try:
+        Bridge().add_profile(Profile("off", MachineRef("ssh", "off")))
+        done = await _execute(home, tmp_path, program, "off")
+    finally:
+        Bridge().remove_host("off")
+    assert done.returncode != 0
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert "off (127.0.0.1 port" in last
+    assert "refuses connections" in last
+    assert "direct cause" not in done.stderr
+    assert "Task was destroyed" not in done.stderr
+
+
+async def _execute(home: Home, folder: Path, program: list[str], profile: str) -> subprocess.CompletedProcess[str]:
+    """One notebook, by a program of which nobody knows that the kernel is far away."""
+    notebook = folder / "n.ipynb"
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "a",
+        "source": "6 * 7",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    kernel = {"name": f"gpu-bridge-{profile}", "display_name": profile, "language": "python"}
+    content = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook.write_text(json.dumps(content))
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, *(word.format(notebook=notebook) for word in program)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("with_link", [False, True])

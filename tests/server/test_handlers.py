@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from tornado.httpclient import HTTPClientError
 
 from jupyter_gpu_bridge import __version__
@@ -30,6 +33,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.server.app import CHANGED, GpuBridgeApp
 from tests.bridges import ScriptedBridge
+from tests.server import surviving
 
 BOX = MachineRef("ssh", "box")
 
@@ -48,6 +52,8 @@ VIEW = MachineView(BOX, "box", MachineState.CONNECTED, carrier="openssh", round_
 
 Fetch = Callable[..., Any]
 
+LONELY = "00000000-0000-4000-8000-000000000001"
+
 ROUTES = ["machines", "kernels", "kernels/0b3c/log", "profiles", "version", "nowhere"]
 
 
@@ -61,6 +67,14 @@ def bridge(own_home: object, jp_serverapp: Any) -> ScriptedBridge:
     scripted = ScriptedBridge([VIEW])
     extension_of(jp_serverapp).bridge = scripted
     return scripted
+
+
+@pytest.fixture
+def surviving_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("SURVIVORS", str(tmp_path / "survivors"))
+    surviving.register()
+    yield
+    KernelProvisionerFactory.clear_instance()
 
 
 def extension_of(server: Any) -> GpuBridgeApp:
@@ -109,6 +123,7 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
                         "started": "2026-11-20T12:00:00+00:00",
                         "last_activity": None,
                         "detail": "",
+                        "foreign": False,
                     }
                 ],
             }
@@ -196,6 +211,70 @@ async def test_a_kernel_is_stopped_once_and_then_unknown(bridge: ScriptedBridge,
     code, answer = await refused(jp_fetch, "kernels", "gone", method="DELETE")
     assert (code, answer["error"]) == (404, "kernel-unknown")
     assert answer["advice"]
+
+
+async def _adopt(fetch: Fetch, kernel_id: str) -> Any:
+    response = await fetch("gpu-bridge", "api", "v1", "kernels", kernel_id, "adoption", method="POST", body="")
+    return json.loads(response.body)
+
+
+async def test_a_kernel_that_nobody_has_is_given_to_the_server_with_its_notebook(
+    bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any, surviving_kernels: None
+) -> None:
+    bridge.add_profile(Profile("here", MachineRef("local")))
+    notebook = Path(jp_serverapp.root_dir) / "a.ipynb"
+    notebook.write_text("{}")
+    lonely = KernelView(KernelId(LONELY), MachineRef("local"), KernelState.IDLE, False, "here", str(notebook))
+    bridge.views = [MachineView(lonely.machine, "This computer", MachineState.CONNECTED, kernels=(lonely,))]
+    answer = {"kernel_id": LONELY, "kernel_name": "gpu-bridge-here", "path": "a.ipynb"}
+    assert await _adopt(jp_fetch, LONELY) == answer
+    assert LONELY in jp_serverapp.kernel_manager
+    assert await _adopt(jp_fetch, LONELY) == answer
+
+    wanted = {"path": "a.ipynb", "name": "a.ipynb", "type": "notebook", "kernel": {"id": LONELY}}
+    session = json.loads((await jp_fetch("api", "sessions", method="POST", body=json.dumps(wanted))).body)
+    assert session["kernel"]["name"] == "gpu-bridge-here"
+    assert await _adopt(jp_fetch, LONELY) == {**answer, "path": ""}  # that notebook has its kernel
+    await jp_serverapp.kernel_manager.shutdown_kernel(LONELY)
+
+
+@pytest.mark.parametrize("path", ["", "/elsewhere/a.ipynb", "gone.ipynb", "folder", "../a.ipynb"])
+async def test_a_kernel_without_its_notebook_is_given_alone(
+    bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any, surviving_kernels: None, path: str
+) -> None:
+    bridge.add_profile(Profile("here", MachineRef("local")))
+    (Path(jp_serverapp.root_dir) / "folder").mkdir()
+    (Path(jp_serverapp.root_dir).parent / "a.ipynb").write_text("{}")
+    place = str(Path(jp_serverapp.root_dir) / path)
+    lonely = KernelView(KernelId(LONELY), MachineRef("local"), KernelState.IDLE, False, "here", path and place)
+    bridge.views = [MachineView(lonely.machine, "This computer", MachineState.CONNECTED, kernels=(lonely,))]
+    assert (await _adopt(jp_fetch, LONELY))["path"] == ""
+    await jp_serverapp.kernel_manager.shutdown_kernel(LONELY)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "error", "said"),
+    [
+        (replace(KERNEL, profile="gone"), "profile-unknown", "profiles add gone --machine ssh:box"),
+        (replace(KERNEL, state=KernelState.DEAD), "kernel-unknown", "does not run any more"),
+        (replace(KERNEL, kernel_id=KernelId("other")), "kernel-unknown", "does not run any more"),
+        (replace(KERNEL, is_foreign=True), "kernel-unknown", "from another computer"),
+    ],
+)
+async def test_a_kernel_that_cannot_be_had_is_refused_with_the_reason(
+    bridge: ScriptedBridge, jp_fetch: Fetch, jp_serverapp: Any, kernel: KernelView, error: str, said: str
+) -> None:
+    bridge.views = [replace(VIEW, kernels=(kernel,))]
+    code, answer = await refused(jp_fetch, "kernels", "0b3c", "adoption", method="POST", body="")
+    assert (code, answer["error"]) == (404, error)
+    assert said in f"{answer['message']} {answer['advice']}"
+    assert "0b3c" not in jp_serverapp.kernel_manager
+
+
+async def test_strangers_are_given_no_kernel(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
+    wrong = {"Authorization": "token wrong"}
+    code, _ = await refused(jp_fetch, "kernels", "0b3c", "adoption", method="POST", body="", headers=wrong)
+    assert code == 403
 
 
 async def test_a_kernel_of_this_server_is_stopped_through_the_server(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,17 @@ async def test_nothing_left_costs_nothing(server: Any, slot: Slot) -> None:
 
 @pytest.mark.timeout(60)
 async def test_what_is_written_follows_what_happens(server: Any, slot: Slot, jp_fetch: Fetch) -> None:
-    sessions = Sessions(server, ScriptedBridge, slot, LOG)
+    bridge = ScriptedBridge()
+    sessions = Sessions(server, lambda: bridge, slot, LOG)
     sessions.watch()
     model = await start(jp_fetch, "random-name", "gpu-bridge-plain")
     ordinary = await start(jp_fetch, "ordinary.ipynb", "python3")
     sessions.look_again()
     await until(lambda: [one.session_id for one in slot.read()] == [model["id"]])
-    await jp_fetch("api", "sessions", model["id"], method="PATCH", body=json.dumps({"path": "a.ipynb"}))
+    renamed = {"path": "a.ipynb", "name": "a.ipynb"}
+    await jp_fetch("api", "sessions", model["id"], method="PATCH", body=json.dumps(renamed))
     await until(lambda: [one.path for one in slot.read()] == ["a.ipynb"])
+    await until(lambda: bridge.names[model["kernel"]["id"]] == os.path.join(server.root_dir, "a.ipynb"))
     assert ordinary["kernel"]["id"] not in slot.path.read_text()
     await jp_fetch("api", "sessions", model["id"], method="DELETE")
     sessions.look_again()
@@ -164,3 +168,45 @@ async def test_a_kernel_that_cannot_be_held_back_is_not_said_to_be_kept(
     assert list(slot.read()) == []
     assert "is kept" not in caplog.text
     assert "No kernel can be kept: The link went away." in caplog.text
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("kernel", "keep"), [("gpu-bridge-plain", True), ("gpu-bridge-kept", False)])
+async def test_an_exit_obeys_the_profile_as_it_is_then(
+    server: Any, slot: Slot, jp_fetch: Fetch, kernel: str, keep: bool
+) -> None:
+    model = await start(jp_fetch, "a.ipynb", kernel)
+    Bridge().add_profile(Profile(kernel.removeprefix("gpu-bridge-"), MachineRef("local"), keep=keep))
+    bridge = ScriptedBridge()
+    await Sessions(server, lambda: bridge, slot, LOG).leave()
+    assert bridge.left == ([[model["kernel"]["id"]]] if keep else [])
+
+
+@pytest.mark.timeout(60)
+async def test_an_exit_obeys_a_profile_that_was_removed_as_it_was(server: Any, slot: Slot, jp_fetch: Fetch) -> None:
+    model = await start(jp_fetch, "a.ipynb", "gpu-bridge-kept")
+    Bridge().remove_profile("kept")
+    bridge = ScriptedBridge()
+    await Sessions(server, lambda: bridge, slot, LOG).leave()
+    assert bridge.left == [[model["kernel"]["id"]]]
+
+
+@pytest.mark.timeout(60)
+async def test_what_other_ended_servers_left_is_taken_over_and_then_theirs_no_more(
+    server: Any, tmp_path: Path, slot: Slot
+) -> None:
+    other, damaged = Slot.take(tmp_path), Slot.take(tmp_path)
+    assert other is not None
+    assert damaged is not None
+    slot.write([record(1)])
+    other.write([record(2)])
+    damaged.path.write_text("garbage")
+    other.close()
+    damaged.close()
+    sessions = Sessions(server, ScriptedBridge, slot, LOG)
+    assert sessions.has_some()
+    assert list(slot.read()) == [record(1), record(2)]
+    assert not other.path.exists()
+    assert damaged.path.read_text() == "garbage"
+    assert [left.path for left in slot.left_beside()] == [damaged.path]
+    await sessions.leave()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_gpu_bridge.model import KernelId
-from jupyter_gpu_bridge.server.slots import SessionRecord, Slot
+from jupyter_gpu_bridge.server.slots import SessionRecord, Slot, united
 
 RECORD = SessionRecord("s1", KernelId("k1"), "gpu-bridge-box", "a.ipynb", "a.ipynb", "notebook")
 
@@ -41,6 +41,41 @@ def test_servers_of_two_folders_do_not_meet(own_home: Path, tmp_path: Path) -> N
     first.write([RECORD])
     first.close()
     assert list(take(own_home).read()) == []
+
+
+def test_a_server_has_its_own_port_s_slot_again_whatever_the_order(own_home: Path, tmp_path: Path) -> None:
+    first, second = take(tmp_path), take(tmp_path)
+    first.write([], 8888)
+    second.write([RECORD], 8889)
+    first.close()
+    second.close()
+    again = Slot.take(tmp_path, 8889)
+    assert again is not None
+    assert list(again.read()) == [RECORD]
+
+
+def test_what_ended_servers_left_is_seen_by_one_starting_server_only(own_home: Path, tmp_path: Path) -> None:
+    ended, living, killed = take(tmp_path), take(tmp_path), take(tmp_path)
+    living.write([RECORD])
+    killed.write([RECORD])
+    ended.close()
+    killed.close()
+    starting = take(tmp_path)
+    assert starting.path == ended.path
+    (left,) = starting.left_beside()
+    assert left.path == killed.path
+    also_starting = take(tmp_path)
+    assert list(also_starting.read()) == []
+    assert list(also_starting.left_beside()) == []
+    left.clear()
+    left.close()
+    assert list(starting.left_beside()) == []
+
+
+def test_a_notebook_of_two_servers_keeps_the_kernel_of_the_first_and_no_kernel_is_forgotten() -> None:
+    other = SessionRecord("s2", KernelId("k2"), "gpu-bridge-box", "a.ipynb", "a.ipynb", "notebook")
+    alone = SessionRecord("", KernelId("k2"), "gpu-bridge-box", "", "", "")
+    assert united([RECORD], [RECORD, other]) == [RECORD, alone]
 
 
 def test_the_file_is_for_this_user_only_and_written_when_something_changed(own_home: Path, tmp_path: Path) -> None:

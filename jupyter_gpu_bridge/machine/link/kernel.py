@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class LinkedKernel:
         self._ended_at: float | None = None
         self._end = 0
         """The number of the record that ends it for good."""
+        self._launch = 0
+        """The number of the record that asks for the last restart."""
         self._link = link
         self._folder = folder
         self._changed = changed
@@ -112,7 +115,12 @@ class LinkedKernel:
         self.facade.forget_clients()
         for lane in ("shell", "control", "stdin"):
             self._channels[lane].outbox.blank()
-        self._command({"do": "launch", "spec": order.as_spec(self._link)})
+        self._launch = self._command({"do": "launch", "spec": order.as_spec(self._link)})
+
+    def rename(self, path: str) -> None:
+        """Its notebook has another name now."""
+        self.order = replace(self.order, path=path)
+        save(self._folder, self.order)
 
     def stop(self) -> None:
         """End the kernel for good; survives any cut, and a kill of this process."""
@@ -193,6 +201,13 @@ class LinkedKernel:
         if not self.is_ready:
             return KernelState.STARTING
         return KernelState.BUSY if self.facade.busy else KernelState.IDLE
+
+    @property
+    def pending(self) -> str:
+        """What was asked of the machine while it could not be reached; a sentence, or nothing."""
+        if self._mux is not None or self._channels["life"].outbox.acknowledged >= self._launch:
+            return ""
+        return "Waiting for the machine; the restart will be done when it is back."
 
     def _channel(self, lane: str) -> Channel:
         journal = Journal(self._folder / f"{lane}.journal") if lane != "iopub" else None

@@ -7,7 +7,10 @@ nothing that waits may belong to theirs.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import concurrent.futures
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -25,6 +28,8 @@ ANSWER_WITHIN = 5.0
 """A link answers from memory; one that does not is killed, stopped or swamped."""
 STOP_WITHIN = 15.0
 """Longer than the link itself waits for the machine's word."""
+EXIT_WITHIN = 2.0
+"""A link that hangs does not hold up a program that ends."""
 
 
 class RunningKernel:
@@ -86,6 +91,8 @@ class Links:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._turn, daemon=True, name="gpu-bridge")
         self._thread.start()
+        self._process = os.getpid()
+        atexit.register(self._close_at_exit)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do this on our own loop, and wait for it on the caller's; cancelling goes through."""
@@ -94,10 +101,24 @@ class Links:
     async def close(self) -> None:
         """Leave every link; kernels of scripts end, those of servers go on. `links()` then begins anew."""
         _forget(self)
+        atexit.unregister(self._close_at_exit)
         await self.run(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
+
+    def _close_at_exit(self) -> None:
+        """What still waits on our loop would otherwise be complained of when the interpreter takes itself apart.
+
+        While this process has kernels its own exit hooks may be about to end them, and they need us for that.
+        """
+        if os.getpid() != self._process or self._kernels:
+            return
+        _forget(self)
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result(EXIT_WITHIN)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(EXIT_WITHIN)
 
     def _turn(self) -> None:
         """The thread holds us as long as it lives: what still waits on its loop is never dropped unclosed."""
@@ -165,6 +186,12 @@ class Links:
             if kernel is not None:
                 await self._insist(kernel, "hold", ANSWER_WITHIN)
                 kernel.is_detached = True
+
+    async def rename(self, kernel_id: KernelId, path: str) -> None:
+        """Say what the kernel belongs to now."""
+        kernel = self._kernels.get(kernel_id)
+        if kernel is not None:
+            await self._insist(kernel, "rename", ANSWER_WITHIN, path=path)
 
     def forget(self, kernel: RunningKernel) -> None:
         """This process has nothing more to do with it."""

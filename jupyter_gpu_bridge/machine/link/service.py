@@ -138,6 +138,7 @@ class Visit:
             "signal": self._signal,
             "stop": self._stop,
             "hold": self._hold,
+            "rename": self._rename,
             "log": self._log,
             "passphrase": self._passphrase,
             "disconnect": self._disconnect,
@@ -196,6 +197,9 @@ class Visit:
     async def _hold(self, message: dict[str, Any], report: object) -> None:
         self._link.kernel(KernelId(message["kernel_id"])).facade.hold_shutdown(True)
 
+    async def _rename(self, message: dict[str, Any], report: object) -> None:
+        self._link.kernel(KernelId(message["kernel_id"])).rename(str(message["path"]))
+
     async def _log(self, message: dict[str, Any], report: object) -> str:
         return await self._link.kernel_log(KernelId(message["kernel_id"]))
 
@@ -223,7 +227,7 @@ class Visit:
             "pid": kernel.pid,
             "life": kernel.life,
             "exit_code": kernel.exit_code,
-            "cause": kernel.cause,
+            "cause": kernel.cause or kernel.pending,
             "attached": self._link.owner(order.kernel_id) is not None,
             "started": kernel.started,
             "last_activity": time.time() - (time.monotonic() - idle) if idle else None,

@@ -127,6 +127,53 @@ describe('Actions', () => {
     expect(refreshSpecs).toHaveBeenCalled();
   });
 
+  it('opens a new notebook on a kernel that has none', async () => {
+    const adopted = {
+      kernel_id: 'k1',
+      kernel_name: 'gpu-bridge-box',
+      path: ''
+    };
+    server.answer = () =>
+      server.requests.at(-1)?.startsWith('POST')
+        ? server.json(adopted)
+        : server.json({ revision: 2, machines: [machine()] });
+    const opened = new Promise<unknown>(resolve => {
+      commands.addCommand('notebook:create-new', { execute: resolve });
+    });
+    actions.openNotebook(kernel({ kernel_id: 'k1', attached: false }));
+    expect(await opened).toEqual({ kernelId: 'k1' });
+    expect(server.requests).toEqual([
+      'POST /gpu-bridge/api/v1/kernels/k1/adoption',
+      'GET /gpu-bridge/api/v1/machines'
+    ]);
+  });
+
+  it('opens the notebook of a kernel, and gives it the kernel if it had none', async () => {
+    const path = 'work/train.ipynb';
+    server.answer = () =>
+      server.requests.at(-1)?.startsWith('POST')
+        ? server.json({ kernel_id: 'k1', kernel_name: 'gpu-bridge-box', path })
+        : server.json({ revision: 2, machines: [machine()] });
+    const opened = jest.fn();
+    const changed = new Promise<unknown>(resolve => {
+      const changeKernel = resolve;
+      const sessionContext = { ready: Promise.resolve(), session: null };
+      commands.addCommand('docmanager:open', {
+        execute: args => {
+          opened(args);
+          return { sessionContext: { ...sessionContext, changeKernel } };
+        }
+      });
+    });
+    actions.openNotebook(kernel({ kernel_id: 'k1', attached: false }));
+    expect(await changed).toEqual({ id: 'k1' });
+    expect(opened).toHaveBeenCalledWith({
+      path,
+      factory: 'Notebook',
+      kernel: { id: 'k1' }
+    });
+  });
+
   it('opens nothing when the profile cannot be made', async () => {
     server.answer = () =>
       server.json({ message: 'The name is taken.', advice: '' }, 409);

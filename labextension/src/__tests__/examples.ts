@@ -23,6 +23,7 @@ export function kernel(given: Partial<IKernel> = {}): IKernel {
     started: '2026-11-20T10:00:00Z',
     last_activity: null,
     detail: '',
+    foreign: false,
     ...given
   };
 }

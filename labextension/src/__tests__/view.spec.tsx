@@ -31,6 +31,7 @@ describe('ComputePanel', () => {
       refresh: jest.fn(),
       newNotebook: jest.fn(),
       newNotebookOn: jest.fn(),
+      openNotebook: jest.fn(),
       stop: jest.fn(),
       openLog: jest.fn()
     };
@@ -178,6 +179,22 @@ describe('ComputePanel', () => {
     expect(await shown(bare)).toContain('New notebook here');
     button('New notebook here (box)').click();
     expect(actions.newNotebookOn).toHaveBeenCalledWith(bare);
+  });
+
+  it('offers a notebook for a kernel that nobody has', async () => {
+    const lonely = kernel({ attached: false });
+    await shown(machine({ kernels: [lonely] }));
+    button('Open a notebook on it (train.ipynb)').click();
+    expect(actions.openNotebook).toHaveBeenCalledWith(lonely);
+  });
+
+  it.each([
+    { attached: true },
+    { attached: false, foreign: true },
+    { attached: false, state: 'dead' as const }
+  ])('offers none for a kernel that cannot be had: %p', async given => {
+    const text = await shown(machine({ kernels: [kernel(given)] }));
+    expect(text).not.toContain('Open a notebook on it');
   });
 
   it('hands the kernel to stop, and its machine, to the action', async () => {
