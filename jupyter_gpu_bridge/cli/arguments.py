@@ -12,6 +12,8 @@ from jupyter_gpu_bridge import __version__, plain
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
 
+_DESTRUCTIVE = ("remove", "stop")
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -29,7 +31,11 @@ class Arguments(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            advice = nearest(str(value), (str(choice) for choice in action.choices))
+            known = [str(choice) for choice in action.choices]
+            advice = nearest(str(value), known)
+            if any(advice == f"Did you mean {verb!r}?" for verb in _DESTRUCTIVE):
+                # What ends or forgets something must not be one return key away from a slip.
+                advice = nearest("", known)
             raise argparse.ArgumentError(action, f"{str(value)!r} is not known. {advice}")
 
 
@@ -41,6 +47,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
         description="Machines with a GPU as ordinary Jupyter kernels: hosts, profiles, kernels.",
     )
     top.add_argument("--version", action="version", version=f"jupyter-gpu-bridge {__version__}")
+    _json(top)
     nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
     _hosts(nouns)
     _profiles(nouns)
@@ -56,9 +63,13 @@ def _add(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = verbs.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
+    _json(made)
+    return made
+
+
+def _json(made: argparse.ArgumentParser) -> None:
     # Suppressed, so that a verb does not take back what was said before it.
     made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
-    return made
 
 
 def _hosts(nouns: Any) -> None:
@@ -112,10 +123,14 @@ def _kernels(nouns: Any) -> None:
     noun = _add(nouns, "kernels", "all kernels on all machines, attached or not")
     noun.add_argument("--wake", action="store_true", help="connect to machines that are asleep as well")
     verbs = noun.add_subparsers(dest="verb", metavar="COMMAND")
+    listing = _add(verbs, "list", "show them, as without a command")
+    # Suppressed, as for --json.
+    listing.add_argument("--wake", action="store_true", default=argparse.SUPPRESS, help="ask machines that are asleep")
     attach = _add(verbs, "attach", "print a connection file for jupyter console --existing")
     attach.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")
     stop = _add(verbs, "stop", "end kernels")
     stop.add_argument("kernels", metavar="ID", nargs="*", help="their ids, or the beginnings of them")
-    stop.add_argument("--all", action="store_true", help="all of them, also on machines that are asleep")
+    stop.add_argument("--all", action="store_true", help="all that this computer started, also where it is asleep")
+    stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running in them")
     log = _add(verbs, "log", "print what a kernel's process said outside of cells")
     log.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")

@@ -25,6 +25,19 @@ def test_what_is_not_known_is_answered_with_the_nearest_and_status_2(call: Call)
     assert call("profiles", "add", "a").status == 2
 
 
+def test_json_may_be_said_first_or_last(call: Call) -> None:
+    said = call("hosts", "list", "--json").data
+    assert call("--json", "hosts", "list").data == call("hosts", "--json", "list").data == said
+
+
+@pytest.mark.parametrize("words", [("kernels", "stpo"), ("kernels", "stops"), ("hosts", "remov"), ("profiles", "rm")])
+def test_what_destroys_is_never_suggested(call: Call, words: tuple[str, str]) -> None:
+    answer = call(*words)
+    assert answer.status == 2
+    assert "Did you mean" not in answer.err
+    assert "Known: " in answer.err
+
+
 def test_help_and_version_are_no_errors(call: Call) -> None:
     assert call("--help").status == 0
     assert call("--version").out == f"jupyter-gpu-bridge {__version__}\n"
