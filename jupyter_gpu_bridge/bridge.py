@@ -22,10 +22,11 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, doctor, observe
+from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
 
-__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp"]
+__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "kernels_of"]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -68,13 +69,16 @@ class Bridge:
 
     # machines and kernels ------------------------------------------------------------------------------------------
 
-    async def machines(self) -> Sequence[MachineView]:
-        """Every machine that can be reached without renting; nothing is connected by asking."""
-        return await observe.machines()
+    async def machines(self, *, wake: bool = False) -> Sequence[MachineView]:
+        """Every machine that can be reached without renting; connected to by asking only with `wake`.
+
+        One that could not be asked is `FAILED` or `RECONNECTING`, says why, and has the kernels that are remembered.
+        """
+        return await observe.machines(wake=wake)
 
     async def kernels(self, *, wake: bool = False) -> Sequence[KernelView]:
-        """All kernels on all machines; with `wake` machines that are asleep are connected to and asked as well."""
-        return [kernel for machine in await observe.machines(wake=wake) for kernel in machine.kernels]
+        """All kernels that are known, each once; for whom it matters which machines did not answer: `machines`."""
+        return kernels_of(await self.machines(wake=wake))
 
     async def start_kernel(self, machine: MachineRef, order: KernelOrder, report: Report) -> RunningKernel:
         """Start a kernel, or attach to the one of that id which still runs and which nobody has."""
@@ -107,10 +111,11 @@ class Bridge:
         """Leave it running without us."""
         links().forget(kernel)
 
-    async def stop_kernel(self, kernel_id: KernelId) -> None:
-        """End any kernel of ours on any machine; raises `KernelUnknown`."""
+    async def stop_kernel(self, kernel_id: KernelId) -> bool:
+        """End any kernel on any machine; false when the machine will be told later. Raises `KernelUnknown`."""
         machine = await observe.machine_of(kernel_id)
-        await links().run(links().ask(machine, target_of(machine), "stop", kernel_id=kernel_id))
+        answer = await links().run(links().ask(machine, target_of(machine), "stop", kernel_id=kernel_id))
+        return bool(answer["confirmed"])
 
     async def attach(self, kernel_id: KernelId) -> Path:
         """A connection file for clients that take one (`jupyter console --existing FILE`)."""
@@ -134,7 +139,7 @@ class Bridge:
         except KernelUnknown:
             return False
         view = await observe.kernel(machine, kernel_id)
-        return view.state is not KernelState.DEAD
+        return view.state not in (KernelState.DEAD, KernelState.STOPPING)
 
     async def server_exits(self, kernel_ids: Sequence[KernelId]) -> None:
         """Called before a server shuts these kernels down: they are to be kept, so its shutdown must not reach them."""

@@ -24,7 +24,13 @@ def kernel(view: KernelView) -> Plain:
         "started": _moment(view.started),
         "last_activity": _moment(view.last_activity),
         "detail": view.detail,
+        "foreign": view.foreign,
     }
+
+
+def unreachable(view: MachineView) -> Plain:
+    """A machine that could not be asked, and why."""
+    return {"machine": str(view.ref), "title": view.title, "reason": view.detail or "The connection to it was cut."}
 
 
 def machine(view: MachineView, profiles: Sequence[Profile]) -> Plain:

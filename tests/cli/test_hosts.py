@@ -1,27 +1,15 @@
 from __future__ import annotations
 
 import getpass
-import io
-import sys
 
 import pytest
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, Unreachable
 from jupyter_gpu_bridge.model import KernelId, KernelState, KernelView, MachineRef, MachineState, MachineView, Profile
 from tests.bridges import ScriptedBridge
-from tests.cli.calls import Call
+from tests.cli.calls import Call, sit_down
 
 KEY = "SHA256:n4bQgYhMfWWaL"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def sit_down(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
-    monkeypatch.setattr(sys, "stdin", Terminal(typed))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
 
 
 def test_a_host_is_added_with_its_profile_and_looked_at(bridge: ScriptedBridge, call: Call) -> None:

@@ -109,6 +109,7 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
                         "started": "2026-11-20T12:00:00+00:00",
                         "last_activity": None,
                         "detail": "",
+                        "foreign": False,
                     }
                 ],
             }

@@ -166,6 +166,10 @@ class Link:
     def kernels(self) -> list[LinkedKernel]:
         return [kernel for kernel in self._kernels.values() if not kernel.is_stopping]
 
+    def stopping(self) -> list[LinkedKernel]:
+        """Whose end the machine has not confirmed yet."""
+        return [kernel for kernel in self._kernels.values() if kernel.is_stopping]
+
     async def foreign(self) -> list[dict[str, Any]]:
         """Kernels on the machine that this link does not know; none when it is not connected."""
         if self._questions is None:
