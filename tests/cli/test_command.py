@@ -80,6 +80,17 @@ def test_a_refusal_of_the_system_is_a_sentence(
 
 
 @pytest.mark.timeout(30)
+def test_the_doctor_examines_the_case_to_which_it_is_called(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", "/proc/x")
+    refused = subprocess.run([*GPU, "hosts", "list"], capture_output=True, text=True, timeout=20, check=False)
+    assert "See: jupyter gpu doctor" in refused.stderr
+    told = subprocess.run([*GPU, "doctor"], capture_output=True, text=True, timeout=20, check=False)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "WRONG  data folder" in told.stdout
+    assert "Set JUPYTER_GPU_BRIDGE_HOME" in told.stdout
+
+
+@pytest.mark.timeout(30)
 def test_a_reader_that_goes_away_is_no_traceback(own_home: Path) -> None:
     with subprocess.Popen([*GPU, "hosts", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gpu:
         assert gpu.stdout is not None
