@@ -88,7 +88,9 @@ def finding(value: Finding) -> Plain:
 
 
 def problem(value: Problem) -> Plain:
-    return {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
+    """With `details` where there are any: for a host key `fingerprint`, `key`, `host`, `port`."""
+    said: Plain = {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
+    return {**said, "details": dict(value.details)} if value.details else said
 
 
 def _joined(*parts: str) -> str:

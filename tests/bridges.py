@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jupyter_gpu_bridge.bridge import AskPassphrase, Bridge, ConfirmHostKey
 from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, KernelUnknown, PassphraseNeeded
-from jupyter_gpu_bridge.model import KernelId, MachineView, Stage
+from jupyter_gpu_bridge.model import Host, KernelId, MachineView, Stage
 from jupyter_gpu_bridge.providers.hosts import Hosts
 
 
@@ -29,7 +29,14 @@ class ScriptedBridge(Bridge):
     host_key: str = ""
     """A key that somebody has to confirm before a host can be checked."""
     key_error: type[HostKeyUnknown | HostKeyChanged] = HostKeyUnknown
+    is_revoked: bool = False
     passphrase: str = ""
+
+    async def change_host(self, host: Host) -> None:
+        Hosts().change(host)
+
+    async def withdraw_host(self, name: str) -> None:
+        Hosts().remove(name)
 
     async def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
@@ -38,7 +45,9 @@ class ScriptedBridge(Bridge):
         yield Stage("connecting", f"connecting to {name}")
         if self.trouble:
             raise self.trouble
-        shown = {"host": host.address, "fingerprint": self.host_key}
+        shown = {"host": host.address, "port": "22", "fingerprint": self.host_key, "key": "ssh-ed25519 AAAA"}
+        if self.key_error is HostKeyChanged and not self.is_revoked:
+            shown["known_fingerprints"] = "SHA256:before"
         unknown = self.key_error("This is not the key that we know.", advice="Ask its owner.", details=shown)
         if self.host_key and (confirm is None or not confirm(unknown)):
             raise unknown

@@ -81,8 +81,18 @@ def _hosts(nouns: Any) -> None:
     add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     add.add_argument("--carrier", choices=("auto", "openssh", "paramiko"), default="auto", metavar="NAME")
     add.add_argument("--no-profile", action="store_true", help="do not add a kernel of the same name")
-    add.add_argument("--no-check", action="store_true", help="do not connect to it now")
+    add.add_argument("--no-check", action="store_true", help="save it without connecting to it now")
     _fingerprint(add)
+    change = _add(verbs, "change", "describe a saved machine anew; an empty value leaves it to ssh_config again")
+    change.add_argument("name", metavar="NAME")
+    change.add_argument("--address", metavar="[USER@]ADDRESS[:PORT]")
+    change.add_argument("--user", metavar="USER")
+    change.add_argument("--port", metavar="PORT", type=_port, help="0 leaves it to ssh_config")
+    change.add_argument("--identity-file", metavar="FILE", help="private key")
+    change.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+    change.add_argument("--carrier", choices=("auto", "openssh", "paramiko"), metavar="NAME")
+    change.add_argument("--no-check", action="store_true", help="do not connect to it now")
+    _fingerprint(change)
     _add(verbs, "list", "show the saved machines")
     check = _add(verbs, "check", "connect, step by step, and say what is in the way")
     check.add_argument("name", metavar="NAME")
@@ -90,6 +100,12 @@ def _hosts(nouns: Any) -> None:
     remove = _add(verbs, "remove", "forget a machine and the kernel of the same name")
     remove.add_argument("name", metavar="NAME")
     remove.add_argument("--force", action="store_true", help="although kernels are running there")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
 
 
 def _fingerprint(verb: argparse.ArgumentParser) -> None:
