@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import venv
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,8 @@ from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.machine.link import LinkClient, links
 from jupyter_gpu_bridge.model import MachineRef
 from tests.cli.calls import Call, sit_down
-from tests.kernels.far import sshd_in
 from tests.kernels.home import Home, entered, until
+from tests.own_home import variables
 from tests.sshd import Sshd
 
 BOX = MachineRef("ssh", "box")
@@ -27,7 +29,9 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture
 def sshd(home: Home) -> Iterator[Sshd]:
-    with sshd_in(home) as sshd:
+    # With a short path: `uv` would make an environment where venv cannot.
+    far = {**variables(home.folder / "far"), "PATH": "/usr/bin:/bin"}
+    with Sshd(home.folder / "sshd", environment=far) as sshd:
         yield sshd
         asyncio.run(links().close())
 
@@ -37,9 +41,9 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
     return Call(capsys)
 
 
-def _add(sshd: Sshd, *more: str) -> tuple[str, ...]:
+def _add(sshd: Sshd, *more: str, python: str = sys.executable) -> tuple[str, ...]:
     address = f"{sshd.user}@127.0.0.1:{sshd.port}"
-    return ("hosts", "add", "box", address, "--identity-file", str(sshd.identity), "--python", sys.executable, *more)
+    return ("hosts", "add", "box", address, "--identity-file", str(sshd.identity), "--python", python, *more)
 
 
 def test_a_key_that_is_not_confirmed_leaves_nothing_behind(
@@ -88,3 +92,39 @@ def test_a_machine_that_is_down_is_an_error_of_every_verb(sshd: Sshd, call: Call
     for words in (("kernels", "--wake"), ("kernels", "stop", "--all"), ("kernels", "stop", "0123")):
         answer = call(*words)
         assert (answer.status, "ssh:box could not be asked: " in answer.err) == (1, True), answer
+
+
+# what a kernel will find ---------------------------------------------------------------------------------------------
+
+
+def test_a_python_that_has_ipykernel_is_named(sshd: Sshd, call: Call) -> None:
+    added = call(*_add(sshd, "--fingerprint", sshd.fingerprint))
+    assert f"{sys.executable} has ipykernel\n" in added.out
+
+
+def test_it_is_said_that_ipykernel_will_be_added_and_nothing_is_added_yet(
+    home: Home, sshd: Sshd, call: Call, tmp_path: Path
+) -> None:
+    python = _bare_python(tmp_path)
+    added = call(*_add(sshd, "--fingerprint", sshd.fingerprint, python=str(python)))
+    assert added.status == 0
+    assert f"{python} lacks ipykernel, which will be added there when the first kernel starts\n" in added.out
+    assert not list((home.folder / "far").rglob("environments"))
+
+
+def test_a_python_that_can_have_no_ipykernel_is_an_error(sshd: Sshd, call: Call, tmp_path: Path) -> None:
+    bare = _bare_python(tmp_path)
+    python = tmp_path / "without-venv"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\nexec {bare} "$@"\n')
+    python.chmod(0o755)
+    refused = call(*_add(sshd, "--fingerprint", sshd.fingerprint, python=str(python)))
+    assert refused.status == 1
+    assert "lacks ipykernel, and an environment for it cannot be made" in refused.err
+    assert "Install one of the two" in refused.err
+    assert Bridge().hosts() == []
+
+
+def _bare_python(folder: Path) -> Path:
+    """Of an environment with nothing in it."""
+    venv.create(folder / "bare", symlinks=True)
+    return folder / "bare" / "bin" / "python"
