@@ -16,6 +16,8 @@ _DESTRUCTIVE = ("remove", "stop")
 
 SHELLS = ("bash", "zsh", "fish")
 
+NAMES = ("hosts", "machines", "profiles", "kernels")
+
 
 class Arguments(argparse.ArgumentParser):
     """Answers what it does not know with the nearest thing it knows, and in JSON where that was asked for."""
@@ -55,7 +57,9 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
-    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    wanted = completion.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("shell", choices=SHELLS, metavar="SHELL", nargs="?", help=", ".join(SHELLS))
+    wanted.add_argument("--names", choices=NAMES, help=argparse.SUPPRESS)  # the scripts ask for what to complete
     return top
 
 
