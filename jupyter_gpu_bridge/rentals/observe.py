@@ -95,7 +95,13 @@ async def _machine(ref: MachineRef, title: str, *, wake: bool) -> MachineView:
 
 
 async def _asked(ref: MachineRef, title: str, target: Target | None, *, wake: bool) -> MachineView:
-    status = await links().run(links().ask(ref, target, "status", wake=wake))
+    try:
+        status = await links().run(links().ask(ref, target, "status", wake=wake))
+    except LinkLost:
+        if target is None:
+            raise
+        # It was killed just now; who asks again starts its successor.
+        status = await links().run(links().ask(ref, target, "status", wake=wake))
     return MachineView(
         ref,
         title,
