@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
+from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown, LinkLost
 from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
-from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
+from jupyter_gpu_bridge.machine.link import KernelOrder, LinkClient, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
     Host,
@@ -21,11 +22,13 @@ from jupyter_gpu_bridge.model import (
     Stage,
 )
 from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.providers.ssh import PROVIDER, machine_ref
 from jupyter_gpu_bridge.rentals import check, doctor, observe
+from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import target_of
 
-__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp"]
+__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "kernels_of"]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -42,12 +45,30 @@ class Bridge:
     def hosts(self) -> Sequence[Host]:
         return Hosts().list()
 
+    def host(self, name: str) -> Host:
+        """Raises `HostUnknown`."""
+        return Hosts().get(name)
+
     def add_host(self, host: Host) -> None:
         Hosts().add(host)
+
+    async def change_host(self, host: Host) -> None:
+        """Describe a host anew; its kernels go on, and a link that runs is followed by one that knows the new words."""
+        Hosts().change(host)
+        machine = machine_ref(host)
+        if LinkClient.is_running(machine):
+            with contextlib.suppress(LinkLost):
+                await links().run(links().ask(machine, target_of(machine), "end"))
 
     def remove_host(self, name: str) -> None:
         """Its profiles are left: a host of the same name may be added again."""
         Hosts().remove(name)
+
+    async def withdraw_host(self, name: str) -> None:
+        """Take back one that was added just now and cannot be used."""
+        Hosts().remove(name)
+        with contextlib.suppress(LinkLost):
+            await links().run(links().ask(MachineRef(PROVIDER, name), None, "end"))
 
     def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
@@ -68,13 +89,16 @@ class Bridge:
 
     # machines and kernels ------------------------------------------------------------------------------------------
 
-    async def machines(self) -> Sequence[MachineView]:
-        """Every machine that can be reached without renting; nothing is connected by asking."""
-        return await observe.machines()
+    async def machines(self, *, wake: bool = False) -> Sequence[MachineView]:
+        """Every machine that can be reached without renting; connected to by asking only with `wake`.
+
+        One that could not be asked is `FAILED` or `RECONNECTING`, says why, and has the kernels that are remembered.
+        """
+        return await observe.machines(wake=wake)
 
     async def kernels(self, *, wake: bool = False) -> Sequence[KernelView]:
-        """All kernels on all machines; with `wake` machines that are asleep are connected to and asked as well."""
-        return [kernel for machine in await observe.machines(wake=wake) for kernel in machine.kernels]
+        """All kernels that are known, each once; for whom it matters which machines did not answer: `machines`."""
+        return kernels_of(await self.machines(wake=wake))
 
     async def start_kernel(self, machine: MachineRef, order: KernelOrder, report: Report) -> RunningKernel:
         """Start a kernel, or attach to the one of that id which still runs and which nobody has."""
@@ -111,10 +135,11 @@ class Bridge:
         """Leave it running without us."""
         links().forget(kernel)
 
-    async def stop_kernel(self, kernel_id: KernelId) -> None:
-        """End any kernel of ours on any machine; raises `KernelUnknown`."""
+    async def stop_kernel(self, kernel_id: KernelId) -> bool:
+        """End any kernel on any machine; false when the machine will be told later. Raises `KernelUnknown`."""
         machine = await observe.machine_of(kernel_id)
-        await links().run(links().ask(machine, target_of(machine), "stop", kernel_id=kernel_id))
+        answer = await links().run(links().ask(machine, target_of(machine), "stop", kernel_id=kernel_id))
+        return bool(answer["confirmed"])
 
     async def attach(self, kernel_id: KernelId) -> Path:
         """A connection file for clients that take one (`jupyter console --existing FILE`)."""
@@ -138,7 +163,7 @@ class Bridge:
         except KernelUnknown:
             return False
         view = await observe.kernel(machine, kernel_id)
-        return view.state is not KernelState.DEAD
+        return view.state not in (KernelState.DEAD, KernelState.STOPPING)
 
     async def server_exits(self, kernel_ids: Sequence[KernelId]) -> None:
         """Called before a server shuts these kernels down: they are to be kept, so its shutdown must not reach them."""

@@ -87,6 +87,8 @@ class KernelState(Enum):
     BUSY = "busy"
     DEAD = "dead"
     UNREACHABLE = "unreachable"
+    STOPPING = "stopping"
+    """Somebody has ended it, and its machine has not confirmed that yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class KernelView:
     last_activity: datetime | None = None
     detail: str = ""
     is_foreign: bool = False
-    """It runs for another computer, and can be stopped from here but not used."""
+    """Another computer started it, or a link that is no more: it can be stopped from here, and not attached to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class MachineView:
     detail: str = ""
     carrier: str = ""
     round_trip_ms: float | None = None
+    out_of_reach: bool = False
+    """It was to be asked and could not be: there may be other kernels than those that are remembered."""
     kernels: tuple[KernelView, ...] = field(default=())
 
 

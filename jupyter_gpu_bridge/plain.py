@@ -28,6 +28,11 @@ def kernel(view: KernelView) -> Plain:
     }
 
 
+def unreachable(view: MachineView) -> Plain:
+    """A machine that could not be asked, and why."""
+    return {"machine": str(view.ref), "title": view.title, "reason": view.detail or "The connection to it was cut."}
+
+
 def machine(view: MachineView, profiles: Sequence[Profile]) -> Plain:
     """With those of the profiles that start kernels on it."""
     return {
@@ -83,7 +88,9 @@ def finding(value: Finding) -> Plain:
 
 
 def problem(value: Problem) -> Plain:
-    return {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
+    """With `details` where there are any: for a host key `fingerprint`, `key`, `host`, `port`."""
+    said: Plain = {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
+    return {**said, "details": dict(value.details)} if value.details else said
 
 
 def _joined(*parts: str) -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs that tests run and pip cannot bring: a browser and an SSH server. Installs what is missing where that
+# The programs that tests run and pip cannot bring: a browser, an SSH server, shells. Installs what is missing where that
 # is possible (Debian's packages, root or sudo); otherwise pytest says which tests cannot run.
 set -eu
 
@@ -8,6 +8,9 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
     packages="$packages chromium fonts-dejavu-core"
 command -v ssh >/dev/null || packages="$packages openssh-client"
 PATH=$PATH:/usr/sbin command -v sshd >/dev/null || packages="$packages openssh-server"
+for shell in zsh fish; do
+    command -v "$shell" >/dev/null || packages="$packages $shell"
+done
 [ -n "$packages" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

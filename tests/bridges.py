@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jupyter_gpu_bridge.bridge import AskPassphrase, Bridge, ConfirmHostKey
 from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, KernelUnknown, PassphraseNeeded
-from jupyter_gpu_bridge.model import KernelId, KernelView, MachineView, Stage
+from jupyter_gpu_bridge.model import Host, KernelId, MachineView, Stage
 from jupyter_gpu_bridge.providers.hosts import Hosts
 
 
@@ -23,12 +23,21 @@ class ScriptedBridge(Bridge):
     stopped: list[KernelId] = field(default_factory=list)
     names: dict[KernelId, str] = field(default_factory=dict)
 
-    asleep: Sequence[KernelView] = ()
-    """Kernels that are seen only by who wakes their machines."""
+    asleep: Sequence[MachineView] = ()
+    """Machines whose kernels are seen only by who wakes them."""
+    unconfirmed: set[KernelId] = field(default_factory=set)
+    """Kernels on machines that cannot be told now that they are to end."""
     host_key: str = ""
     """A key that somebody has to confirm before a host can be checked."""
     key_error: type[HostKeyUnknown | HostKeyChanged] = HostKeyUnknown
+    is_revoked: bool = False
     passphrase: str = ""
+
+    async def change_host(self, host: Host) -> None:
+        Hosts().change(host)
+
+    async def withdraw_host(self, name: str) -> None:
+        Hosts().remove(name)
 
     async def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
@@ -37,7 +46,9 @@ class ScriptedBridge(Bridge):
         yield Stage("connecting", f"connecting to {name}")
         if self.trouble:
             raise self.trouble
-        shown = {"host": host.address, "fingerprint": self.host_key}
+        shown = {"host": host.address, "port": "22", "fingerprint": self.host_key, "key": "ssh-ed25519 AAAA"}
+        if self.key_error is HostKeyChanged and not self.is_revoked:
+            shown["known_fingerprints"] = "SHA256:before"
         unknown = self.key_error("This is not the key that we know.", advice="Ask its owner.", details=shown)
         if self.host_key and (confirm is None or not confirm(unknown)):
             raise unknown
@@ -45,21 +56,18 @@ class ScriptedBridge(Bridge):
             raise PassphraseNeeded("The key is locked.", advice="Give its passphrase.")
         yield Stage("ready", f"{name} can be used")
 
-    async def machines(self) -> Sequence[MachineView]:
+    async def machines(self, *, wake: bool = False) -> Sequence[MachineView]:
         if self.trouble:
             raise self.trouble
-        return self.views
-
-    async def kernels(self, *, wake: bool = False) -> Sequence[KernelView]:
-        seen = [kernel for view in await self.machines() for kernel in view.kernels]
-        return [*seen, *(self.asleep if wake else ())]
+        return [*self.views, *(self.asleep if wake else ())]
 
     async def attach(self, kernel_id: KernelId) -> Path:
         return Path("/run/kernel.json")
 
-    async def stop_kernel(self, kernel_id: KernelId) -> None:
+    async def stop_kernel(self, kernel_id: KernelId) -> bool:
         await self._known(kernel_id)
         self.stopped.append(kernel_id)
+        return kernel_id not in self.unconfirmed
 
     async def kernel_log(self, kernel_id: KernelId) -> str:
         await self._known(kernel_id)

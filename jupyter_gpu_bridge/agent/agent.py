@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_gpu_bridge.agent import environment
 from jupyter_gpu_bridge.agent.control import Control
 from jupyter_gpu_bridge.agent.duplex import widen
 from jupyter_gpu_bridge.agent.environment import Report
@@ -99,6 +100,8 @@ class Agent:
         if verb == "log":
             folder = self._kernels.folder(str(request["kernel_id"]))
             return {"log": tail(folder / "kernel.log", 256 * 1024)}
+        if verb == "foresee":
+            return await environment.foresee(self._home, request.get("python"))
         if verb == "figures":
             return await figures(self._home)
         if verb == "end":

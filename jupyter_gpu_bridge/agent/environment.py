@@ -33,6 +33,30 @@ _seen: dict[str, tuple[float, list[Any]]] = {}
 
 async def choose(home: Path, wanted: str | None, report: Report) -> str:
     """The path of a Python with ipykernel; refuses with a sentence when there can be none."""
+    path, facts = await _best(wanted)
+    return path if facts[1] else await _extend(home, path, facts[2], report)
+
+
+async def foresee(home: Path, wanted: str | None) -> dict[str, Any]:
+    """What `choose` will come to, as far as that can be known when nothing may be changed; refuses as it does."""
+    path, facts = await _best(wanted)
+    if facts[1]:
+        return {"python": path, "has_ipykernel": True}
+    made = await _made(home, path)
+    if made is None and shutil.which("uv") is None:
+        code, _ = await _run([path, "-c", "import ensurepip, venv"], 60.0)
+        if code != 0:
+            raise Refusal(
+                "machine-unfit",
+                f"{path} on the machine lacks ipykernel, and an environment for it cannot be made: Python's own venv "
+                "is not complete there (on Debian and Ubuntu the package python3-venv has it), and there is no uv.",
+                f"Install one of the two, or ipykernel itself{_OR_NAME_IT}",
+            )
+    return {"python": made or path, "has_ipykernel": made is not None}
+
+
+async def _best(wanted: str | None) -> tuple[str, list[Any]]:
+    """A Python with ipykernel, else the first that is new enough, and what is known of it; refuses without any."""
     fallback: tuple[str, list[Any]] | None = None
     too_old = ""
     for name in [wanted] if wanted else ["python3", "python", *_PLACES]:
@@ -44,10 +68,10 @@ async def choose(home: Path, wanted: str | None, report: Report) -> str:
             too_old = f"{path} is Python {facts[0][0]}.{facts[0][1]}"
             continue
         if facts[1]:
-            return path
+            return path, facts
         fallback = fallback or (path, facts)
     if fallback is not None:
-        return await _extend(home, fallback[0], fallback[1], report)
+        return fallback
     if too_old:
         raise Refusal(
             "machine-unfit",
@@ -93,23 +117,31 @@ async def _probe(path: str) -> list[Any] | None:
     return facts
 
 
-async def _extend(home: Path, base: str, facts: list[Any], report: Report) -> str:
+async def _made(home: Path, base: str) -> str | None:
+    """The Python of the environment that was made on top of this one before, if it is good."""
+    python = _folder(home, base) / "bin" / "python"
+    there = await _probe(str(python)) if python.exists() else None
+    return str(python) if there is not None and there[1] else None
+
+
+def _folder(home: Path, base: str) -> Path:
+    return home / "environments" / _mark(base)
+
+
+async def _extend(home: Path, base: str, visible: list[str], report: Report) -> str:
     """A virtual environment on top of `base` that has ipykernel."""
-    mark = _mark(base)
-    folder = home / "environments" / mark
-    python = folder / "bin" / "python"
-    if python.exists():
-        there = await _probe(str(python))
-        if there is not None and there[1]:
-            return str(python)
+    made = await _made(home, base)
+    if made is not None:
+        return made
+    folder = _folder(home, base)
     report(f"ipykernel is missing on the machine: making an environment for it beside {base}")
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        await _make(base, folder, facts[2], report)
+        await _make(base, folder, visible, report)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return str(python)
+    return str(folder / "bin" / "python")
 
 
 async def _make(base: str, folder: Path, visible: list[str], report: Report) -> None:

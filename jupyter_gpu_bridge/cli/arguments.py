@@ -12,7 +12,11 @@ from jupyter_gpu_bridge import __version__, plain
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
 
+_DESTRUCTIVE = ("remove", "stop")
+
 SHELLS = ("bash", "zsh", "fish")
+
+NAMES = ("hosts", "machines", "profiles", "kernels")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -29,7 +33,11 @@ class Arguments(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            advice = nearest(str(value), (str(choice) for choice in action.choices))
+            known = [str(choice) for choice in action.choices]
+            advice = nearest(str(value), known)
+            if any(advice == f"Did you mean {verb!r}?" for verb in _DESTRUCTIVE):
+                # What ends or forgets something must not be one return key away from a slip.
+                advice = nearest("", known)
             raise argparse.ArgumentError(action, f"{str(value)!r} is not known. {advice}")
 
 
@@ -41,6 +49,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
         description="Machines with a GPU as ordinary Jupyter kernels: hosts, profiles, kernels.",
     )
     top.add_argument("--version", action="version", version=f"jupyter-gpu-bridge {__version__}")
+    _json(top)
     nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
     _hosts(nouns)
     _profiles(nouns)
@@ -48,7 +57,9 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
-    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    wanted = completion.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("shell", choices=SHELLS, metavar="SHELL", nargs="?", help=", ".join(SHELLS))
+    wanted.add_argument("--names", choices=NAMES, help=argparse.SUPPRESS)  # the scripts ask for what to complete
     return top
 
 
@@ -56,9 +67,13 @@ def _add(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = verbs.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
     )
+    _json(made)
+    return made
+
+
+def _json(made: argparse.ArgumentParser) -> None:
     # Suppressed, so that a verb does not take back what was said before it.
     made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
-    return made
 
 
 def _hosts(nouns: Any) -> None:
@@ -70,8 +85,18 @@ def _hosts(nouns: Any) -> None:
     add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     add.add_argument("--carrier", choices=("auto", "openssh", "paramiko"), default="auto", metavar="NAME")
     add.add_argument("--no-profile", action="store_true", help="do not add a kernel of the same name")
-    add.add_argument("--no-check", action="store_true", help="do not connect to it now")
+    add.add_argument("--no-check", action="store_true", help="save it without connecting to it now")
     _fingerprint(add)
+    change = _add(verbs, "change", "describe a saved machine anew; an empty value leaves it to ssh_config again")
+    change.add_argument("name", metavar="NAME")
+    change.add_argument("--address", metavar="[USER@]ADDRESS[:PORT]")
+    change.add_argument("--user", metavar="USER")
+    change.add_argument("--port", metavar="PORT", type=_port, help="0 leaves it to ssh_config")
+    change.add_argument("--identity-file", metavar="FILE", help="private key")
+    change.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+    change.add_argument("--carrier", choices=("auto", "openssh", "paramiko"), metavar="NAME")
+    change.add_argument("--no-check", action="store_true", help="do not connect to it now")
+    _fingerprint(change)
     _add(verbs, "list", "show the saved machines")
     check = _add(verbs, "check", "connect, step by step, and say what is in the way")
     check.add_argument("name", metavar="NAME")
@@ -79,6 +104,12 @@ def _hosts(nouns: Any) -> None:
     remove = _add(verbs, "remove", "forget a machine and the kernel of the same name")
     remove.add_argument("name", metavar="NAME")
     remove.add_argument("--force", action="store_true", help="although kernels are running there")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
 
 
 def _fingerprint(verb: argparse.ArgumentParser) -> None:
@@ -111,10 +142,14 @@ def _kernels(nouns: Any) -> None:
     noun = _add(nouns, "kernels", "all kernels on all machines, attached or not")
     noun.add_argument("--wake", action="store_true", help="connect to machines that are asleep as well")
     verbs = noun.add_subparsers(dest="verb", metavar="COMMAND")
+    listing = _add(verbs, "list", "show them, as without a command")
+    # Suppressed, as for --json.
+    listing.add_argument("--wake", action="store_true", default=argparse.SUPPRESS, help="ask machines that are asleep")
     attach = _add(verbs, "attach", "print a connection file for jupyter console --existing")
     attach.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")
     stop = _add(verbs, "stop", "end kernels")
     stop.add_argument("kernels", metavar="ID", nargs="*", help="their ids, or the beginnings of them")
-    stop.add_argument("--all", action="store_true", help="all of them, also on machines that are asleep")
+    stop.add_argument("--all", action="store_true", help="all that this computer started, also where it is asleep")
+    stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running in them")
     log = _add(verbs, "log", "print what a kernel's process said outside of cells")
     log.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")

@@ -35,6 +35,11 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
+    if arguments.noun == "completion" and arguments.names:
+        from jupyter_gpu_bridge.cli.names import known
+
+        print("".join(f"{name}\n" for name in known(arguments.names)), end="")
+        return 0
     if arguments.noun == "completion":
         from jupyter_gpu_bridge.cli.completion import script
 

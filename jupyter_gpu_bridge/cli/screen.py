@@ -22,6 +22,15 @@ class Screen:
         """Whether somebody sits there and can be asked."""
         return not self.as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
+    def agrees(self, question: str) -> bool:
+        """Whether somebody who sits there says yes; nobody there is a no."""
+        return self.can_ask and self.answer(f"{question} [y/N] ").lower() in ("y", "yes")
+
+    def answer(self, question: str) -> str:
+        """What is typed after the question, only where somebody `can_ask`."""
+        print(question, end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip()
+
     def data(self, data: plain.Plain) -> None:
         if self.as_json:
             print(json.dumps(data, indent=2))

@@ -43,18 +43,25 @@ class Hosts:
 
     def add(self, host: Host) -> Host:
         """The host as it was saved; raises `BadRequest` when it is not sound or the name stands for another one."""
-        host = ssh.checked(host)
-        if host.identity_file is not None and not Path(host.identity_file).is_file():
-            raise BadRequest(f"There is no key file {host.identity_file}.", advice="Give the path of your private key.")
+        host = _sound(host)
         with exclusive(self._folder / "hosts.lock"):
             hosts = self._read()
             if hosts.get(host.name, host) != host:
                 raise BadRequest(
                     f"There is already a host {host.name!r}, with another description.",
-                    advice=f"Choose another name, or remove it first: jupyter gpu hosts remove {host.name}",
+                    advice=f"Choose another name, or change it: jupyter gpu hosts change {host.name} --help",
                 )
             self._write({**hosts, host.name: host})
         return host
+
+    def change(self, host: Host) -> None:
+        """Another description for the host of that name; raises `HostUnknown`, or `BadRequest` when it is not sound."""
+        host = _sound(host)
+        with exclusive(self._folder / "hosts.lock"):
+            hosts = self._read()
+            if host.name not in hosts:
+                raise _unknown(host.name, hosts)
+            self._write({**hosts, host.name: host})
 
     def remove(self, name: str) -> None:
         """Raises `HostUnknown`."""
@@ -103,6 +110,13 @@ class Hosts:
             f"The file {self.path} cannot be used: {why}.",
             advice="Correct it, or move it away and add your hosts again with: jupyter gpu hosts add",
         )
+
+
+def _sound(host: Host) -> Host:
+    host = ssh.checked(host)
+    if host.identity_file is not None and not Path(host.identity_file).is_file():
+        raise BadRequest(f"There is no key file {host.identity_file}.", advice="Give the path of your private key.")
+    return host
 
 
 def _described(host: Host) -> dict[str, object]:

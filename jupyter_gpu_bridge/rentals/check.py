@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, PassphraseNeeded
@@ -41,6 +42,7 @@ async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIter
                 raise
             await _unlock(machine, needed, ask)
     yield Stage("preparing", _describe(figures))
+    yield Stage("preparing", _foreseen(cast("dict[str, object]", figures["foreseen"])))
     yield Stage("ready", f"{name} can be used")
 
 
@@ -64,3 +66,10 @@ def _describe(figures: dict[str, object]) -> str:
     gpus = figures.get("gpus")
     names = [str(gpu["name"]) for gpu in gpus] if isinstance(gpus, list) else []
     return f"it has {', '.join(names)}" if names else "it shows no NVIDIA GPU"
+
+
+def _foreseen(found: dict[str, object]) -> str:
+    """Which Python a kernel will have there; that it can have one has been looked at."""
+    if found["has_ipykernel"]:
+        return f"{found['python']} has ipykernel"
+    return f"{found['python']} lacks ipykernel, which will be added there when the first kernel starts"

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from jupyter_gpu_bridge import __version__, settings
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Finding, Stage
+from jupyter_gpu_bridge.model import Finding, Host, Stage
 from jupyter_gpu_bridge.naming import PROVISIONER
+from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.providers.machines import require_machine
 from jupyter_gpu_bridge.rentals.profiles import Profiles
@@ -33,10 +34,35 @@ _REINSTALL = "Install it again, in the environment that runs Jupyter: pip instal
 
 async def examine(check_host: CheckHost | None) -> Sequence[Finding]:
     """Everything that can be seen from here; each host is connected to only with `check_host`."""
-    findings = [*_installed(), *_places(), *_profiles(), *_hosts()]
-    if check_host is not None and findings[-1].ok:
-        findings += [await _reached(host.name, check_host) for host in Hosts().list()]
+    findings = [*_alone("installation", _installed), *_places()]
+    hosts: Sequence[Host] | None = None
+    try:
+        hosts = Hosts().list()
+        of_hosts = Finding("hosts", True, ", ".join(host.name for host in hosts) or "None yet.")
+    except _HINDRANCES as hindrance:
+        of_hosts = _hindered("hosts", hindrance)
+    findings += [*_alone("profiles", lambda: _profiles(hosts)), of_hosts]
+    if check_host is not None:
+        findings += [await _reached(host.name, check_host) for host in hosts or ()]
     return findings
+
+
+_HINDRANCES = (BridgeError, OSError, ValueError)
+"""What keeps one thing from being looked at, and must not keep the others."""
+
+
+def _alone(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What it finds, and what stops it."""
+    try:
+        yield from look()
+    except _HINDRANCES as hindrance:
+        yield _hindered(subject, hindrance)
+
+
+def _hindered(subject: str, hindrance: BridgeError | OSError | ValueError) -> Finding:
+    if isinstance(hindrance, BridgeError):
+        return Finding(subject, False, hindrance.what, hindrance.advice)
+    return Finding(subject, False, f"This cannot be looked at: {hindrance}.", _elsewhere())
 
 
 def _installed() -> Iterator[Finding]:
@@ -116,10 +142,8 @@ def _places() -> Iterator[Finding]:
         try:
             folder = place()
             private = stat.S_IMODE(folder.stat().st_mode) == 0o700 and os.access(folder, os.W_OK)
-        except BridgeError as error:
-            yield Finding(subject, False, error.what, error.advice)
-        except OSError as error:
-            yield Finding(subject, False, f"The {subject} cannot be made: {error}.", _elsewhere())
+        except _HINDRANCES as hindrance:
+            yield _hindered(subject, hindrance)
         else:
             yield _either(
                 subject, private, f"{what} {folder}.", f"{folder} is not private, or not writable.", _elsewhere()
@@ -130,12 +154,16 @@ def _elsewhere() -> str:
     return "Set JUPYTER_GPU_BRIDGE_HOME to a folder of your own that you can write to."
 
 
-def _profiles() -> Iterator[Finding]:
+def _profiles(hosts: Sequence[Host] | None) -> Iterator[Finding]:
+    """`hosts`: `None` where they cannot be read, which is told once and not for each profile."""
     profiles = Profiles()
     for broken in profiles.broken():
         yield Finding(f"profile {broken.folder.name}", False, broken.why, f"Correct or remove {broken.folder}.")
     for profile in profiles.list():
         subject = f"profile {profile.name}"
+        if hosts is None and profile.machine.provider == ssh.PROVIDER:
+            yield Finding(subject, True, f"It is for {profile.machine}, about which the hosts have to say more.")
+            continue
         try:
             require_machine(profile.machine)
         except BridgeError as error:
@@ -145,24 +173,13 @@ def _profiles() -> Iterator[Finding]:
             yield Finding(subject, True, f"It starts kernels on {profile.machine}.")
 
 
-def _hosts() -> Iterator[Finding]:
-    try:
-        hosts = Hosts().list()
-    except BridgeError as error:
-        yield Finding("hosts", False, error.what, error.advice)
-    except OSError as error:
-        yield Finding("hosts", False, f"The hosts cannot be read: {error}.", _elsewhere())
-    else:
-        yield Finding("hosts", True, ", ".join(host.name for host in hosts) or "None yet.")
-
-
 async def _reached(name: str, check_host: CheckHost) -> Finding:
     last = ""
     try:
         async for stage in check_host(name):
             last = stage.text
-    except BridgeError as error:
-        return Finding(f"host {name}", False, error.what, error.advice)
+    except _HINDRANCES as hindrance:
+        return _hindered(f"host {name}", hindrance)
     return Finding(f"host {name}", True, last)
 
 

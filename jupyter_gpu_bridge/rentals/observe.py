@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.errors import BridgeError, KernelUnknown
-from jupyter_gpu_bridge.machine.link import LinkClient, links
+from jupyter_gpu_bridge.errors import BridgeError, KernelUnknown, LinkLost
+from jupyter_gpu_bridge.machine.link import LinkClient, Target, links
+from jupyter_gpu_bridge.machine.link.places import folder_of
 from jupyter_gpu_bridge.model import KernelId, KernelState, KernelView, MachineRef, MachineState, MachineView
 from jupyter_gpu_bridge.providers.machines import known_machines
 from jupyter_gpu_bridge.rentals.reach import target_of
+
+_REPEATED = 5.0
+"""Seconds for a machine whose link tries to come back anyway, and may do so for days."""
 
 
 async def machines(*, wake: bool = False) -> Sequence[MachineView]:
@@ -23,11 +28,20 @@ async def machines(*, wake: bool = False) -> Sequence[MachineView]:
     return await asyncio.gather(*(_machine(ref, title, wake=wake) for ref, title in known_machines()))
 
 
+def kernels_of(views: Iterable[MachineView]) -> Sequence[KernelView]:
+    """Each kernel once: two names may mean one machine, and the name it was started by knows most of it."""
+    found: dict[KernelId, KernelView] = {}
+    for kernel in (kernel for view in views for kernel in view.kernels):
+        if kernel.kernel_id not in found or (found[kernel.kernel_id].is_foreign and not kernel.is_foreign):
+            found[kernel.kernel_id] = kernel
+    return list(found.values())
+
+
 async def machine_of(kernel_id: KernelId) -> MachineRef:
     """Where this kernel runs; raises `KernelUnknown`."""
-    for machine in await machines():
-        if any(kernel.kernel_id == kernel_id for kernel in machine.kernels):
-            return machine.ref
+    for kernel in kernels_of(await machines()):
+        if kernel.kernel_id == kernel_id:
+            return kernel.machine
     raise KernelUnknown(
         f"No kernel {kernel_id} is known on any machine that is connected.",
         advice="`jupyter gpu kernels --wake` also asks machines that are asleep.",
@@ -48,7 +62,7 @@ async def connection_file(kernel_id: KernelId) -> Path:
     status = await links().run(links().ask(machine, None, "status"))
     for found in status["kernels"]:
         if found["kernel_id"] == kernel_id:
-            return _write(found)
+            return _write(machine, found)
     raise KernelUnknown(
         f"The kernel {kernel_id} belongs to another computer or another user's link.",
         advice="It can be stopped from here, and attached to only from there.",
@@ -67,10 +81,27 @@ async def _machine(ref: MachineRef, title: str, *, wake: bool) -> MachineView:
         return MachineView(ref, title, MachineState.ASLEEP)
     try:
         target = target_of(ref) if wake or has_work else None
-        status = await links().run(links().ask(ref, target, "status", wake=wake))
+        view = await _asked(ref, title, target, wake=False)
+        if wake and view.state is not MachineState.CONNECTED:
+            view = await _woken(view, target)
+    except LinkLost as lost:
+        if not wake and not has_work:
+            return MachineView(ref, title, MachineState.ASLEEP)  # its link left just now
+        return MachineView(ref, title, MachineState.FAILED, detail=str(lost), out_of_reach=True)
     except BridgeError as error:
-        state = MachineState.FAILED if wake else MachineState.ASLEEP
-        return MachineView(ref, title, state, detail=str(error) if wake else "")
+        return await _unreached(ref, title, error)
+    is_cut = view.state in (MachineState.FAILED, MachineState.RECONNECTING)
+    return replace(view, out_of_reach=is_cut and (wake or has_work))
+
+
+async def _asked(ref: MachineRef, title: str, target: Target | None, *, wake: bool) -> MachineView:
+    try:
+        status = await links().run(links().ask(ref, target, "status", wake=wake))
+    except LinkLost:
+        if target is None:
+            raise
+        # It was killed just now; who asks again starts its successor.
+        status = await links().run(links().ask(ref, target, "status", wake=wake))
     return MachineView(
         ref,
         title,
@@ -80,9 +111,28 @@ async def _machine(ref: MachineRef, title: str, *, wake: bool) -> MachineView:
         round_trip_ms=status["round_trip_ms"],
         kernels=(
             *(_kernel(ref, found) for found in status["kernels"]),
+            *(replace(_kernel(ref, found), state=KernelState.STOPPING) for found in status.get("stopping", ())),
             *(_foreign(ref, found) for found in status["foreign"]),
         ),
     )
+
+
+async def _woken(view: MachineView, target: Target | None) -> MachineView:
+    patience = _REPEATED if view.state is MachineState.RECONNECTING else None
+    try:
+        return await asyncio.wait_for(_asked(view.ref, view.title, target, wake=True), patience)
+    except asyncio.TimeoutError:
+        return replace(view, detail=view.detail or "The connection was cut, and the machine does not answer now.")
+
+
+async def _unreached(ref: MachineRef, title: str, error: BridgeError) -> MachineView:
+    """What the link remembers of a machine that does not answer."""
+    failed = MachineView(ref, title, MachineState.FAILED, detail=str(error), out_of_reach=True)
+    try:
+        remembered = await _asked(ref, title, None, wake=False)
+    except BridgeError:
+        return failed
+    return replace(failed, kernels=remembered.kernels)
 
 
 def _kernel(ref: MachineRef, found: dict[str, Any]) -> KernelView:
@@ -122,9 +172,12 @@ def _time(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
 
 
-def _write(found: dict[str, Any]) -> Path:
+def _write(machine: MachineRef, found: dict[str, Any]) -> Path:
+    """In the folder that the link removes with its kernel: the file holds the key that signs its messages."""
+    for old in settings.run_folder().glob("kernel-*.json"):
+        old.unlink(missing_ok=True)  # where an earlier version left them for ever
+    path: Path = folder_of(machine) / "kernels" / str(found["kernel_id"]) / f"kernel-{found['kernel_id']}.json"
     info = connection_info(found["prefix"], b"", found["signature_scheme"])
-    path = settings.run_folder() / f"kernel-{found['kernel_id']}.json"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump({**info, "key": found["key"]}, file)
     return path

@@ -7,7 +7,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 export type MachineState =
   'asleep' | 'connecting' | 'connected' | 'reconnecting' | 'failed';
 
-export type KernelState = 'starting' | 'idle' | 'busy' | 'dead' | 'unreachable';
+export type KernelState =
+  'starting' | 'idle' | 'busy' | 'dead' | 'unreachable' | 'stopping';
 
 export interface IProfile {
   readonly name: string;

@@ -86,6 +86,12 @@ export function kernelState(
       return { words: trans.__('Idle'), icon: circleEmptyIcon, mood: 'quiet' };
     case 'busy':
       return { words: trans.__('Busy'), icon: circleIcon, mood: 'working' };
+    case 'stopping':
+      return {
+        words: trans.__('Stopping…'),
+        icon: refreshIcon,
+        mood: 'waiting'
+      };
     case 'dead':
       return { words: trans.__('Dead'), icon: closeIcon, mood: 'bad' };
     case 'unreachable':

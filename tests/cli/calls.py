@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,3 +34,14 @@ class Call:
         status = main(words)
         out, err = self._capsys.readouterr()
         return Answer(status, out, err)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def sit_down(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    """From now on somebody sits at a terminal and has typed this."""
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from jupyter_gpu_bridge import __version__
-from jupyter_gpu_bridge.cli.arguments import SHELLS
-from jupyter_gpu_bridge.cli.completion import script
 from tests.bridges import ScriptedBridge
 from tests.cli.calls import Call
 
@@ -23,6 +21,24 @@ def test_what_is_not_known_is_answered_with_the_nearest_and_status_2(call: Call)
     assert call("hosts", "chek", "box", "--json").data["error"] == "usage"
     assert call("hosts").status == 2
     assert call("profiles", "add").status == 2
+
+
+def test_json_may_be_said_first_or_last(call: Call) -> None:
+    said = call("hosts", "list", "--json").data
+    assert call("--json", "hosts", "list").data == call("hosts", "--json", "list").data == said
+
+
+@pytest.mark.parametrize("words", [("kernels", "stpo"), ("kernels", "stops"), ("hosts", "remov"), ("profiles", "rm")])
+def test_what_destroys_is_never_suggested(call: Call, words: tuple[str, str]) -> None:
+    answer = call(*words)
+    assert answer.status == 2
+    assert "Did you mean" not in answer.err
+    assert "Known: " in answer.err
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (resources.files("jupyter_gpu_bridge") / "py.typed").is_file()
+    assert "Typing :: Typed" in (Path(__file__).parents[2] / "pyproject.toml").read_text()
 
 
 def test_help_and_version_are_no_errors(call: Call) -> None:
@@ -67,6 +83,17 @@ def test_a_refusal_of_the_system_is_a_sentence(
 
 
 @pytest.mark.timeout(30)
+def test_the_doctor_examines_the_case_to_which_it_is_called(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", "/proc/x")
+    refused = subprocess.run([*GPU, "hosts", "list"], capture_output=True, text=True, timeout=20, check=False)
+    assert "See: jupyter gpu doctor" in refused.stderr
+    told = subprocess.run([*GPU, "doctor"], capture_output=True, text=True, timeout=20, check=False)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "WRONG  data folder" in told.stdout
+    assert "Set JUPYTER_GPU_BRIDGE_HOME" in told.stdout
+
+
+@pytest.mark.timeout(30)
 def test_a_reader_that_goes_away_is_no_traceback(own_home: Path) -> None:
     with subprocess.Popen([*GPU, "hosts", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gpu:
         assert gpu.stdout is not None
@@ -76,33 +103,3 @@ def test_a_reader_that_goes_away_is_no_traceback(own_home: Path) -> None:
         gpu.wait(timeout=20)
     assert b"Traceback" not in said
     assert b"Exception" not in said
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_completion_knows_every_verb(call: Call, shell: str) -> None:
-    text = call("completion", shell).out
-    for word in ("hosts", "kernels", "attach", "profiles", "doctor", "identity-file"):
-        assert word in text
-    if shell != "fish" and shutil.which(shell):
-        subprocess.run([shell, "-n"], input=text, text=True, check=True, timeout=10)
-
-
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize(
-    ("typed", "wanted"),
-    [
-        (["jupyter", "gpu", "ho"], {"hosts"}),
-        (["jupyter-gpu", "hosts", "re"], {"remove"}),
-        (["jupyter-gpu", "kernels", "--w"], {"--wake"}),
-        (["jupyter-gpu", "hosts", "add", "box", "gpu", "--no-"], {"--no-profile", "--no-check"}),
-    ],
-)
-def test_bash_completes(tmp_path: Path, typed: list[str], wanted: set[str]) -> None:
-    file = tmp_path / "completion"
-    file.write_text(script("bash"))
-    words = " ".join(f"'{word}'" for word in typed)
-    ask = (
-        f'. {file}; COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _jupyter_gpu; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    )
-    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True, timeout=10)
-    assert set(done.stdout.split()) == wanted

@@ -188,7 +188,8 @@ _UNREACHED: dict[Callable[[Place], Host], str] = {
     "Compare it with what the owner of the machine says, then run `jupyter gpu hosts check NAME`.",
     changed_host_key: "NAME (ADDRESS) shows another key than before: ssh-ed25519 SHA256:… instead of ssh-ed25519 "
     "SHA256:…. Either it was reinstalled or somebody is in between; nothing was sent to it. "
-    "If it was reinstalled, confirm the new key with `jupyter gpu hosts check NAME`. Otherwise do not connect.",
+    "If it was reinstalled, confirm the new key with `jupyter gpu hosts check NAME` in a terminal. "
+    "Otherwise do not connect.",
 }
 _CASES = [
     *(pytest.param(make, text, "openssh", id=make.__name__) for make, text in {**_UNREACHED, **_UNFIT}.items()),

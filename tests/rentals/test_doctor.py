@@ -65,9 +65,34 @@ def test_a_profile_without_its_machine_is_named() -> None:
     assert "jupyter gpu profiles remove mine" in found.advice
 
 
-def test_a_damaged_file_of_hosts_is_a_finding_and_not_the_end() -> None:
-    Hosts().path.write_text("{")
-    assert not look()["hosts"].ok
+def test_a_damaged_file_of_hosts_is_one_finding_and_not_the_end() -> None:
+    for name in ("box", "other"):
+        Hosts().add(Host(name, "gpu"))
+        Profiles().add(Profile(name, MachineRef("ssh", name)))
+    file = Hosts().path
+    file.write_text("{")
+    findings = look()
+    assert str(file) in findings["hosts"].text
+    assert "Correct it" in findings["hosts"].advice
+    assert [subject for subject, finding in findings.items() if str(file) in finding.text] == ["hosts"]
+    assert not any("profiles remove" in finding.advice for finding in findings.values())
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_finding_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    Profiles().add(Profile("here", MachineRef("local")))
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", "/proc/x")
+    findings = look(_nobody_to_check)
+    for subject in ("data folder", "socket folder", "hosts"):
+        assert not findings[subject].ok
+        assert "/proc/x" in findings[subject].text
+        assert "JUPYTER_GPU_BRIDGE_HOME" in findings[subject].advice
+    assert findings["profile here"].ok
+    assert "jupyter_server" in findings["versions"].text
+
+
+async def _nobody_to_check(name: str) -> AsyncIterator[Stage]:
+    assert name == "", "there is no host"
+    yield Stage("ready", "")
 
 
 def test_hosts_are_connected_to_only_when_asked() -> None:

@@ -61,8 +61,8 @@ def host_key(name: str, route: Route, at: int, files: Sequence[Path], shown: Hos
         f"{_subject(name, route, at)} shows another key than before: {shown.kind} {shown.fingerprint} instead of "
         + " or ".join(f"{key.kind} {key.fingerprint}" for key in known)
         + ". Either it was reinstalled or somebody is in between; nothing was sent to it.",
-        advice=f"If it was reinstalled, confirm the new key with `jupyter gpu hosts check {name}`. "
-        "Otherwise do not connect.",
+        advice=f"If it was reinstalled, confirm the new key with `jupyter gpu hosts check {name}` in a "
+        "terminal. Otherwise do not connect.",
         details=details,
     )
 

@@ -94,9 +94,10 @@ class Link:
     # what can be asked ---------------------------------------------------------------------------------------------
 
     async def check(self) -> dict[str, Any]:
-        """Connect, and say what is there."""
+        """Connect, and say what is there, and which Python a kernel will have."""
         await self.connection.up()
-        return dict(await self._ask({"do": "figures"}))
+        foreseen = await self._ask({"do": "foresee", "python": self._python})
+        return {**await self._ask({"do": "figures"}), "foreseen": foreseen}
 
     async def start(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
         """Start this kernel id, or attach to it when it runs already and nobody has it."""
@@ -165,6 +166,10 @@ class Link:
 
     def kernels(self) -> list[LinkedKernel]:
         return [kernel for kernel in self._kernels.values() if not kernel.is_stopping]
+
+    def stopping(self) -> list[LinkedKernel]:
+        """Whose end the machine has not confirmed yet."""
+        return [kernel for kernel in self._kernels.values() if kernel.is_stopping]
 
     async def foreign(self) -> list[dict[str, Any]]:
         """Kernels on the machine that this link does not know; none when it is not connected."""

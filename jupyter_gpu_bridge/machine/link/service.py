@@ -165,6 +165,7 @@ class Visit:
             "reconnects": max(0, connection.ups - 1),
             "round_trip_ms": connection.round_trip_ms,
             "kernels": [self._view(kernel) for kernel in self._link.kernels()],
+            "stopping": [self._view(kernel) for kernel in self._link.stopping()],
             "foreign": await self._link.foreign(),
         }
 

@@ -124,6 +124,7 @@ describe('ComputePanel', () => {
     ['starting', 'Starting…'],
     ['idle', 'Idle'],
     ['busy', 'Busy'],
+    ['stopping', 'Stopping…'],
     ['dead', 'Dead'],
     ['unreachable', 'Out of reach']
   ] as const)('says a kernel that is %s in words', async (state, words) => {
