@@ -20,10 +20,11 @@ from jupyter_gpu_bridge.model import (
     Profile,
     Stage,
 )
+from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.profiles import Profiles
-from jupyter_gpu_bridge.rentals.reach import target_of
+from jupyter_gpu_bridge.rentals.reach import leave, target_of
 
 __all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp"]
 
@@ -45,8 +46,11 @@ class Bridge:
     def add_host(self, host: Host) -> None:
         Hosts().add(host)
 
-    def remove_host(self, name: str) -> None:
-        """Its profiles are left: a host of the same name may be added again."""
+    async def remove_host(self, name: str, *, leave_kernels: bool = False) -> None:
+        """Its profiles are left: a host of the same name may be added again. Raises `BadRequest` while kernels run."""
+        host = Hosts().get(name)
+        if not leave_kernels:
+            await leave(ssh.machine_ref(host))
         Hosts().remove(name)
 
     def check_host(

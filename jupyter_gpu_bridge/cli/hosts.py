@@ -89,7 +89,7 @@ async def _remove(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
                 f"Kernels are running on {arguments.name}: {', '.join(alive)}.",
                 advice="Stop them first (jupyter gpu kernels stop ID), or say --force and leave them running there.",
             )
-    bridge.remove_host(arguments.name)
+    await bridge.remove_host(arguments.name, leave_kernels=arguments.force)
     theirs = [profile.name for profile in bridge.profiles() if profile.machine == machine]
     for name in theirs:
         if name == arguments.name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
 from jupyter_gpu_bridge.machine.link.service import Service
@@ -20,29 +18,10 @@ from jupyter_gpu_bridge.machine.link.target import Target
 log = logging.getLogger(__name__)
 
 
-class Dialers:
-    """Makes a dialer for each attempt, from what the file says then; a passphrase is held in memory only."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._passphrase: str | None = None
-
-    def give(self, passphrase: str) -> None:
-        self._passphrase = passphrase
-
-    def target(self) -> Target:
-        return Target.from_json(json.loads((self._folder / "target.json").read_text()))
-
-    def __call__(self) -> Dialer:
-        return self.target().dialer(self._passphrase)
-
-
 async def run(folder: Path) -> None:
-    dialers = Dialers(folder)
-    target = dialers.target()
-    link = Link(folder, dialers, python=target.python, home=target.home)
+    link = Link(folder, Target.dialer)
     await link.open()
-    server = await Service(link, dialers.give).open(socket_of(folder))
+    server = await Service(link).open(socket_of(folder))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, link.done.set)
     for name in (signal.SIGHUP, signal.SIGINT):

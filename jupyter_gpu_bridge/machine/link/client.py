@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import re
 import subprocess
@@ -13,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem
@@ -44,14 +42,12 @@ class LinkClient:
         self._is_closed = False
         self.claims: set[KernelId] = set()
 
-    async def connect(self, target: Target | None) -> None:
-        """Be connected. With a target the link is started when it is not there, else `LinkLost` is raised."""
+    async def connect(self, *, start: bool) -> None:
+        """Be connected. A link that is not there is started, or `LinkLost` is raised."""
         async with self._connecting:
             if self._writer is not None:
                 return
-            if target is not None and not self._is_closed:
-                target.save(self._folder)
-            reader, writer = await self._find(start=target is not None)
+            reader, writer = await self._find(start=start)
             if self._is_closed:
                 writer.transport.abort()
                 raise self._has_left()
@@ -62,15 +58,20 @@ class LinkClient:
             with contextlib.suppress(BridgeError):
                 await self._ask("claim", {"kernel_id": kernel_id})
 
-    async def connect_again(self) -> None:
-        """Be connected, after having been so before."""
-        if self._writer is None:
-            await self.connect(Target.from_json(_load(self._folder / "target.json")))
-
     async def ask(
-        self, verb: str, *, report: Callable[[str, str], None] = lambda name, text: None, **arguments: Any
+        self,
+        verb: str,
+        *,
+        target: Target | None = None,
+        report: Callable[[str, str], None] = lambda name, text: None,
+        **arguments: Any,
     ) -> Any:
-        """The link's answer; raises the `BridgeError` it refuses with, or `LinkLost`."""
+        """The link's answer; raises the `BridgeError` it refuses with, or `LinkLost`.
+
+        `target` is for questions that need the machine: a link that is connected to another one leaves that first.
+        """
+        if target is not None:
+            arguments["target"] = target.as_json()
         return await self._ask(verb, arguments, report)
 
     async def close(self) -> None:
@@ -150,7 +151,7 @@ class LinkClient:
         pause = 0.05
         while self._heard is not None:
             try:
-                await self.connect_again()
+                await self.connect(start=True)
                 return
             except (BridgeError, OSError):
                 await asyncio.sleep(pause)
@@ -216,11 +217,6 @@ class LinkClient:
 def _environment() -> dict[str, str]:
     """Ours, without what is secret or belongs to this Jupyter server: the link outlives both."""
     return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-
-
-def _load(path: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads(path.read_text())
-    return found
 
 
 def _problem(data: dict[str, Any]) -> Problem:

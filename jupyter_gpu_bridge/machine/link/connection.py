@@ -110,6 +110,14 @@ class Connection:
         self._refuse(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
 
+    async def probe(self) -> None:
+        """Enter the machine once more, beside the carrier that is up; raises what stands in the way."""
+        carrier = await self._dialer().dial(self._command())
+        try:
+            await self._boot(carrier)
+        finally:
+            await carrier.close()
+
     async def _keep_up(self) -> None:
         began = time.monotonic()
         pause = FIRST_PAUSE

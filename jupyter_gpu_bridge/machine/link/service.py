@@ -19,9 +19,9 @@ from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.machine.link.record import KernelOrder
+from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
-Give = Callable[[str], None]
 MOST_UNREAD = 32 * 1024 * 1024
 """A program that lets more than this wait does not read what it asks for."""
 
@@ -31,10 +31,8 @@ log = logging.getLogger(__name__)
 class Service:
     """Accepts programs until the link is done."""
 
-    def __init__(self, link: Link, give_passphrase: Give) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._give_passphrase = give_passphrase
-        self._visits: set[asyncio.Task[None]] = set()
 
     async def open(self, path: Path) -> asyncio.Server:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -42,7 +40,7 @@ class Service:
         return await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visit = Visit(self._link, self._give_passphrase, reader, writer)
+        visit = Visit(self._link, reader, writer)
         try:
             await visit.run()
         finally:
@@ -58,11 +56,8 @@ def _bind_privately(listener: socket.socket, path: Path) -> None:
 class Visit:
     """One program that talks to the link; what it has claimed is given up when it goes."""
 
-    def __init__(
-        self, link: Link, give_passphrase: Give, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._link = link
-        self._give_passphrase = give_passphrase
         self._reader = reader
         self._writer = writer
         self._tasks: dict[Any, asyncio.Task[None]] = {}
@@ -140,6 +135,7 @@ class Visit:
             "hold": self._hold,
             "log": self._log,
             "passphrase": self._passphrase,
+            "leave": self._leave,
             "disconnect": self._disconnect,
             "end": self._end,
         }
@@ -153,6 +149,7 @@ class Visit:
 
     async def _status(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         if message.get("wake"):
+            await self._aim(message)
             await self._link.connection.up()
         connection = self._link.connection
         error = connection.error
@@ -168,9 +165,11 @@ class Visit:
         }
 
     async def _check(self, message: dict[str, Any], report: object) -> dict[str, Any]:
-        return await self._link.check()
+        await self._aim(message)
+        return await self._link.check(anew=bool(message.get("anew")))
 
     async def _start(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        await self._aim(message)
         order = KernelOrder.from_json(message["order"])
         before = {kernel.order.kernel_id for kernel in self._link.kernels() if kernel.exit_code is None}
         kernel = await self._link.start(order, self, report)
@@ -180,6 +179,7 @@ class Visit:
         return {**self._view(kernel), "fresh": fresh}
 
     async def _relaunch(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        await self._aim(message)
         return self._view(await self._link.relaunch(KernelOrder.from_json(message["order"]), self, report))
 
     async def _claim(self, message: dict[str, Any], report: object) -> dict[str, Any]:
@@ -191,16 +191,26 @@ class Visit:
         self._link.kernel(KernelId(message["kernel_id"])).send_signal(int(message["signal"]))
 
     async def _stop(self, message: dict[str, Any], report: object) -> dict[str, Any]:
-        return {"confirmed": await self._link.stop(KernelId(message["kernel_id"]))}
+        kernel_id = KernelId(message["kernel_id"])
+        if not self._link.has(kernel_id):
+            await self._aim(message)
+        return {"confirmed": await self._link.stop(kernel_id)}
 
     async def _hold(self, message: dict[str, Any], report: object) -> None:
         self._link.kernel(KernelId(message["kernel_id"])).facade.hold_shutdown(True)
 
     async def _log(self, message: dict[str, Any], report: object) -> str:
-        return await self._link.kernel_log(KernelId(message["kernel_id"]))
+        kernel_id = KernelId(message["kernel_id"])
+        if not self._link.has(kernel_id):
+            await self._aim(message)
+        return await self._link.kernel_log(kernel_id)
 
     async def _passphrase(self, message: dict[str, Any], report: object) -> None:
-        self._give_passphrase(str(message["passphrase"]))
+        await self._aim(message)
+        self._link.passphrase = str(message["passphrase"])
+
+    async def _leave(self, message: dict[str, Any], report: object) -> None:
+        await self._link.leave()
 
     async def _disconnect(self, message: dict[str, Any], report: object) -> None:
         if not self._link.kernels():
@@ -208,6 +218,11 @@ class Visit:
 
     async def _end(self, message: dict[str, Any], report: object) -> None:
         self._link.done.set()
+
+    async def _aim(self, message: dict[str, Any]) -> None:
+        """What is asked needs the machine itself: the one that the program means, if it says so."""
+        if "target" in message:
+            await self._link.aim(Target.from_json(message["target"]))
 
     def _view(self, kernel: LinkedKernel) -> dict[str, Any]:
         order = kernel.order
