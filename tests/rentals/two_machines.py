@@ -43,7 +43,7 @@ class TwoMachines:
         self.asked: list[str] = []
         """The fingerprints that somebody had to confirm."""
 
-    def add(self, sshd: Sshd, **more: str) -> None:
+    def add(self, sshd: Sshd, **more: str | None) -> None:
         """The host `box`, from now on."""
         fields = {"user": sshd.user, "identity_file": str(sshd.identity), "python": sys.executable, **more}
         self.bridge.add_host(Host("box", "127.0.0.1", port=sshd.port, carrier=self.carrier, **fields))

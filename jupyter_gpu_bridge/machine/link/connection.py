@@ -62,6 +62,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._settled: asyncio.Future[Mux] | None = None
         self._hurry = asyncio.Event()
+        self._has_news = False
         self.state = MachineState.ASLEEP
         self.error: BridgeError | None = None
         self.carrier = ""
@@ -98,6 +99,11 @@ class Connection:
         """Come up without anybody waiting for it."""
         if self._task is None:
             self._task = asyncio.create_task(self._keep_up())
+
+    def hurry(self) -> None:
+        """Something has changed that makes the next attempt worth while: do not wait for it."""
+        self._has_news = True  # also for an attempt that began before and fails now
+        self._hurry.set()
 
     async def down(self) -> None:
         """End the carrier and stay down until somebody asks again."""
@@ -163,6 +169,8 @@ class Connection:
 
     async def _pause(self, pause: float, *, recent: bool) -> None:
         """Before the next attempt; while nobody answers at all, until somebody does."""
+        if self._has_news:
+            return
         began = time.monotonic()
         self._hurry.clear()
         try:
@@ -184,6 +192,7 @@ class Connection:
 
     async def _attempt(self) -> None:
         """One carrier from dial to end; whatever goes wrong is a `BridgeError`, since nobody but us would try again."""
+        self._has_news = False
         try:
             await self._once()
         except BridgeError:

@@ -28,6 +28,7 @@ from jupyter_gpu_bridge.machine.link.connection import Connection
 from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
+from jupyter_gpu_bridge.machine.link.ssh_agents import SshAgents
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
@@ -57,6 +58,7 @@ class Link:
         self._target = Target.load(folder)
         self._aiming = asyncio.Lock()
         self._checking = asyncio.Lock()
+        self._ssh_agents = SshAgents()
         self.passphrase: str | None = None
         """Of the key that opens the machine; in memory only."""
         self._kernels: dict[KernelId, LinkedKernel] = {}
@@ -238,6 +240,11 @@ class Link:
                     self._orphaned[kernel_id] = time.monotonic()
         self._changed()
 
+    def tell_ssh_agent(self, path: str) -> None:
+        """A program came that has this ssh-agent; whoever waits to try again with it does so at once."""
+        if self._ssh_agents.tell(path):
+            self.connection.hurry()
+
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """`listener` is called at every change; the answer ends that."""
         self._listeners.add(listener)
@@ -271,6 +278,7 @@ class Link:
     # inside --------------------------------------------------------------------------------------------------------
 
     def _dialer(self) -> Dialer:
+        self._ssh_agents.choose()
         return self._reach(self._known_target(), self.passphrase)
 
     def _command(self) -> str:

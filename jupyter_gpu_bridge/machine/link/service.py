@@ -142,6 +142,7 @@ class Visit:
 
     async def _hello(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         self._name = f"process {int(message['pid'])}"
+        self._link.tell_ssh_agent(str(message.get("ssh_agent") or ""))
         if message.get("watch"):
             self._stop_listening = self._link.listen(self._tell)
             self._tell()
