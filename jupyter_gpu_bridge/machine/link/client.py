@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ START_PATIENCE = 15.0
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
 _SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
 
 
 class LinkClient:
@@ -137,6 +140,8 @@ class LinkClient:
         try:
             while (message := await wire.read(reader)) is not None:
                 self._take(message)
+        except ValueError as error:
+            log.warning("The link of %s was left: it sent %s", self.machine, error)
         finally:
             writer.transport.abort()
             if self._writer is writer:
@@ -196,11 +201,8 @@ class LinkClient:
         return LinkLost(f"This program was leaving {self.machine} just then.", advice="Try again.")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        log = self._folder / "link.log"
-        flags = (
-            os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
-        )
-        with open(os.open(log, flags, 0o600), "ab") as output:
+        path = self._folder / "link.log"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
                 stdin=subprocess.DEVNULL,

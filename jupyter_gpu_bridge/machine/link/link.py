@@ -26,6 +26,7 @@ from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
 from jupyter_gpu_bridge.machine.link.connection import Connection
 from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
+from jupyter_gpu_bridge.machine.link.log import one_line
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
 from jupyter_gpu_bridge.machine.link.ssh_agents import SshAgents
@@ -370,6 +371,7 @@ class Link:
         if self._kernels.get(kernel_id) is kernel:
             del self._kernels[kernel_id]
             self._owners.pop(kernel_id, None)
+            log.info("kernel %s: let go%s", kernel_id, f" ({one_line(kernel.cause)})" if kernel.cause else "")
         await kernel.close(forget=True)
         self._changed()
 
@@ -384,6 +386,7 @@ class Link:
         )
         await kernel.open()
         self._kernels[order.kernel_id] = kernel
+        log.info("kernel %s: taken up", order.kernel_id)
         return kernel
 
     async def _stop_foreign(self, kernel_id: KernelId) -> bool:

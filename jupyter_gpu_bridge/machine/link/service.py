@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.model import KernelId
 
 MOST_UNREAD = 32 * 1024 * 1024
 """A program that lets more than this wait does not read what it asks for."""
+FAREWELL_PATIENCE = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +34,37 @@ class Service:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._server: asyncio.Server | None = None
+        self._visits: dict[asyncio.StreamWriter, asyncio.Event] = {}
+        """Each until it is over."""
 
-    async def open(self, path: Path) -> asyncio.Server:
+    async def open(self, path: Path) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _bind_privately(listener, path)
-        return await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
+
+    async def close(self) -> None:
+        """Part from everybody, who have their answers; one that does not take its own is not waited for."""
+        if self._server is not None:
+            self._server.close()
+        visits = dict(self._visits)
+        for writer in visits:
+            writer.close()
+        for writer, is_over in visits.items():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(is_over.wait(), FAREWELL_PATIENCE)
+            writer.transport.abort()
+            await is_over.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visit = Visit(self._link, reader, writer)
+        is_over = self._visits[writer] = asyncio.Event()
         try:
             await visit.run()
         finally:
             writer.close()
+            del self._visits[writer]
+            is_over.set()
 
 
 def _bind_privately(listener: socket.socket, path: Path) -> None:
@@ -263,6 +283,8 @@ class Visit:
 
     def _say(self, message: dict[str, Any]) -> None:
         if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            if not self._writer.transport.is_closing():
+                log.warning("%s was sent away: it does not read what it asks for", self)
             self._writer.transport.abort()
             return
         with contextlib.suppress(ConnectionError):

@@ -14,10 +14,19 @@ def line(message: dict[str, Any]) -> bytes:
 
 
 async def read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message; nothing at the end, or when the other side makes no sense."""
+    """The next message, or nothing at the end; raises `ValueError`, which says what rule the other side broke."""
     try:
         data = await reader.readline()
-        found = json.loads(data) if data.endswith(b"\n") else None
-    except (ValueError, RecursionError, ConnectionError, asyncio.LimitOverrunError):
+    except ConnectionError:
         return None
-    return found if isinstance(found, dict) else None
+    except ValueError:
+        raise ValueError(f"a line of more than {MOST_LINE} bytes") from None
+    if not data.endswith(b"\n"):
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("a line that is not JSON") from None
+    if not isinstance(found, dict):
+        raise ValueError("a line that is no message")
+    return found

@@ -116,11 +116,11 @@ async def served(world: Near) -> AsyncIterator[Path]:
     """The link's private socket."""
     path = socket_of(world.state)
     service = Service(world.link)
-    server = await service.open(path)
+    await service.open(path)
     try:
         yield path
     finally:
-        server.close()
+        await service.close()
 
 
 @asynccontextmanager
