@@ -24,7 +24,12 @@ from jupyter_gpu_bridge.model import KernelId, MachineRef
 START_PATIENCE = 15.0
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
-_SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
+_SECRET = re.compile(
+    r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD|API_?KEY|CREDENTIAL|PRIVATE|ACCESS_?KEY",
+    re.IGNORECASE,
+)
+"""In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
+_PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +224,13 @@ class LinkClient:
 
 def _environment() -> dict[str, str]:
     """Ours, without what is secret or belongs to this Jupyter server: the link outlives both."""
-    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+    return {name: value for name, value in os.environ.items() if not _is_secret(name, value)}
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if name == "OLDPWD":
+        return False
+    return bool(_SECRET.search(name) or _PASSWORD_IN_ADDRESS.search(value))
 
 
 def _problem(data: dict[str, Any]) -> Problem:
