@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
 from jupyter_gpu_bridge.machine.link.places import folder_of, socket_of
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -25,7 +26,8 @@ START_PATIENCE = 15.0
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
 _SECRET = re.compile(
-    r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD|API_?KEY|CREDENTIAL|PRIVATE|ACCESS_?KEY",
+    r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
+    r"|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE",
     re.IGNORECASE,
 )
 """In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
@@ -48,10 +50,19 @@ class LinkClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
         self._is_closed = False
+        self._reading: asyncio.Task[None] | None = None
+        self._version = "?"
+        self._is_outdated = False
+        self._has_replaced = False
         self.claims: set[KernelId] = set()
 
     async def connect(self, *, start: bool) -> None:
         """Be connected. A link that is not there is started, or `LinkLost` is raised."""
+        await self._join(start=start)
+        if start and self._is_outdated and await self._has_ended_it():
+            await self._join(start=True)
+
+    async def _join(self, *, start: bool) -> None:
         async with self._connecting:
             if self._writer is not None:
                 return
@@ -60,12 +71,31 @@ class LinkClient:
                 writer.transport.abort()
                 raise self._has_left()
             self._writer = writer
-            self._begin(self._read(reader, writer))
+            self._reading = self._begin(self._read(reader, writer))
         mine = {"pid": os.getpid(), "watch": self._heard is not None, "ssh_agent": os.environ.get("SSH_AUTH_SOCK", "")}
-        await self._ask("hello", mine)
+        its = await self._ask("hello", {**mine, "protocol": wire.PROTOCOL, "version": __version__})
+        self._version = str(its.get("version", "?"))
+        self._is_outdated = int(its.get("protocol", 0)) < wire.PROTOCOL
         for kernel_id in list(self.claims):
             with contextlib.suppress(BridgeError):
                 await self._ask("claim", {"kernel_id": kernel_id})
+
+    async def _has_ended_it(self) -> bool:
+        """Whether this link, which is of an older version, had nothing to do, and makes room for one of ours.
+
+        Once: a program of the older version may bring it back, and two that never yield would go on for ever.
+        """
+        if self._has_replaced or self._reading is None:
+            return False
+        self._has_replaced = True
+        with contextlib.suppress(LinkLost, asyncio.TimeoutError):
+            status = await asyncio.wait_for(self._ask("status", {}), START_PATIENCE)
+            if status["kernels"]:
+                return False
+            log.info("The link of %s is of version %s: it is replaced.", self.machine, self._version)
+            await asyncio.wait_for(self._ask("end", {}), START_PATIENCE)
+        await asyncio.wait([self._reading], timeout=START_PATIENCE)
+        return self._reading.done()
 
     async def ask(
         self,
@@ -81,7 +111,16 @@ class LinkClient:
         """
         if target is not None:
             arguments["target"] = target.as_json()
-        return await self._ask(verb, arguments, report)
+        try:
+            return await self._ask(verb, arguments, report)
+        except VerbUnknown:
+            older = "an older" if self._is_outdated else "another"
+            raise VerbUnknown(
+                f"The link of {self.machine} was started by {older} version ({self._version}) and still has kernels: "
+                "it does not know what is asked for.",
+                advice="Stop them (jupyter gpu kernels stop ID), and a new link takes its place; "
+                "what was possible before goes on until then.",
+            ) from None
 
     async def close(self) -> None:
         """Leave the link for good; what was claimed is given up."""
@@ -135,11 +174,12 @@ class LinkClient:
         if self._writer is not None:
             self._writer.write(wire.line(message))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of ours, which ends at the latest when we are closed."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

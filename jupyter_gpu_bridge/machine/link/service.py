@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.errors import BridgeError, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
 from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
 from jupyter_gpu_bridge.machine.link.link import Link
@@ -127,7 +128,7 @@ class Visit:
         try:
             verb = self._verbs().get(str(message.get("do")))
             if verb is None:
-                raise BadRequest(f"The link cannot do {message.get('do')!r}.", advice="It may be of an older version.")
+                raise VerbUnknown(f"The link cannot do {message.get('do')!r}.", advice=f"Its version is {__version__}.")
             answer = {"ok": await verb(message, report)}
         except BridgeError as error:
             answer = {"error": asdict(error.as_problem())}
@@ -166,7 +167,7 @@ class Visit:
         if message.get("watch"):
             self._stop_listening = self._link.listen(self._tell)
             self._tell()
-        return {"pid": os.getpid()}
+        return {"pid": os.getpid(), "protocol": wire.PROTOCOL, "version": __version__}
 
     async def _status(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         if message.get("wake"):

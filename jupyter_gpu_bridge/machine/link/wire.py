@@ -1,4 +1,8 @@
-"""The link's private socket: one JSON object a line, in both directions."""
+"""The link's private socket: one JSON object a line, in both directions.
+
+The two ends need not be of one version: a link outlives the upgrade of the package that it was started from, and two
+environments of one user may hold different ones.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import asyncio
 import json
 from typing import Any
 
+PROTOCOL = 1
+"""Raised when a link that speaks the one before would not do any more for programs of this version."""
 MOST_LINE = 16 * 1024 * 1024
 
 
