@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown, LinkLost
+from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
-from jupyter_gpu_bridge.machine.link import KernelOrder, LinkClient, Report, RunningKernel, links
+from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Finding,
     Host,
@@ -21,12 +20,12 @@ from jupyter_gpu_bridge.model import (
     Profile,
     Stage,
 )
+from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.providers.ssh import PROVIDER, machine_ref
 from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
-from jupyter_gpu_bridge.rentals.reach import target_of
+from jupyter_gpu_bridge.rentals.reach import leave, target_of
 
 __all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "kernels_of"]
 
@@ -52,23 +51,16 @@ class Bridge:
     def add_host(self, host: Host) -> None:
         Hosts().add(host)
 
-    async def change_host(self, host: Host) -> None:
-        """Describe a host anew; its kernels go on, and a link that runs is followed by one that knows the new words."""
+    def change_host(self, host: Host) -> None:
+        """Describe a host anew; its link hears of it when asked next, and refuses another machine while kernels run."""
         Hosts().change(host)
-        machine = machine_ref(host)
-        if LinkClient.is_running(machine):
-            with contextlib.suppress(LinkLost):
-                await links().run(links().ask(machine, target_of(machine), "end"))
 
-    def remove_host(self, name: str) -> None:
-        """Its profiles are left: a host of the same name may be added again."""
+    async def remove_host(self, name: str, *, leave_kernels: bool = False) -> None:
+        """Its profiles are left: a host of the same name may be added again. Raises `BadRequest` while kernels run."""
+        host = Hosts().get(name)
+        if not leave_kernels:
+            await leave(ssh.machine_ref(host))
         Hosts().remove(name)
-
-    async def withdraw_host(self, name: str) -> None:
-        """Take back one that was added just now and cannot be used."""
-        Hosts().remove(name)
-        with contextlib.suppress(LinkLost):
-            await links().run(links().ask(MachineRef(PROVIDER, name), None, "end"))
 
     def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None

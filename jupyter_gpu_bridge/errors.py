@@ -133,6 +133,12 @@ class BadRequest(BridgeError):
     code = "bad-request"
 
 
+class VerbUnknown(BadRequest):
+    """The link does not know what it is asked for: it is of another version than who asks."""
+
+    code = "verb-unknown"
+
+
 class PeerMisbehaved(BridgeError):
     """The other end of a wire sent what no honest peer sends; the wire was closed."""
 

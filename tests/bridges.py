@@ -33,11 +33,8 @@ class ScriptedBridge(Bridge):
     is_revoked: bool = False
     passphrase: str = ""
 
-    async def change_host(self, host: Host) -> None:
+    def change_host(self, host: Host) -> None:
         Hosts().change(host)
-
-    async def withdraw_host(self, name: str) -> None:
-        Hosts().remove(name)
 
     async def check_host(
         self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None

@@ -186,6 +186,18 @@ class Sshd:
         if self._reader is not None:
             self._reader.join(_DEADLINE)
 
+    def stop_listening(self) -> list[psutil.Process]:
+        """End the server alone: sessions go on, and `start` makes another one beside them. The sessions."""
+        process, self._process = self._process, None
+        if process is None:
+            return []
+        server = psutil.Process(process.pid)
+        server.suspend()
+        sessions = self._sessions_of(server)
+        _kill(server)
+        process.wait(_DEADLINE)
+        return sessions
+
     def cut_sessions(self) -> None:
         """Kill the sessions only: clients are cut off and may come back at once."""
         if self._process is None:

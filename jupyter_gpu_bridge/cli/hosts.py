@@ -53,7 +53,7 @@ async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
 
     async def undo() -> None:
         if not was_there:
-            await bridge.withdraw_host(host.name)
+            await bridge.remove_host(host.name)
 
     stages = await _tried(arguments, bridge, screen, undo, "Nothing was saved." if not was_there else "It stays saved.")
     screen.say(f"Saved {host.name} ({_address(host)}).")
@@ -72,10 +72,10 @@ async def _change(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     host = _changed(before, arguments)
     if host == before:
         raise BadRequest(f"That is what {host.name} is like already.", advice="See: jupyter gpu hosts change --help")
-    await bridge.change_host(host)
+    bridge.change_host(host)
 
     async def undo() -> None:
-        await bridge.change_host(before)
+        bridge.change_host(before)
 
     stages = await _tried(arguments, bridge, screen, undo, f"{host.name} is as it was.")
     screen.say(f"Changed {host.name} ({_address(host)}).")
@@ -156,7 +156,7 @@ async def _remove(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
                 f"Kernels are running on {arguments.name}: {', '.join(alive)}.",
                 advice="Stop them first (jupyter gpu kernels stop ID), or say --force and leave them running there.",
             )
-    bridge.remove_host(arguments.name)
+    await bridge.remove_host(arguments.name, leave_kernels=arguments.force)
     theirs = [profile.name for profile in bridge.profiles() if profile.machine == machine]
     for name in theirs:
         if name == arguments.name:

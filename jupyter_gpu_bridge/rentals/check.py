@@ -28,7 +28,7 @@ async def host(name: str, confirm: Confirm | None, ask: Ask | None) -> AsyncIter
     passphrases = 0
     while not figures:
         try:
-            figures = await links().run(links().ask(machine, target_of(machine), "check"))
+            figures = await links().run(links().ask(machine, target_of(machine), "check", anew=bool(pinned)))
         except (HostKeyUnknown, HostKeyChanged) as key:
             fingerprint = key.details["fingerprint"]
             if fingerprint in pinned or confirm is None or not confirm(key):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.machine.link import Target
+from jupyter_gpu_bridge.errors import BadRequest, LinkLost
+from jupyter_gpu_bridge.machine.link import LinkClient, Target, links
 from jupyter_gpu_bridge.model import MachineRef
 from jupyter_gpu_bridge.providers import local, ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
@@ -31,3 +32,12 @@ def target_of(machine: MachineRef) -> Target:
         python=host.python,
         home=os.environ.get("JUPYTER_GPU_BRIDGE_REMOTE_HOME"),
     )
+
+
+async def leave(machine: MachineRef) -> None:
+    """End the connection to a machine that is to be removed; raises `BadRequest` while kernels run on it."""
+    if LinkClient.has_work(machine):  # then a killed link is started again, for it knows which of them have ended
+        await links().run(links().ask(machine, target_of(machine), "leave"))
+    elif LinkClient.is_running(machine):
+        with contextlib.suppress(LinkLost):  # it ended just now, or left its socket behind
+            await links().run(links().ask(machine, None, "leave"))

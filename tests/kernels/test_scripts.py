@@ -102,7 +102,7 @@ async def test_programs_that_execute_a_notebook_say_last_why_a_machine_cannot_be
         Bridge().add_profile(Profile("off", MachineRef("ssh", "off")))
         done = await _execute(home, tmp_path, program, "off")
     finally:
-        Bridge().remove_host("off")
+        await Bridge().remove_host("off")
     assert done.returncode != 0
     last = done.stderr.rstrip().splitlines()[-1]
     assert "off (127.0.0.1 port" in last

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
 
+from jupyter_gpu_bridge import __version__
 from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link.link import Link
+from jupyter_gpu_bridge.machine.link.log import BoundedHandler
 from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
 from jupyter_gpu_bridge.machine.link.service import Service
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -20,29 +21,11 @@ from jupyter_gpu_bridge.machine.link.target import Target
 log = logging.getLogger(__name__)
 
 
-class Dialers:
-    """Makes a dialer for each attempt, from what the file says then; a passphrase is held in memory only."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._passphrase: str | None = None
-
-    def give(self, passphrase: str) -> None:
-        self._passphrase = passphrase
-
-    def target(self) -> Target:
-        return Target.from_json(json.loads((self._folder / "target.json").read_text()))
-
-    def __call__(self) -> Dialer:
-        return self.target().dialer(self._passphrase)
-
-
 async def run(folder: Path) -> None:
-    dialers = Dialers(folder)
-    target = dialers.target()
-    link = Link(folder, dialers, python=target.python, home=target.home)
+    link = Link(folder, Target.dialer)
     await link.open()
-    server = await Service(link, dialers.give).open(socket_of(folder))
+    service = Service(link)
+    await service.open(socket_of(folder))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, link.done.set)
     for name in (signal.SIGHUP, signal.SIGINT):
@@ -50,8 +33,8 @@ async def run(folder: Path) -> None:
     caretaker = asyncio.create_task(_look_after(link))
     await link.done.wait()
     caretaker.cancel()
-    server.close()
     socket_of(folder).unlink(missing_ok=True)
+    await service.close()
     await link.close()
 
 
@@ -68,10 +51,12 @@ async def _look_after(link: Link) -> None:
 def main() -> int:
     folder = Path(sys.argv[1])
     settle_in()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[BoundedHandler(sys.stderr, folder / "link.log")])
     with take_over(folder) as ours:
         if ours:
+            log.info("the link starts: process %d, version %s", os.getpid(), __version__)
             asyncio.run(run(folder))
+            log.info("the link ends")
     return 0
 
 

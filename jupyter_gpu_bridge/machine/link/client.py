@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
+import logging
 import os
 import re
 import subprocess
@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
 from jupyter_gpu_bridge.machine.link.places import folder_of, socket_of
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -25,7 +25,15 @@ from jupyter_gpu_bridge.model import KernelId, MachineRef
 START_PATIENCE = 15.0
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
-_SECRET = re.compile(r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY", re.IGNORECASE)
+_SECRET = re.compile(
+    r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
+    r"|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE",
+    re.IGNORECASE,
+)
+"""In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
+_PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
 
 
 class LinkClient:
@@ -42,36 +50,77 @@ class LinkClient:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
         self._is_closed = False
+        self._reading: asyncio.Task[None] | None = None
+        self._version = "?"
+        self._is_outdated = False
+        self._has_replaced = False
         self.claims: set[KernelId] = set()
 
-    async def connect(self, target: Target | None) -> None:
-        """Be connected. With a target the link is started when it is not there, else `LinkLost` is raised."""
+    async def connect(self, *, start: bool) -> None:
+        """Be connected. A link that is not there is started, or `LinkLost` is raised."""
+        await self._join(start=start)
+        if start and self._is_outdated and await self._has_ended_it():
+            await self._join(start=True)
+
+    async def _join(self, *, start: bool) -> None:
         async with self._connecting:
             if self._writer is not None:
                 return
-            if target is not None and not self._is_closed:
-                target.save(self._folder)
-            reader, writer = await self._find(start=target is not None)
+            reader, writer = await self._find(start=start)
             if self._is_closed:
                 writer.transport.abort()
                 raise self._has_left()
             self._writer = writer
-            self._begin(self._read(reader, writer))
-        await self._ask("hello", {"pid": os.getpid(), "watch": self._heard is not None})
+            self._reading = self._begin(self._read(reader, writer))
+        mine = {"pid": os.getpid(), "watch": self._heard is not None, "ssh_agent": os.environ.get("SSH_AUTH_SOCK", "")}
+        its = await self._ask("hello", {**mine, "protocol": wire.PROTOCOL, "version": __version__})
+        self._version = str(its.get("version", "?"))
+        self._is_outdated = int(its.get("protocol", 0)) < wire.PROTOCOL
         for kernel_id in list(self.claims):
             with contextlib.suppress(BridgeError):
                 await self._ask("claim", {"kernel_id": kernel_id})
 
-    async def connect_again(self) -> None:
-        """Be connected, after having been so before."""
-        if self._writer is None:
-            await self.connect(Target.from_json(_load(self._folder / "target.json")))
+    async def _has_ended_it(self) -> bool:
+        """Whether this link, which is of an older version, had nothing to do, and makes room for one of ours.
+
+        Once: a program of the older version may bring it back, and two that never yield would go on for ever.
+        """
+        if self._has_replaced or self._reading is None:
+            return False
+        self._has_replaced = True
+        with contextlib.suppress(LinkLost, asyncio.TimeoutError):
+            status = await asyncio.wait_for(self._ask("status", {}), START_PATIENCE)
+            if status["kernels"]:
+                return False
+            log.info("The link of %s is of version %s: it is replaced.", self.machine, self._version)
+            await asyncio.wait_for(self._ask("end", {}), START_PATIENCE)
+        await asyncio.wait([self._reading], timeout=START_PATIENCE)
+        return self._reading.done()
 
     async def ask(
-        self, verb: str, *, report: Callable[[str, str], None] = lambda name, text: None, **arguments: Any
+        self,
+        verb: str,
+        *,
+        target: Target | None = None,
+        report: Callable[[str, str], None] = lambda name, text: None,
+        **arguments: Any,
     ) -> Any:
-        """The link's answer; raises the `BridgeError` it refuses with, or `LinkLost`."""
-        return await self._ask(verb, arguments, report)
+        """The link's answer; raises the `BridgeError` it refuses with, or `LinkLost`.
+
+        `target` is for questions that need the machine: a link that is connected to another one leaves that first.
+        """
+        if target is not None:
+            arguments["target"] = target.as_json()
+        try:
+            return await self._ask(verb, arguments, report)
+        except VerbUnknown:
+            older = "an older" if self._is_outdated else "another"
+            raise VerbUnknown(
+                f"The link of {self.machine} was started by {older} version ({self._version}) and still has kernels: "
+                "it does not know what is asked for.",
+                advice="Stop them (jupyter gpu kernels stop ID), and a new link takes its place; "
+                "what was possible before goes on until then.",
+            ) from None
 
     async def close(self) -> None:
         """Leave the link for good; what was claimed is given up."""
@@ -125,16 +174,19 @@ class LinkClient:
         if self._writer is not None:
             self._writer.write(wire.line(message))
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of ours, which ends at the latest when we are closed."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (message := await wire.read(reader)) is not None:
                 self._take(message)
+        except ValueError as error:
+            log.warning("The link of %s was left: it sent %s", self.machine, error)
         finally:
             writer.transport.abort()
             if self._writer is writer:
@@ -150,7 +202,7 @@ class LinkClient:
         pause = 0.05
         while self._heard is not None:
             try:
-                await self.connect_again()
+                await self.connect(start=True)
                 return
             except (BridgeError, OSError):
                 await asyncio.sleep(pause)
@@ -194,11 +246,8 @@ class LinkClient:
         return LinkLost(f"This program was leaving {self.machine} just then.", advice="Try again.")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        log = self._folder / "link.log"
-        flags = (
-            os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if log.exists() and log.stat().st_size > 1 << 22 else os.O_APPEND)
-        )
-        with open(os.open(log, flags, 0o600), "ab") as output:
+        path = self._folder / "link.log"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
                 stdin=subprocess.DEVNULL,
@@ -215,12 +264,13 @@ class LinkClient:
 
 def _environment() -> dict[str, str]:
     """Ours, without what is secret or belongs to this Jupyter server: the link outlives both."""
-    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+    return {name: value for name, value in os.environ.items() if not _is_secret(name, value)}
 
 
-def _load(path: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads(path.read_text())
-    return found
+def _is_secret(name: str, value: str) -> bool:
+    if name == "OLDPWD":
+        return False
+    return bool(_SECRET.search(name) or _PASSWORD_IN_ADDRESS.search(value))
 
 
 def _problem(data: dict[str, Any]) -> Problem:

@@ -16,6 +16,7 @@ from jupyter_gpu_bridge.agent.mux import Mux
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, PeerMisbehaved, Unreachable
 from jupyter_gpu_bridge.machine.carriers.base import Carrier, Dialer
 from jupyter_gpu_bridge.machine.link.boot import Boot
+from jupyter_gpu_bridge.machine.link.log import one_line
 from jupyter_gpu_bridge.model import MachineState
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ SHORT_PAUSE = 0.5
 SHORT_FOR = 180.0
 LONG_PAUSE = 15.0
 KNOCK_EVERY = 0.1
+LAST_WORDS_WITHIN = 0.2
 STEADY = 5.0
 """A carrier that lived shorter is no reason to hurry with the next one."""
 
@@ -62,6 +64,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._settled: asyncio.Future[Mux] | None = None
         self._hurry = asyncio.Event()
+        self._has_news = False
         self.state = MachineState.ASLEEP
         self.error: BridgeError | None = None
         self.carrier = ""
@@ -99,9 +102,16 @@ class Connection:
         if self._task is None:
             self._task = asyncio.create_task(self._keep_up())
 
+    def hurry(self) -> None:
+        """Something has changed that makes the next attempt worth while: do not wait for it."""
+        self._has_news = True  # also for an attempt that began before and fails now
+        self._hurry.set()
+
     async def down(self) -> None:
         """End the carrier and stay down until somebody asks again."""
         task, self._task = self._task, None
+        if self.mux is not None:
+            log.info("the carrier is ended from here")
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -109,6 +119,14 @@ class Connection:
         self._was_up = False
         self._refuse(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
+
+    async def probe(self) -> None:
+        """Enter the machine once more, beside the carrier that is up; raises what stands in the way."""
+        carrier = await self._dialer().dial(self._command())
+        try:
+            await self._boot(carrier)
+        finally:
+            await carrier.close()
 
     async def _keep_up(self) -> None:
         began = time.monotonic()
@@ -126,7 +144,7 @@ class Connection:
                     return
                 self._set(MachineState.RECONNECTING)  # before the pause, which may be long
             except BridgeError as error:
-                self.error = error
+                self._note(error)
                 certain = not isinstance(error, Unreachable)
                 if certain or not self._was_up:
                     self._refuse(error)
@@ -140,6 +158,12 @@ class Connection:
             recent = time.monotonic() - began < SHORT_FOR
             await self._pause(pause, recent=recent)
             pause = min(SHORT_PAUSE if recent else LONG_PAUSE, pause * 1.6)
+
+    def _note(self, error: BridgeError) -> None:
+        """Written down once, not for each of many attempts."""
+        if self.error is None or self.error.what != error.what:
+            log.warning("no connection (%s): %s", error.code, one_line(error.what))
+        self.error = error
 
     def _is_wanted(self) -> bool:
         """By kernels, or by somebody who began to wait while the last carrier was put away."""
@@ -155,6 +179,8 @@ class Connection:
 
     async def _pause(self, pause: float, *, recent: bool) -> None:
         """Before the next attempt; while nobody answers at all, until somebody does."""
+        if self._has_news:
+            return
         began = time.monotonic()
         self._hurry.clear()
         try:
@@ -176,6 +202,7 @@ class Connection:
 
     async def _attempt(self) -> None:
         """One carrier from dial to end; whatever goes wrong is a `BridgeError`, since nobody but us would try again."""
+        self._has_news = False
         try:
             await self._once()
         except BridgeError:
@@ -186,10 +213,14 @@ class Connection:
 
     async def _once(self) -> None:
         dialer = self._dialer()
+        began = time.monotonic()
         carrier = await dialer.dial(self._command())
         try:
+            dialled = time.monotonic()
             first = await self._boot(carrier)
-            await self._live(carrier, dialer.name, first)
+            log.info("dialled: %s, %.2f s, then %.2f s to our program", dialer.name, dialled - began, _since(dialled))
+            reason = await self._live(carrier, dialer.name, first) or await _last_words(carrier)
+            log.warning("carrier lost after %.0f s: %s", _since(dialled), one_line(reason))
         finally:
             await carrier.close()
 
@@ -203,7 +234,8 @@ class Connection:
                 f"{BOOT_PATIENCE:.0f} seconds." + (f" It printed: {boot.noise}" if boot.noise else "")
             ) from None
 
-    async def _live(self, carrier: Carrier, name: str, first: bytes) -> None:
+    async def _live(self, carrier: Carrier, name: str, first: bytes) -> str:
+        """From greeting to end; why it ended, if that can be told from here."""
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -227,6 +259,7 @@ class Connection:
                 raise PeerMisbehaved(f"Our program on the machine did not answer as it should: {reason or 'it ended'}.")
             self._be_up(mux, name)
             await self._watch(mux, ended)
+            return ended.result() if ended.done() else f"nothing was heard for {SILENCE:.0f} seconds"
         finally:
             mux.close()
             if self._mux is mux:
@@ -236,6 +269,7 @@ class Connection:
     def _be_up(self, mux: Mux, name: str) -> None:
         self._mux = mux
         self._up_at = time.monotonic()
+        log.info("reconnected" if self._was_up else "connected")
         self._was_up = True
         self.ups += 1
         self.error = None
@@ -265,6 +299,17 @@ class Connection:
         if state is not self.state:
             self.state = state
             self._changed()
+
+
+def _since(then: float) -> float:
+    return time.monotonic() - then
+
+
+async def _last_words(carrier: Carrier) -> str:
+    """Of whoever carried, if there are any; nobody waits long for them."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        return await asyncio.wait_for(carrier.why_ended(), LAST_WORDS_WITHIN) or "it ended"
+    return "it ended"
 
 
 def _asleep_so_far() -> float:

@@ -20,14 +20,17 @@ from typing import Any
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.agent.mux import URGENT, Mux
-from jupyter_gpu_bridge.errors import BridgeError, KernelFailed, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, KernelTaken, KernelUnknown
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
 from jupyter_gpu_bridge.machine.link.connection import Connection
 from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
+from jupyter_gpu_bridge.machine.link.log import one_line
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
+from jupyter_gpu_bridge.machine.link.ssh_agents import SshAgents
+from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
 READY_PATIENCE = 60.0
@@ -43,22 +46,31 @@ log = logging.getLogger(__name__)
 Report = Callable[[str, str], None]
 """Told the name of a stage and a sentence."""
 
+Reach = Callable[[Target, "str | None"], Dialer]
+"""Given a target and a passphrase, how to get there."""
+
 
 class Link:
     """All that one process does for one machine."""
 
-    def __init__(self, folder: Path, dialer: Callable[[], Dialer], *, python: str | None, home: str | None) -> None:
+    def __init__(self, folder: Path, reach: Reach) -> None:
         self._folder = folder
+        self._reach = reach
+        self._target = Target.load(folder)
+        self._aiming = asyncio.Lock()
+        self._checking = asyncio.Lock()
+        self._ssh_agents = SshAgents()
+        self.passphrase: str | None = None
+        """Of the key that opens the machine; in memory only."""
         self._kernels: dict[KernelId, LinkedKernel] = {}
         self._owners: dict[KernelId, object] = {}
         self._orphaned: dict[KernelId, float] = {}
         self._questions: Questions | None = None
         self._listeners: set[Callable[[], None]] = set()
-        self._python = python
         self.identity = _identity(folder)
         self.connection = Connection(
-            dialer,
-            lambda: boot.command(python, home),
+            self._dialer,
+            self._command,
             self.identity,
             came=self._came,
             went=self._went,
@@ -93,11 +105,41 @@ class Link:
 
     # what can be asked ---------------------------------------------------------------------------------------------
 
-    async def check(self) -> dict[str, Any]:
-        """Connect, and say what is there, and which Python a kernel will have."""
-        await self.connection.up()
-        foreseen = await self._ask({"do": "foresee", "python": self._python})
-        return {**await self._ask({"do": "figures"}), "foreseen": foreseen}
+    async def aim(self, target: Target) -> None:
+        """From now on this is the machine; raises `BadRequest` while kernels of another one are here."""
+        async with self._aiming:
+            if self._target is not None and not target.leads_to(self._target):
+                self._refuse_to_leave("This name stood for another machine before, where kernels still run")
+                log.info("the machine of this name is another one now: leaving the old one")
+                await self._leave()
+            if target != self._target:
+                self._target = target
+                target.save(self._folder)
+
+    async def leave(self) -> None:
+        """The machine is wanted no more; raises `BadRequest` while kernels run on it."""
+        async with self._aiming:
+            self._refuse_to_leave("This machine cannot be removed while kernels run on it")
+            await self._leave()
+            self._target = None
+            Target.forget(self._folder)
+        if not self._listeners:
+            self.done.set()
+
+    async def check(self, *, anew: bool = False) -> dict[str, Any]:
+        """Enter the machine afresh, and say what is there, and which Python a kernel will have.
+
+        With `anew` running kernels change their carrier as well.
+        """
+        async with self._checking:
+            if anew or not self._kernels:
+                await self.connection.down()
+            elif self.connection.mux is not None:
+                await self.connection.probe()
+            await self.connection.up()
+            python = self._target.python if self._target is not None else None
+            foreseen = await self._ask({"do": "foresee", "python": python})
+            return {**await self._ask({"do": "figures"}), "foreseen": foreseen}
 
     async def start(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
         """Start this kernel id, or attach to it when it runs already and nobody has it."""
@@ -157,6 +199,9 @@ class Link:
             await self._let_go(kernel)
         return kernel.has_ended
 
+    def has(self, kernel_id: KernelId) -> bool:
+        return kernel_id in self._kernels
+
     def kernel(self, kernel_id: KernelId) -> LinkedKernel:
         if kernel_id not in self._kernels:
             raise KernelUnknown(
@@ -205,6 +250,11 @@ class Link:
                     self._orphaned[kernel_id] = time.monotonic()
         self._changed()
 
+    def tell_ssh_agent(self, path: str) -> None:
+        """A program came that has this ssh-agent; whoever waits to try again with it does so at once."""
+        if self._ssh_agents.tell(path):
+            self.connection.hurry()
+
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """`listener` is called at every change; the answer ends that."""
         self._listeners.add(listener)
@@ -237,14 +287,44 @@ class Link:
 
     # inside --------------------------------------------------------------------------------------------------------
 
+    def _dialer(self) -> Dialer:
+        self._ssh_agents.choose()
+        return self._reach(self._known_target(), self.passphrase)
+
+    def _command(self) -> str:
+        target = self._known_target()
+        return boot.command(target.python, target.home)
+
+    def _known_target(self) -> Target:
+        if self._target is None:
+            raise BadRequest(
+                "It is not known any more how this machine is reached.",
+                advice="Add it again with: jupyter gpu hosts add",
+            )
+        return self._target
+
+    def _refuse_to_leave(self, why: str) -> None:
+        """Raise while kernels run that only the present carrier leads to."""
+        ended = {name for name, each in self._kernels.items() if each.is_stopping or each.exit_code is not None}
+        running = sorted({*self._kernels, *self._owners} - ended)
+        if running:
+            names = " ".join(kernel_id[:8] for kernel_id in running)
+            raise BadRequest(f"{why}: {names}.", advice=f"End them first: jupyter gpu kernels stop {names}")
+
+    async def _leave(self) -> None:
+        """Let go of everything that belongs to the present machine."""
+        for kernel in list(self._kernels.values()):
+            await self.stop(kernel.order.kernel_id)
+            await self._let_go(kernel)
+        await self.connection.down()
+        self.passphrase = None
+
     async def _start(self, kernel: LinkedKernel, report: Report) -> None:
         order = kernel.order
         report("connecting", "connecting to the machine")
         await self.connection.up()
         report("starting", "starting the kernel")
         spec = order.as_spec(self.identity)
-        if order.python is None and self._python is not None:
-            spec["python"] = self._python
         repeated = False
         while True:
             try:
@@ -300,6 +380,7 @@ class Link:
         if self._kernels.get(kernel_id) is kernel:
             del self._kernels[kernel_id]
             self._owners.pop(kernel_id, None)
+            log.info("kernel %s: let go%s", kernel_id, f" ({one_line(kernel.cause)})" if kernel.cause else "")
         await kernel.close(forget=True)
         self._changed()
 
@@ -314,6 +395,7 @@ class Link:
         )
         await kernel.open()
         self._kernels[order.kernel_id] = kernel
+        log.info("kernel %s: taken up", order.kernel_id)
         return kernel
 
     async def _stop_foreign(self, kernel_id: KernelId) -> bool:

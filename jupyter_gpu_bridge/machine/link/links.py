@@ -13,6 +13,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from jupyter_gpu_bridge.errors import KernelTaken, KernelUnknown, LinkLost
@@ -133,20 +134,22 @@ class Links:
             raise KernelTaken(
                 f"The kernel {order.kernel_id} is already run by this program.", advice="Stop it there first."
             )
-        client = await self._client(machine, target)
+        order = _complete(order, target)
+        client = await self._client(machine)
         try:
-            view = await client.ask("start", order=order.as_json(), report=report)
+            view = await client.ask("start", target=target, order=order.as_json(), report=report)
         except LinkLost:
             # It may have been killed after it had told the machine; its successor knows, and goes on or starts anew.
-            client = await self._client(machine, target)
-            view = await client.ask("start", order=order.as_json(), report=report)
+            client = await self._client(machine)
+            view = await client.ask("start", target=target, order=order.as_json(), report=report)
         kernel = RunningKernel(machine, view)
         self._has(kernel, client)
         return kernel
 
     async def relaunch(self, kernel: RunningKernel, target: Target, order: KernelOrder, report: Report) -> None:
-        client = await self._client(kernel.machine, target)
-        kernel.update(await client.ask("relaunch", order=order.as_json(), report=report))
+        client = await self._client(kernel.machine)
+        asked = _complete(order, target).as_json()
+        kernel.update(await client.ask("relaunch", target=target, order=asked, report=report))
         self._has(kernel, client)
 
     def _has(self, kernel: RunningKernel, client: LinkClient) -> None:
@@ -205,8 +208,8 @@ class Links:
         """One question on a connection of its own; without a target only a link that is there already is asked."""
         client = LinkClient(machine)
         try:
-            await client.connect(target)
-            return await client.ask(verb, report=report, **more)
+            await client.connect(start=target is not None)
+            return await client.ask(verb, target=target, report=report, **more)
         finally:
             await client.close()
 
@@ -238,7 +241,7 @@ class Links:
         async def insist() -> Any:
             while True:
                 with contextlib.suppress(LinkLost):
-                    await client.connect_again()
+                    await client.connect(start=True)
                     return await client.ask(verb, kernel_id=kernel.kernel_id, **more)
                 await asyncio.sleep(0.1)
 
@@ -259,12 +262,12 @@ class Links:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
-    async def _client(self, machine: MachineRef, target: Target) -> LinkClient:
+    async def _client(self, machine: MachineRef) -> LinkClient:
         client = self._clients.get(machine)
         if client is None:
             client = LinkClient(machine, self._heard)
             self._clients[machine] = client
-        await client.connect(target)
+        await client.connect(start=True)
         return client
 
     def _heard(self, news: dict[str, Any]) -> None:
@@ -273,6 +276,11 @@ class Links:
         for kernel in list(self._kernels.values()):
             if str(kernel.machine) == machine:
                 kernel.hear(news["kernels"])
+
+
+def _complete(order: KernelOrder, target: Target) -> KernelOrder:
+    """With the Python of whoever asks: the link may have been started from another environment."""
+    return order if order.python is not None else replace(order, python=target.python)
 
 
 _present: Links | None = None

@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.model import MachineRef
 
 def folder_of(machine: MachineRef) -> Path:
     name = str(machine).replace(":", "-").replace("/", "-")
-    return settings.private_folder(settings.data_folder() / "links" / name)
+    return settings.private_folder(settings.private_folder(settings.data_folder() / "links") / name)
 
 
 def socket_of(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from jupyter_gpu_bridge.model import KernelId
+from jupyter_gpu_bridge.settings import private_folder
 
 _KERNEL_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -67,7 +68,8 @@ class KernelOrder:
 
 def save(folder: Path, order: KernelOrder) -> None:
     """0600 in a 0700 folder: it holds the key that signs messages."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder.parent)
+    private_folder(folder)
     fresh = folder / "order.new"
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(order.without_secrets().as_json(), file)

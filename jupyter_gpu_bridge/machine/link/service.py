@@ -13,17 +13,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError
+from jupyter_gpu_bridge import __version__
+from jupyter_gpu_bridge.errors import BridgeError, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
 from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.machine.link.record import KernelOrder
+from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
-Give = Callable[[str], None]
 MOST_UNREAD = 32 * 1024 * 1024
 """A program that lets more than this wait does not read what it asks for."""
+FAREWELL_PATIENCE = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +33,39 @@ log = logging.getLogger(__name__)
 class Service:
     """Accepts programs until the link is done."""
 
-    def __init__(self, link: Link, give_passphrase: Give) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._give_passphrase = give_passphrase
-        self._visits: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._visits: dict[asyncio.StreamWriter, asyncio.Event] = {}
+        """Each until it is over."""
 
-    async def open(self, path: Path) -> asyncio.Server:
+    async def open(self, path: Path) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         _bind_privately(listener, path)
-        return await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MOST_LINE)
+
+    async def close(self) -> None:
+        """Part from everybody, who have their answers; one that does not take its own is not waited for."""
+        if self._server is not None:
+            self._server.close()
+        visits = dict(self._visits)
+        for writer in visits:
+            writer.close()
+        for writer, is_over in visits.items():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(is_over.wait(), FAREWELL_PATIENCE)
+            writer.transport.abort()
+            await is_over.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visit = Visit(self._link, self._give_passphrase, reader, writer)
+        visit = Visit(self._link, reader, writer)
+        is_over = self._visits[writer] = asyncio.Event()
         try:
             await visit.run()
         finally:
             writer.close()
+            del self._visits[writer]
+            is_over.set()
 
 
 def _bind_privately(listener: socket.socket, path: Path) -> None:
@@ -58,11 +77,8 @@ def _bind_privately(listener: socket.socket, path: Path) -> None:
 class Visit:
     """One program that talks to the link; what it has claimed is given up when it goes."""
 
-    def __init__(
-        self, link: Link, give_passphrase: Give, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._link = link
-        self._give_passphrase = give_passphrase
         self._reader = reader
         self._writer = writer
         self._tasks: dict[Any, asyncio.Task[None]] = {}
@@ -112,7 +128,7 @@ class Visit:
         try:
             verb = self._verbs().get(str(message.get("do")))
             if verb is None:
-                raise BadRequest(f"The link cannot do {message.get('do')!r}.", advice="It may be of an older version.")
+                raise VerbUnknown(f"The link cannot do {message.get('do')!r}.", advice=f"Its version is {__version__}.")
             answer = {"ok": await verb(message, report)}
         except BridgeError as error:
             answer = {"error": asdict(error.as_problem())}
@@ -141,19 +157,22 @@ class Visit:
             "rename": self._rename,
             "log": self._log,
             "passphrase": self._passphrase,
+            "leave": self._leave,
             "disconnect": self._disconnect,
             "end": self._end,
         }
 
     async def _hello(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         self._name = f"process {int(message['pid'])}"
+        self._link.tell_ssh_agent(str(message.get("ssh_agent") or ""))
         if message.get("watch"):
             self._stop_listening = self._link.listen(self._tell)
             self._tell()
-        return {"pid": os.getpid()}
+        return {"pid": os.getpid(), "protocol": wire.PROTOCOL, "version": __version__}
 
     async def _status(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         if message.get("wake"):
+            await self._aim(message)
             await self._link.connection.up()
         connection = self._link.connection
         error = connection.error
@@ -170,9 +189,11 @@ class Visit:
         }
 
     async def _check(self, message: dict[str, Any], report: object) -> dict[str, Any]:
-        return await self._link.check()
+        await self._aim(message)
+        return await self._link.check(anew=bool(message.get("anew")))
 
     async def _start(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        await self._aim(message)
         order = KernelOrder.from_json(message["order"])
         before = {kernel.order.kernel_id for kernel in self._link.kernels() if kernel.exit_code is None}
         kernel = await self._link.start(order, self, report)
@@ -182,6 +203,7 @@ class Visit:
         return {**self._view(kernel), "fresh": fresh}
 
     async def _relaunch(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
+        await self._aim(message)
         return self._view(await self._link.relaunch(KernelOrder.from_json(message["order"]), self, report))
 
     async def _claim(self, message: dict[str, Any], report: object) -> dict[str, Any]:
@@ -193,7 +215,10 @@ class Visit:
         self._link.kernel(KernelId(message["kernel_id"])).send_signal(int(message["signal"]))
 
     async def _stop(self, message: dict[str, Any], report: object) -> dict[str, Any]:
-        return {"confirmed": await self._link.stop(KernelId(message["kernel_id"]))}
+        kernel_id = KernelId(message["kernel_id"])
+        if not self._link.has(kernel_id):
+            await self._aim(message)
+        return {"confirmed": await self._link.stop(kernel_id)}
 
     async def _hold(self, message: dict[str, Any], report: object) -> None:
         self._link.kernel(KernelId(message["kernel_id"])).facade.hold_shutdown(True)
@@ -202,10 +227,17 @@ class Visit:
         self._link.kernel(KernelId(message["kernel_id"])).rename(str(message["path"]))
 
     async def _log(self, message: dict[str, Any], report: object) -> str:
-        return await self._link.kernel_log(KernelId(message["kernel_id"]))
+        kernel_id = KernelId(message["kernel_id"])
+        if not self._link.has(kernel_id):
+            await self._aim(message)
+        return await self._link.kernel_log(kernel_id)
 
     async def _passphrase(self, message: dict[str, Any], report: object) -> None:
-        self._give_passphrase(str(message["passphrase"]))
+        await self._aim(message)
+        self._link.passphrase = str(message["passphrase"])
+
+    async def _leave(self, message: dict[str, Any], report: object) -> None:
+        await self._link.leave()
 
     async def _disconnect(self, message: dict[str, Any], report: object) -> None:
         if not self._link.kernels():
@@ -213,6 +245,11 @@ class Visit:
 
     async def _end(self, message: dict[str, Any], report: object) -> None:
         self._link.done.set()
+
+    async def _aim(self, message: dict[str, Any]) -> None:
+        """What is asked needs the machine itself: the one that the program means, if it says so."""
+        if "target" in message:
+            await self._link.aim(Target.from_json(message["target"]))
 
     def _view(self, kernel: LinkedKernel) -> dict[str, Any]:
         order = kernel.order
@@ -252,6 +289,8 @@ class Visit:
 
     def _say(self, message: dict[str, Any]) -> None:
         if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            if not self._writer.transport.is_closing():
+                log.warning("%s was sent away: it does not read what it asks for", self)
             self._writer.transport.abort()
             return
         with contextlib.suppress(ConnectionError):

@@ -1,18 +1,20 @@
-"""What a link has to know to reach its machine; written by whoever starts it, read at each attempt."""
+"""What a link has to know to reach its machine: told by whoever asks it, kept by the link for its successor."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.model import CarrierChoice
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.carriers.base import Dialer
+
+_FILE = "target.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,30 @@ class Target:
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Target:
+        """Raises `TypeError` for what is no target."""
         return cls(**data)  # type: ignore[arg-type]
 
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def load(cls, folder: Path) -> Target | None:
+        """What the last link of this machine was told; nothing where there was none, or where it makes no sense."""
+        try:
+            return cls.from_json(json.loads((folder / _FILE).read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
     def save(self, folder: Path) -> None:
-        text = json.dumps(asdict(self))
-        path = folder / "target.json"
-        if path.exists() and path.read_text() == text:
-            return
-        fresh = folder / f"target.{os.getpid()}"
-        fresh.write_text(text)
-        fresh.replace(path)
+        replace_file(folder / _FILE, json.dumps(self.as_json()).encode())
+
+    @staticmethod
+    def forget(folder: Path) -> None:
+        (folder / _FILE).unlink(missing_ok=True)
+
+    def leads_to(self, other: Target) -> bool:
+        """Whether both lead to one machine, by one way; which Python is used there does not matter."""
+        return replace(self, python=None) == replace(other, python=None)
 
     def dialer(self, passphrase: str | None) -> Dialer:
         from jupyter_gpu_bridge.machine import carriers

@@ -22,6 +22,7 @@ from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.places import socket_of
 from jupyter_gpu_bridge.machine.link.record import KernelOrder
 from jupyter_gpu_bridge.machine.link.service import Service
+from jupyter_gpu_bridge.machine.link.target import Target
 from tests.faults.processes import Role, alive, below
 
 DEADLINE = 20.0
@@ -52,10 +53,14 @@ class Near:
         shell = ("/bin/sh", "-c", f'{limits}\neval "$1"', "sh") if limits else ("/bin/sh", "-c")
         dialer = dialer or PipeDialer(shell, environment={**usual, **(environment or {})})
         self.home = home or self.far / "agent"
-        self.link = Link(self.state, lambda: dialer, python=python, home=str(self.home))
+        Target("near", python=python, home=str(self.home)).save(self.state)
+        self.python = python
+        self.link = Link(self.state, lambda target, passphrase: dialer)
 
     def order(self, **more: object) -> KernelOrder:
-        return KernelOrder.from_json({"kernel_id": str(uuid.uuid4()), "key": uuid.uuid4().hex, **more})
+        return KernelOrder.from_json(
+            {"kernel_id": str(uuid.uuid4()), "key": uuid.uuid4().hex, "python": self.python, **more}
+        )
 
     async def start(self, order: KernelOrder | None = None, owner: object = OWNER) -> LinkedKernel:
         return await self.link.start(order or self.order(), owner, self._report)
@@ -110,12 +115,12 @@ async def near(**options: object) -> AsyncIterator[Near]:
 async def served(world: Near) -> AsyncIterator[Path]:
     """The link's private socket."""
     path = socket_of(world.state)
-    service = Service(world.link, lambda passphrase: None)
-    server = await service.open(path)
+    service = Service(world.link)
+    await service.open(path)
     try:
         yield path
     finally:
-        server.close()
+        await service.close()
 
 
 @asynccontextmanager

@@ -16,7 +16,6 @@ from jupyter_gpu_bridge.errors import LinkLost
 from jupyter_gpu_bridge.machine.link import LinkClient, links
 from jupyter_gpu_bridge.machine.link.links import is_linked
 from jupyter_gpu_bridge.machine.link.places import folder_of, socket_of
-from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import MachineRef
 from tests.own_home import own_home
 
@@ -65,14 +64,14 @@ async def test_a_client_that_is_closed_while_it_waits_leaves_nothing() -> None:
     before = asyncio.all_tasks()
     client = LinkClient(MACHINE, lambda news: None)
     async with a_link():
-        await client.connect(None)
+        await client.connect(start=False)
         question = asyncio.ensure_future(client.ask("status"))
         await asyncio.sleep(0)
         await client.close()
         with pytest.raises(LinkLost):
             await question
         with pytest.raises(LinkLost):
-            await client.connect(None)
+            await client.connect(start=False)
     await _until(lambda: asyncio.all_tasks() == before)
     gc.collect()
 
@@ -80,9 +79,8 @@ async def test_a_client_that_is_closed_while_it_waits_leaves_nothing() -> None:
 async def test_a_client_that_is_closed_while_it_looks_for_its_link_leaves_nothing() -> None:
     before = asyncio.all_tasks()
     client = LinkClient(MACHINE, lambda news: None)
-    Target("this computer").save(folder_of(MACHINE))
     async with a_link() as connections:
-        await client.connect(None)
+        await client.connect(start=False)
         connections[0].close()
         await _until(lambda: len(connections) == 2)  # found again
         await client.close()
@@ -90,7 +88,7 @@ async def test_a_client_that_is_closed_while_it_looks_for_its_link_leaves_nothin
         assert len(connections) == 2
     async with a_link(greets=False) as connections:
         late = LinkClient(MACHINE, lambda news: None)
-        connecting = asyncio.ensure_future(late.connect(None))
+        connecting = asyncio.ensure_future(late.connect(start=False))
         await _until(lambda: connections)
         await late.close()
         with pytest.raises(LinkLost):
@@ -102,7 +100,7 @@ async def test_a_client_that_is_closed_while_it_looks_for_its_link_leaves_nothin
 async def test_a_link_that_hangs_holds_nobody_up() -> None:
     client = LinkClient(MACHINE)
     async with a_link():
-        await client.connect(None)
+        await client.connect(start=False)
         question = asyncio.ensure_future(client.ask("log", text="x" * 8_000_000))
         await asyncio.sleep(0)
         await asyncio.wait_for(client.close(), 5)

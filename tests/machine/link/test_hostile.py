@@ -104,10 +104,14 @@ async def test_the_private_socket_of_a_link(caplog: pytest.LogCaptureFixture) ->
         answer = json.loads(await reader.readline())
         assert [each["kernel_id"] for each in answer["ok"]["kernels"]] == [kernel.order.kernel_id]
         writer.close()
-    assert "was sent away" in caplog.text
+    rules = ("a line of more than 16777216 bytes", "a line that is not JSON", "a line that is no message")
+    for rule in (*rules, "a question without a number"):
+        assert f"was sent away: it sent {rule}" in caplog.text
 
 
-async def test_a_program_that_never_reads_its_answers_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_program_that_never_reads_its_answers_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("jupyter_gpu_bridge.machine.link.service.MOST_UNREAD", 100_000)
     async with unharmed() as (world, _), served(world) as path:
         reader, writer = await asyncio.open_unix_connection(str(path))
@@ -117,6 +121,7 @@ async def test_a_program_that_never_reads_its_answers_is_let_go(monkeypatch: pyt
                 await writer.drain()
         writer.close()
         del reader
+    assert caplog.text.count("was sent away: it does not read what it asks for") == 1
 
 
 async def test_the_socket_of_an_agent() -> None:
@@ -234,7 +239,9 @@ async def test_machines_that_say_something_else_than_our_program_does() -> None:
             await world.is_clean()
 
 
-async def test_an_agent_that_turns_hostile_after_its_greeting_is_left_and_asked_again() -> None:
+async def test_an_agent_that_turns_hostile_after_its_greeting_is_left_and_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     hello = "b'\\x01\\x00\\x00\\x00\\x0e\\x00\\x00\\x00' + b'{\"version\": 1}'"
     program = f"import os, time\nos.write(1, {_READY.encode('latin-1')!r})\nos.write(1, {hello})\ntime.sleep(0.3)\n"
     async with near(dialer=Impostor(program + "os.write(1, b'\\xff' * 999)\ntime.sleep(9)")) as world:
@@ -242,6 +249,10 @@ async def test_an_agent_that_turns_hostile_after_its_greeting_is_left_and_asked_
         await asyncio.wait([start], timeout=2.5)
         assert not start.done()
         assert world.link.connection.ups > 1
+        assert (
+            "carrier lost after 0 s: the other end sent something that makes no sense (a frame of kind 255"
+            in caplog.text
+        )
         start.cancel()
         with pytest.raises(asyncio.CancelledError):
             await start
