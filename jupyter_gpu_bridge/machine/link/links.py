@@ -206,6 +206,17 @@ class Links:
         self, machine: MachineRef, target: Target | None, verb: str, report: Report = lambda n, t: None, **more: Any
     ) -> Any:
         """One question on a connection of its own; without a target only a link that is there already is asked."""
+        try:
+            return await self._ask(machine, target, verb, report, more)
+        except LinkLost:
+            if target is None:
+                raise
+            # It was killed just then; its successor is asked, since nothing that is asked so does harm when done twice.
+            return await self._ask(machine, target, verb, report, more)
+
+    async def _ask(
+        self, machine: MachineRef, target: Target | None, verb: str, report: Report, more: dict[str, Any]
+    ) -> Any:
         client = LinkClient(machine)
         try:
             await client.connect(start=target is not None)
