@@ -55,7 +55,7 @@ async def test_a_name_that_is_given_to_another_machine_leads_there(world: TwoMac
     world.add(world.second)
     with pytest.raises(HostKeyUnknown):
         await world.check(world.first)
-    assert await world.check(world.second) == ["connecting", "connecting", "preparing", "ready"]
+    assert await world.check(world.second) == ["connecting", "connecting", "preparing", "preparing", "ready"]
     assert world.asked == [world.first.fingerprint, *[world.second.fingerprint] * 2]
     kernel = await world.start()
     assert world.home_of(kernel) == "second"
