@@ -26,6 +26,7 @@ from jupyter_gpu_bridge.agent.gathering import Gathering
 from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, KernelProcess
 from jupyter_gpu_bridge.agent.memory import Thrift, settle_in
 from jupyter_gpu_bridge.agent.outbox import Outbox
+from jupyter_gpu_bridge.agent.running import Running
 from jupyter_gpu_bridge.agent.visitor import Visitor
 
 LANES = ("shell", "control", "stdin", "iopub", "life")
@@ -52,8 +53,7 @@ class Keeper:
         self._process = process
         self._life = 1
         self._state = "starting"
-        self._running = b"{}"
-        """The header of the request whose cell runs now."""
+        self._running = Running()
         self._busy_since = 0.0
         self._welcomed = False
         self._ending: asyncio.TimerHandle | None = None
@@ -90,9 +90,9 @@ class Keeper:
         self._sockets.drain_all()
         self._state = "dead"
         self._changed = time.time()
-        if self._running != b"{}" and not process.killed_by_us:
+        if self._running.header and not process.killed_by_us:
             self._tell_cell(process)
-        self._running = b"{}"
+        self._running.forget()
         news = {"event": "ended", "code": process.exit_code, "cause": process.cause(), "log": process.log_tail()}
         self._last_word = self._say(news)
         if self._ending is None:
@@ -102,7 +102,7 @@ class Keeper:
         """Front ends say that a kernel has died, and not why; the cell that ran is where its user looks."""
         text = f"\n[gpu-bridge] {process.cause()} Its variables are lost. {process.advice()}".rstrip() + "\n"
         notice = messages.compose(
-            self._key, [b"stream"], "stream", self._running, {"name": "stderr", "text": text}, "gpu-bridge"
+            self._key, [b"stream"], "stream", self._running.header, {"name": "stderr", "text": text}, "gpu-bridge"
         )
         self.channels["iopub"].send(pack_frames(notice))
 
@@ -155,10 +155,9 @@ class Keeper:
         state = messages.load(found[1][4]).get("execution_state")
         if state == "busy":
             self._busy_since = time.monotonic()
-            if b'"execute_request"' in bytes(found[1][2]):
-                self._running = bytes(found[1][2])
-        elif state == "idle" and bytes(found[1][2]) == self._running:
-            self._running = b"{}"
+            self._running.began(bytes(found[1][2]))
+        elif state == "idle":
+            self._running.ended(bytes(found[1][2]))
         if state in ("busy", "idle"):
             self._state = state
             self._changed = time.time()
@@ -176,9 +175,14 @@ class Keeper:
         if lane == "control" and self._is_stale_interrupt(frames, age):
             return
         if self._process.is_alive:
-            self._sockets.send(lane, frames)
+            self._hand_over(lane, frames)
         elif lane == "shell":
             self._for_next_life.append(frames)
+
+    def _hand_over(self, lane: str, frames: list[memoryview]) -> None:
+        if lane == "shell":
+            self._running.asked(frames)
+        self._sockets.send(lane, frames)
 
     def _came_too_late(self, age: float) -> bool:
         """An interrupt that waited for the link must not strike a cell that began after it was asked for."""
@@ -233,7 +237,7 @@ class Keeper:
         self._say({"event": "started", "pid": self._process.process.pid})
         waiting, self._for_next_life = self._for_next_life, []
         for frames in waiting:
-            self._sockets.send("shell", frames)
+            self._hand_over("shell", frames)
 
     def end(self) -> None:
         """Stop the kernel for good; go when the link knows it, or after a while."""
