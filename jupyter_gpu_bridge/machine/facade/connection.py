@@ -35,6 +35,8 @@ _serial = itertools.count(1)
 _READS_IN_A_ROW = 16
 _BUFFERS_IN_A_CALL = 64
 _PONGS_WAITING = 1 << 16
+_SEND_BUFFER = 2 << 20
+"""Bytes, as far as the system allows it: a message of a megabyte in one call, without waiting for its reader."""
 
 
 class SocketType(Enum):
@@ -87,6 +89,7 @@ class Connection:
         ended: Callable[[Connection], None],
     ) -> None:
         accepted.setblocking(False)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.serial = next(_serial)
         self.process = Process.of_peer(accepted)
         self.identity = b""

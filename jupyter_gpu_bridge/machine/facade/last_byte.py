@@ -39,7 +39,8 @@ class LastByte:
         sent = _sendfile(connection.fileno(), self._file, self._durable.address(word), 1)
         if sent == 1:
             return True
-        connection.wait_for_room(broken=ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR))
+        # 0 would mean that there is no such byte: never to be waited for.
+        connection.wait_for_room(broken=sent == 0 or ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR))
         return False
 
     def close(self) -> None:

@@ -64,7 +64,9 @@ class Parked:
         """In the order of their numbers, which need not be that of parking."""
         return sorted(self._held.get((identity, lane), {}).values(), key=lambda held: held.number)
 
-    def wire(self, held: Held) -> Wire:
+    def wire(self, identity: bytes, lane: Lane, number: int) -> Wire:
+        """By its number: where it lies changes whenever the file is rewritten."""
+        held = self._held[identity, lane][number]
         return (os.pread(self._descriptor, held.size, held.at),)
 
     def handed_on(self, identity: bytes, lane: Lane, number: int) -> None:
@@ -134,7 +136,7 @@ class Parked:
         fresh = Parked(fresh_path)
         for (identity, lane), waiting in self._held.items():
             for held in waiting.values():
-                fresh.park(identity, lane, held.number, self.wire(held))
+                fresh.park(identity, lane, held.number, self.wire(identity, lane, held.number))
         for identity, numbers in self._given.items():
             for number in numbers:
                 fresh.give_early(identity, number)

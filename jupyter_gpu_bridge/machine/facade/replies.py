@@ -186,7 +186,7 @@ class Replies:
         for held in self._parked.waiting(identity, self._lane):
             if connection in self._partials:
                 return
-            wire = self._parked.wire(held)
+            wire = self._parked.wire(identity, self._lane, held.number)
             if not self._write(connection, held.number, wire, is_parked=True):
                 return
             self._keep(identity, held.number, wire)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -196,7 +197,12 @@ def test_a_client_that_stops_reading_does_not_stop_the_others(short_folder: Path
     run(story())
 
 
-def test_a_slow_reader_of_a_reply_does_not_hold_back_replies_to_others(short_folder: Path) -> None:
+@pytest.mark.parametrize(("size", "count"), [(500_000, 20), (5_000, 3_000), (100_000, 200)])
+def test_a_slow_reader_of_a_reply_does_not_hold_back_replies_to_others(
+    short_folder: Path, size: int, count: int
+) -> None:
+    """And gets its own, also when so many were parked that their file is rewritten meanwhile."""
+
     async def story() -> None:
         async with opened(short_folder) as house:
             slow = house.connect(zmq.DEALER, 1, b"slow", queue=1)
@@ -204,11 +210,13 @@ def test_a_slow_reader_of_a_reply_does_not_hold_back_replies_to_others(short_fol
             await slow.send(b"hello")
             await quick.send(b"hello")
             await until(lambda: len(house.requests) == 2, "both are connected")
-            for number in range(1, 21):
-                house.facade.deliver(Lane.SHELL, number, [b"slow", str(number).encode(), b"z" * 500_000])
-            house.facade.deliver(Lane.SHELL, 21, [b"quick", b"for you"])
+            for number in range(1, count + 1):
+                house.facade.deliver(Lane.SHELL, number, [b"slow", str(number).encode(), bytes([number % 256]) * size])
+            house.facade.deliver(Lane.SHELL, count + 1, [b"quick", b"for you"])
             assert await asyncio.wait_for(quick.recv_multipart(), 5) == [b"for you"]
-            assert [(await slow.recv_multipart())[0] for _ in range(20)] == [str(n).encode() for n in range(1, 21)]
+            await until(lambda: house.taken.get(Lane.SHELL) == count + 1, "all are handed on or parked")
+            for number in range(1, count + 1):
+                assert await slow.recv_multipart() == [str(number).encode(), bytes([number % 256]) * size]
 
     run(story())
 
