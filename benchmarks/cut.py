@@ -164,7 +164,8 @@ _SCENES = {"outlasts": _outlasts, "ends_within": _ends_within, "input": _input, 
 
 def holds(figures: Figures, _: Measured) -> bool:
     cells = [figures[scene] for scene in ("outlasts", "ends_within", "comm") if scene in figures]
-    whole = all(is_whole(cell) and cell["first_output_s"] is not None and cell["first_output_s"] <= 1 for cell in cells)
+    # Nothing came afterwards: so it is for a kernel that no cut reaches, when its cell ends within the cut.
+    whole = all(is_whole(cell) and (cell["first_output_s"] or 0) <= 1 for cell in cells)
     asked = figures.get("input", {"answer": True, "reply": True, "idle": True, "restarts": 0})
     answered = asked["answer"] and asked["reply"] and asked["idle"] and asked["restarts"] == 0
     return bool(whole and answered and figures.get("comm", {"heard": True})["heard"])
