@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.model import KernelId, MachineRef
 T = TypeVar("T")
 Report = Callable[[str, str], None]
 
+MOST_SUCCESSORS = 3
 ANSWER_WITHIN = 5.0
 """A link answers from memory; one that does not is killed, stopped or swamped."""
 STOP_WITHIN = 15.0
@@ -135,16 +136,25 @@ class Links:
                 f"The kernel {order.kernel_id} is already run by this program.", advice="Stop it there first."
             )
         order = _complete(order, target)
-        client = await self._client(machine)
-        try:
-            view = await client.ask("start", target=target, order=order.as_json(), report=report)
-        except LinkLost:
-            # It may have been killed after it had told the machine; its successor knows, and goes on or starts anew.
-            client = await self._client(machine)
-            view = await client.ask("start", target=target, order=order.as_json(), report=report)
+        client, view = await self._start_at(machine, target, order, report, MOST_SUCCESSORS)
         kernel = RunningKernel(machine, view)
         self._has(kernel, client)
         return kernel
+
+    async def _start_at(
+        self, machine: MachineRef, target: Target, order: KernelOrder, report: Report, successors: int
+    ) -> tuple[LinkClient, dict[str, Any]]:
+        """Who answered, and what. A link may be killed after it had told the machine: its successor knows, and goes on.
+
+        One that is being killed lets somebody in for an instant still, so there may be more than one to ask.
+        """
+        try:
+            client = await self._client(machine)
+            return client, await client.ask("start", target=target, order=order.as_json(), report=report)
+        except LinkLost:
+            if not successors:
+                raise
+        return await self._start_at(machine, target, order, report, successors - 1)
 
     async def relaunch(self, kernel: RunningKernel, target: Target, order: KernelOrder, report: Report) -> None:
         client = await self._client(kernel.machine)
