@@ -96,7 +96,7 @@ class ReceiptWriter:
     def passed_on(self, channel: str, number: int) -> None:
         """Called when a message was written to the websocket, or dropped on purpose."""
         protocol = self._websocket.ws_connection
-        if protocol is None or protocol.is_closing():
+        if not self._is_open or protocol is None or protocol.is_closing():
             return
         if not protocol.stream.writing():
             self._receipts.store(Lane(channel), number)
