@@ -88,11 +88,12 @@ class Login:
             transports = list(self._transports)
         for transport in reversed(transports):
             transport.close()
-            transport.packetizer.complete_handshake()  # or its timer waits on in a thread
         self._first.close()
         for transport in transports:
             if transport.is_alive():  # closing only asks its thread to end
                 transport.join(_PATIENCE)
+            # Its timer waits on in a thread otherwise; and the transport's thread may have set it just before its end.
+            transport.packetizer.complete_handshake()
 
     # steps of one hop ----------------------------------------------------------------------------------------------
 
