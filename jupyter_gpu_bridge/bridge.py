@@ -63,10 +63,18 @@ class Bridge:
         Hosts().remove(name)
 
     def check_host(
-        self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
+        self,
+        name: str,
+        *,
+        confirm: ConfirmHostKey | None = None,
+        ask: AskPassphrase | None = None,
+        fingerprint: str | None = None,
     ) -> AsyncIterator[Stage]:
-        """Connect, step by step; raises what stands in the way, after `confirm` and `ask` had their say."""
-        return check.host(name, confirm, ask)
+        """Connect, step by step; raises what stands in the way, after `confirm` and `ask` had their say.
+
+        With a fingerprint, a host that is trusted already, so that `confirm` is not asked, must be so for that key.
+        """
+        return check.host(name, confirm, ask, fingerprint)
 
     # profiles ------------------------------------------------------------------------------------------------------
 

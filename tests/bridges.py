@@ -37,7 +37,12 @@ class ScriptedBridge(Bridge):
         Hosts().change(host)
 
     async def check_host(
-        self, name: str, *, confirm: ConfirmHostKey | None = None, ask: AskPassphrase | None = None
+        self,
+        name: str,
+        *,
+        confirm: ConfirmHostKey | None = None,
+        ask: AskPassphrase | None = None,
+        fingerprint: str | None = None,
     ) -> AsyncIterator[Stage]:
         host = Hosts().get(name)
         yield Stage("connecting", f"connecting to {name}")

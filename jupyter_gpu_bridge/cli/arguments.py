@@ -113,7 +113,9 @@ def _port(text: str) -> int:
 
 
 def _fingerprint(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--fingerprint", metavar="SHA256:...", help="confirm this host key without being asked")
+    verb.add_argument(
+        "--fingerprint", metavar="SHA256:...", help="it has this host key, which is confirmed without asking"
+    )
 
 
 def _profiles(nouns: Any) -> None:

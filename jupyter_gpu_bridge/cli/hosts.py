@@ -174,7 +174,10 @@ async def _check(arguments: Namespace, bridge: Bridge, screen: Screen) -> list[S
         return _vouch(error, arguments, screen)
 
     try:
-        async for stage in bridge.check_host(arguments.name, confirm=confirm, ask=_ask if screen.can_ask else None):
+        ask = _ask if screen.can_ask else None
+        async for stage in bridge.check_host(
+            arguments.name, confirm=confirm, ask=ask, fingerprint=arguments.fingerprint
+        ):
             stages.append(stage)
             screen.say(f"{stage.name:<12}{stage.text}")
     except (HostKeyUnknown, HostKeyChanged) as error:

@@ -77,6 +77,19 @@ def test_a_changed_key_is_confirmed_as_the_error_says(sshd: Sshd, call: Call, mo
     assert call("doctor", "--hosts").out.count("WRONG  host box") == 0
 
 
+def test_a_fingerprint_is_compared_also_when_the_key_is_trusted_already(sshd: Sshd, call: Call) -> None:
+    assert call(*_add(sshd, "--fingerprint", sshd.fingerprint)).status == 0
+    other = "SHA256:" + "A" * 43
+    refused = call("hosts", "check", "box", "--fingerprint", other)
+    assert refused.status == 1
+    assert f"box is known by the key {sshd.fingerprint}, not by the key that you gave." in refused.err
+    assert call("hosts", "check", "box", "--fingerprint", sshd.fingerprint).status == 0
+    assert call("hosts", "remove", "box").status == 0
+    again = call(*_add(sshd, "--fingerprint", other))
+    assert (again.status, "Nothing was saved." in again.err) == (1, True)
+    assert Bridge().hosts() == []
+
+
 def test_a_changed_host_is_reached_as_it_is_described_now(sshd: Sshd, call: Call) -> None:
     assert call(*_add(sshd, "--fingerprint", sshd.fingerprint)).status == 0
     refused = call("hosts", "change", "box", "--python", "/no/python")

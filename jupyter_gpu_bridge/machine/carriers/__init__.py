@@ -6,6 +6,7 @@ from jupyter_gpu_bridge.machine.carriers.base import Carrier, Dialer
 from jupyter_gpu_bridge.machine.carriers.choose import dialer_for, has_openssh
 from jupyter_gpu_bridge.machine.carriers.hostkeys import HostKey, forget, known, pin
 from jupyter_gpu_bridge.machine.carriers.pipe import PipeDialer
+from jupyter_gpu_bridge.machine.carriers.route import trusted_keys
 from jupyter_gpu_bridge.machine.carriers.target import CONNECT_TIMEOUT, SshTarget
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "has_openssh",
     "known",
     "pin",
+    "trusted_keys",
 ]

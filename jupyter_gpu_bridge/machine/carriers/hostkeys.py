@@ -62,11 +62,15 @@ def is_revoked(files: Iterable[Path], host: str, port: int, key: HostKey) -> boo
 
 
 def is_trusted(files: Iterable[Path], host: str, port: int, key: HostKey) -> bool:
-    """Whether this very key is known there; as in ssh, a key noted without a port is good for every port."""
+    """Whether this very key is known there."""
+    return key in trusted(files, host, port)
+
+
+def trusted(files: Iterable[Path], host: str, port: int) -> tuple[HostKey, ...]:
+    """Every key that the host may show; as in ssh, one noted without a port is good for every port."""
     files = tuple(files)
-    if is_revoked(files, host, port, key):
-        return False
-    return key in known(files, host, port) or key in known(files, host, _STANDARD_PORT)
+    found = dict.fromkeys([*known(files, host, port), *known(files, host, _STANDARD_PORT)])
+    return tuple(key for key in found if not is_revoked(files, host, port, key))
 
 
 def pin(file: Path, host: str, port: int, key: HostKey) -> None:

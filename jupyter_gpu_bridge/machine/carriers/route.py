@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_gpu_bridge.errors import BadRequest, Unreachable
+from jupyter_gpu_bridge.machine.carriers import hostkeys
+from jupyter_gpu_bridge.machine.carriers.hostkeys import HostKey
 from jupyter_gpu_bridge.machine.carriers.ssh_config import read_ssh_config
 from jupyter_gpu_bridge.machine.carriers.target import SshTarget
 
@@ -74,6 +76,12 @@ async def find_route(target: SshTarget) -> tuple[Hop, ...]:
                 advice="Check its ProxyJump lines; they may lead in a circle.",
             )
     return tuple(route)
+
+
+async def trusted_keys(target: SshTarget) -> tuple[HostKey, ...]:
+    """Those that the machine itself may show; empty where an authority vouches for it instead."""
+    last = (await find_route(target))[-1]
+    return hostkeys.trusted((target.known_hosts, *last.known_hosts), last.known_hosts_name, last.known_hosts_port)
 
 
 def _parse_jump(jump: str) -> tuple[str, str | None, int | None]:

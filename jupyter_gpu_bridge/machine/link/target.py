@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.model import CarrierChoice
 
 if TYPE_CHECKING:
-    from jupyter_gpu_bridge.machine.carriers.base import Dialer
+    from jupyter_gpu_bridge.machine.carriers import Dialer, SshTarget
 
 _FILE = "target.json"
 
@@ -63,15 +63,18 @@ class Target:
 
         if not self.address:
             return carriers.PipeDialer()
-        return carriers.dialer_for(
-            carriers.SshTarget(
-                name=self.name,
-                address=self.address,
-                known_hosts=settings.data_folder() / "known_hosts",
-                user=self.user,
-                port=self.port,
-                identity_file=self.identity_file,
-                carrier=self.carrier,
-            ),
-            passphrase=passphrase,
+        return carriers.dialer_for(self.ssh_target(), passphrase=passphrase)
+
+    def ssh_target(self) -> SshTarget:
+        """Of a machine with an address."""
+        from jupyter_gpu_bridge.machine import carriers
+
+        return carriers.SshTarget(
+            name=self.name,
+            address=self.address,
+            known_hosts=settings.data_folder() / "known_hosts",
+            user=self.user,
+            port=self.port,
+            identity_file=self.identity_file,
+            carrier=self.carrier,
         )
