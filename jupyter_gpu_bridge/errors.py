@@ -149,3 +149,69 @@ class LinkLost(BridgeError):
     """The local link process could not be started or went away while it was asked something."""
 
     code = "link-lost"
+
+
+class NothingFits(BridgeError):
+    """No offer meets the order. The sentence says what excludes how many."""
+
+    code = "nothing-fits"
+
+
+class OverBudget(BridgeError):
+    """A limit on money forbids it. The sentence says which, and the advice how to change it."""
+
+    code = "over-budget"
+
+
+class RentFailed(BridgeError):
+    """Offers were tried, and none became a machine; nothing is billed."""
+
+    code = "rent-failed"
+
+
+class RentalUnknown(BridgeError):
+    """No rental of that id."""
+
+    code = "rental-unknown"
+
+
+class RentalEnded(BridgeError):
+    """The rented machine is gone or going: a limit, the provider, or somebody has ended it."""
+
+    code = "rental-ended"
+
+
+class LedgerBroken(BridgeError):
+    """What is rented cannot be read or written down: nothing may be rented, and destroying goes on."""
+
+    code = "ledger-broken"
+
+
+class CloudError(BridgeError):
+    """A provider did not do what it was asked."""
+
+    code = "cloud"
+
+
+class NoCapacity(CloudError):
+    """The offer is gone, taken, or its price has changed: certainly nothing was rented."""
+
+    code = "no-capacity"
+
+
+class Refused(CloudError):
+    """The provider says clearly no: certainly nothing was done."""
+
+    code = "refused"
+
+
+class KeyRefused(CloudError):
+    """The key is missing, wrong, revoked, or the account is out of money."""
+
+    code = "key-refused"
+
+
+class Unclear(CloudError):
+    """No answer, or one that does not tell whether it was done."""
+
+    code = "unclear"

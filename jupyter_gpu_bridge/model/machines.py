@@ -1,4 +1,4 @@
-"""The ground: the words of the house as small immutable values."""
+"""The words for machines that can be reached, and for the kernels on them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""The words for what was rented: a wish, the attempts to fill it, and what happened to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import NewType
+
+from jupyter_gpu_bridge.model.clouds import Ref
+from jupyter_gpu_bridge.model.market import Offer, Order
+from jupyter_gpu_bridge.model.money import Money
+
+WishId = NewType("WishId", str)
+AttemptId = NewType("AttemptId", str)
+"""128 random bits, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Somebody wants one machine, until it is said otherwise; at most one at a time is ever rented for it."""
+
+    wish_id: WishId
+    key: str
+    """What it is for, for example a profile: there is one open wish for each."""
+    order: Order
+    asked: datetime
+    asked_by: str = ""
+    closed: datetime | None = None
+    closed_because: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed is None
+
+
+class RentalState(Enum):
+    INTENT = "intent"
+    """Written down; nothing was sent."""
+    REQUESTED = "requested"
+    """The request is, or may be, on its way."""
+    UNKNOWN = "unknown"
+    """Nobody knows whether there is a machine."""
+    CREATED = "created"
+    """There is a machine, and its id is known."""
+    REACHABLE = "reachable"
+    IN_USE = "in_use"
+    RELEASING = "releasing"
+    """To be destroyed, or destroyed and not yet seen to be gone."""
+    GONE = "gone"
+
+    @property
+    def is_live(self) -> bool:
+        """Something may be billed."""
+        return self is not RentalState.GONE
+
+
+@dataclass(frozen=True, slots=True)
+class Rental:
+    """One attempt to fill a wish at one provider, and the machine that came of it; a row of the ledger."""
+
+    attempt_id: AttemptId
+    wish_id: WishId
+    state: RentalState
+    provider: str
+    account: str
+    """Fingerprint of the account, so that only its own keys are used for it."""
+    offer: Offer
+    name: str
+    price: Money
+    """Per hour: the higher of what was quoted and what is billed."""
+    cap: Money | None
+    worst_case: Money
+    accrued: Money
+    deadline: datetime
+    written: datetime
+    requested: datetime | None = None
+    created: datetime | None = None
+    accrued_until: datetime | None = None
+    gone: datetime | None = None
+    ref: Ref | None = None
+    address: str = ""
+    port: int = 22
+    user: str = ""
+    host_key: str = ""
+    """Public half: `TYPE BASE64`."""
+    lease_until: datetime | None = None
+    reason: str = ""
+    """Why it is being released or is gone, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a wish or to one of its rentals."""
+
+    at: datetime
+    wish_id: WishId
+    attempt_id: AttemptId | None
+    kind: str
+    """A stage (`renting`, `booting`, ...), or `warning`, `limit`, `state`."""
+    text: str
