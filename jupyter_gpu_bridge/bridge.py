@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
+    Event,
     Finding,
     Host,
     KernelId,
@@ -17,17 +20,26 @@ from jupyter_gpu_bridge.model import (
     KernelView,
     MachineRef,
     MachineView,
+    Need,
+    Offer,
+    Order,
     Profile,
+    Rental,
     Stage,
+    WishId,
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, doctor, observe
 from jupyter_gpu_bridge.rentals.observe import kernels_of
+from jupyter_gpu_bridge.rentals.orders import Standing, orders
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
 
-__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "kernels_of"]
+if TYPE_CHECKING:
+    from jupyter_gpu_bridge.rentals.guard import Round
+
+__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "Standing", "kernels_of"]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -153,6 +165,45 @@ class Bridge:
     async def disconnect(self, machine: MachineRef) -> None:
         """Let the connection to a machine go that runs no kernel of ours."""
         await links().run(links().ask(machine, None, "disconnect"))
+
+    # rented machines -------------------------------------------------------------------------------------------------
+
+    async def search(self, need: Need) -> Sequence[Offer]:
+        """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
+        return await orders().search(need)
+
+    async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
+        """One machine for this key, the one that is there or a new one; rented when somebody waits for it."""
+        return await orders().want(key, order, asked_by)
+
+    async def arrive(self, standing: Standing, report: Report) -> Standing:
+        """Until the machine can be used. Given up or failed, nothing stays rented."""
+        return await orders().arrive(standing, report)
+
+    async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
+        return await orders().all(ended=ended)
+
+    async def rental(self, start: str) -> Standing:
+        """By the beginning of its id. Raises `RentalUnknown`."""
+        return await orders().find(start)
+
+    async def rental_events(self, wish_id: WishId) -> Sequence[Event]:
+        return await orders().events(wish_id)
+
+    async def end_rental(self, wish_id: WishId, because: str) -> bool:
+        """There is to be no machine any more; what there is, is ended whatever happens to us."""
+        return await orders().unwant(wish_id, because)
+
+    async def rental_gone(self, wish_id: WishId) -> Standing:
+        """Until nothing is billed any more, as the provider's own listing shows."""
+        return await orders().until_gone(wish_id)
+
+    async def extend_rental(self, wish_id: WishId, more: timedelta) -> Rental:
+        return await orders().extend(wish_id, more)
+
+    async def guard(self) -> Round:
+        """Look after everything that is rented, once."""
+        return await orders().guard()
 
     # a Jupyter server that goes and comes back -----------------------------------------------------------------------
 

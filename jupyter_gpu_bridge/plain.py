@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from jupyter_gpu_bridge.errors import Problem
-from jupyter_gpu_bridge.model import Finding, Host, KernelView, MachineView, Profile, Stage
+from jupyter_gpu_bridge.model import (
+    Event,
+    Finding,
+    Host,
+    KernelView,
+    MachineView,
+    Money,
+    Profile,
+    Rental,
+    Stage,
+    Wish,
+)
 from jupyter_gpu_bridge.naming import kernel_name
 
 Plain = dict[str, object]
@@ -87,6 +98,51 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
+def rental(wish: Wish, newest: Rental | None) -> Plain:
+    """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere."""
+    return {
+        "id": wish.wish_id,
+        "key": wish.key,
+        "machine": f"rental:{wish.wish_id}",
+        "open": wish.is_open,
+        "asked": _moment(wish.asked),
+        "asked_by": wish.asked_by,
+        "closed": _moment(wish.closed),
+        "closed_because": wish.closed_because,
+        "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,
+        "attempt": None if newest is None else attempt(newest),
+    }
+
+
+def attempt(value: Rental) -> Plain:
+    return {
+        "id": value.attempt_id,
+        "state": value.state.value,
+        "provider": value.provider,
+        "title": value.offer.title,
+        "gpu": value.offer.gpu,
+        "gpu_count": value.offer.gpu_count,
+        "region": value.offer.region,
+        "spot": value.offer.is_spot,
+        "pretend": value.offer.is_pretend,
+        "name": value.name,
+        "ref": value.ref,
+        "price_per_hour": _dollars(value.price),
+        "cost": _dollars(value.accrued),
+        "budget": None if value.cap is None else _dollars(value.cap),
+        "worst_case": _dollars(value.worst_case),
+        "deadline": _moment(value.deadline),
+        "requested": _moment(value.requested),
+        "created": _moment(value.created),
+        "gone": _moment(value.gone),
+        "reason": value.reason,
+    }
+
+
+def event(value: Event) -> Plain:
+    return {"at": _moment(value.at), "attempt": value.attempt_id, "kind": value.kind, "text": value.text}
+
+
 def problem(value: Problem) -> Plain:
     """With `details` where there are any: for a host key `fingerprint`, `key`, `host`, `port`."""
     said: Plain = {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
@@ -95,6 +151,10 @@ def problem(value: Problem) -> Plain:
 
 def _joined(*parts: str) -> str:
     return " ".join(part for part in parts if part)
+
+
+def _dollars(value: Money) -> str:
+    return str(value).replace("$", "")
 
 
 def _moment(value: datetime | None) -> str | None:

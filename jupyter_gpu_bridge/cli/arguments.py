@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jupyter_gpu_bridge import __version__, plain
+from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
 
@@ -54,6 +55,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _hosts(nouns)
     _profiles(nouns)
     _kernels(nouns)
+    add_rental_nouns(nouns, _add)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")

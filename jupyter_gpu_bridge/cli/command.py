@@ -48,9 +48,16 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import health, hosts, kernels, profiles
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, profiles, rentals
 
-    verbs = {"hosts": hosts.run, "kernels": kernels.run, "profiles": profiles.run, "doctor": health.run}
+    verbs = {
+        "hosts": hosts.run,
+        "kernels": kernels.run,
+        "profiles": profiles.run,
+        "doctor": health.run,
+        **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
+        **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),
+    }
     return asyncio.run(verbs[arguments.noun](arguments, bridge.Bridge(), screen))
 
 

@@ -15,17 +15,41 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BridgeError, KernelUnknown, LinkLost
 from jupyter_gpu_bridge.machine.link import LinkClient, Target, links
 from jupyter_gpu_bridge.machine.link.places import folder_of
-from jupyter_gpu_bridge.model import KernelId, KernelState, KernelView, MachineRef, MachineState, MachineView
+from jupyter_gpu_bridge.model import (
+    KernelId,
+    KernelState,
+    KernelView,
+    MachineRef,
+    MachineState,
+    MachineView,
+    RentalState,
+)
 from jupyter_gpu_bridge.providers.machines import known_machines
+from jupyter_gpu_bridge.rentals.orders import orders, was_ever_used
 from jupyter_gpu_bridge.rentals.reach import target_of
 
 _REPEATED = 5.0
 """Seconds for a machine whose link tries to come back anyway, and may do so for days."""
 
 
+_ENTERED = (RentalState.REACHABLE, RentalState.IN_USE)
+
+
 async def machines(*, wake: bool = False) -> Sequence[MachineView]:
     """All machines at once; one that does not answer shows why, and holds up none of the others."""
-    return await asyncio.gather(*(_machine(ref, title, wake=wake) for ref, title in known_machines()))
+    known = [*await _rented(), *known_machines()]
+    return await asyncio.gather(*(_machine(ref, title, wake=wake) for ref, title in known))
+
+
+async def _rented() -> Sequence[tuple[MachineRef, str]]:
+    """Those that can be entered; looked for only where something was ever rented."""
+    if not was_ever_used():
+        return ()
+    return [
+        (standing.machine, f"{standing.rental.offer.title} ({standing.rental.provider})")
+        for standing in await orders().all()
+        if standing.wish.is_open and standing.rental is not None and standing.rental.state in _ENTERED
+    ]
 
 
 def kernels_of(views: Iterable[MachineView]) -> Sequence[KernelView]:

@@ -9,13 +9,27 @@ import sys
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BadRequest, LinkLost
 from jupyter_gpu_bridge.machine.link import LinkClient, Target, links
-from jupyter_gpu_bridge.model import MachineRef
+from jupyter_gpu_bridge.model import MachineRef, WishId
 from jupyter_gpu_bridge.providers import local, ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
+
+RENTAL = "rental"
+
+
+def machine_of_wish(wish_id: WishId) -> MachineRef:
+    """Whatever machine is rented for it, and however many attempts that takes."""
+    return MachineRef(RENTAL, wish_id)
+
+
+def wish_of(folder: str) -> WishId:
+    """The wish whose link keeps its things in a folder of this name."""
+    return WishId(folder.removeprefix(f"{RENTAL}-"))
 
 
 def target_of(machine: MachineRef) -> Target:
     """Raises `HostUnknown` or `BadRequest` when there is no such machine."""
+    if machine.provider == RENTAL:
+        return Target(name=str(machine))  # its warden knows the rest
     if machine == local.THIS_COMPUTER:
         home = str(settings.data_folder() / "machine")
         return Target(name=local.TITLE, python=sys.executable, home=home)

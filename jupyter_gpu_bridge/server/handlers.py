@@ -3,118 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Awaitable, Callable
-from http.client import responses
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import NoReturn, cast
 
-from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
-from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
 from jupyter_gpu_bridge import __version__, plain
-from jupyter_gpu_bridge.errors import (
-    BadRequest,
-    BridgeError,
-    HostKeyChanged,
-    HostKeyUnknown,
-    HostUnknown,
-    KernelTaken,
-    KernelUnknown,
-    LinkLost,
-    LoginRefused,
-    MachineUnfit,
-    PassphraseNeeded,
-    PeerMisbehaved,
-    Problem,
-    ProfileTaken,
-    ProfileUnknown,
-    StartCancelled,
-    Unreachable,
-)
+from jupyter_gpu_bridge.errors import BadRequest, ProfileTaken
 from jupyter_gpu_bridge.model import KernelId, MachineRef, Profile
-
-if TYPE_CHECKING:
-    from jupyter_gpu_bridge.server.app import GpuBridgeApp
-
-_STATUS: dict[type[BridgeError], int] = {
-    BadRequest: 400,
-    HostUnknown: 404,
-    KernelUnknown: 404,
-    ProfileUnknown: 404,
-    HostKeyChanged: 409,
-    HostKeyUnknown: 409,
-    KernelTaken: 409,
-    PassphraseNeeded: 409,
-    ProfileTaken: 409,
-    StartCancelled: 409,
-    # Never 401 or 403 for what a machine refused: a page would take it for its own login.
-    LoginRefused: 502,
-    MachineUnfit: 502,
-    PeerMisbehaved: 502,
-    Unreachable: 502,
-    LinkLost: 503,
-}
+from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
+from jupyter_gpu_bridge.server.rental_handlers import RENTAL_ROUTES
 
 _OF_A_NEW_PROFILE = {"name", "machine", "display_name"}
-
-_REFUSED = {
-    400: ("bad-request", "Send what the documentation of this address says."),
-    403: ("forbidden", "Log in to the Jupyter server, or ask its owner for permission."),
-    404: ("not-found", "Look at the address; this version of jupyter-gpu-bridge does not know it."),
-    405: ("method-not-allowed", ""),
-}
-
-
-_Verb = TypeVar("_Verb", bound=Callable[..., Awaitable[None]])
-
-
-def _may_read(verb: _Verb) -> _Verb:
-    return cast("_Verb", authorized(action="read", resource="gpu_bridge")(verb))
-
-
-def _may_write(verb: _Verb) -> _Verb:
-    return cast("_Verb", authorized(action="write", resource="gpu_bridge")(verb))
-
-
-class Handler(ExtensionHandlerMixin, APIHandler):
-    """Answers every error as `{error, message, advice}`."""
-
-    @property
-    def app(self) -> GpuBridgeApp:
-        return cast("GpuBridgeApp", self.extensionapp)
-
-    def set_default_headers(self) -> None:
-        super().set_default_headers()
-        self.set_header("Cache-Control", "no-store")
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, BridgeError):
-            self.set_status(_status(error))
-            problem = error.as_problem()
-        elif isinstance(error, web.HTTPError):
-            code, advice = _REFUSED.get(status_code, ("failed", ""))
-            problem = Problem(code, error.log_message or f"{responses.get(status_code, 'Refused')}.", advice)
-        else:
-            problem = Problem(
-                "failed", "Something went wrong in the Jupyter server.", "Its log says what; please report it."
-            )
-        self.finish(json.dumps(plain.problem(problem)))
-
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        if isinstance(value, BridgeError):
-            self.log.warning("%s %s: %s", self.request.method, self.request.path, value)
-        else:
-            super().log_exception(typ, value, tb)
 
 
 class Machines(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self) -> None:
         self.finish(await self.app.snapshot.answer())
 
@@ -123,14 +29,14 @@ class Kernels(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self) -> None:
         self.finish({"kernels": [plain.kernel(view) for view in await self.app.bridge.kernels()]})
 
 
 class Kernel(Handler):
     @web.authenticated
-    @_may_write
+    @may_write
     async def delete(self, kernel_id: str) -> None:
         await self.app.stop_kernel(KernelId(kernel_id))
         self.set_status(204)
@@ -139,7 +45,7 @@ class Kernel(Handler):
 
 class KernelAdoption(Handler):
     @web.authenticated
-    @_may_write
+    @may_write
     async def post(self, kernel_id: str) -> None:
         self.finish(dataclasses.asdict(await self.app.adopt_kernel(KernelId(kernel_id))))
 
@@ -148,7 +54,7 @@ class KernelLog(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self, kernel_id: str) -> None:
         self.finish({"kernel_id": kernel_id, "log": await self.app.bridge.kernel_log(KernelId(kernel_id))})
 
@@ -157,12 +63,12 @@ class Profiles(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self) -> None:
         self.finish({"profiles": [plain.profile(item) for item in self.app.bridge.profiles()]})
 
     @web.authenticated
-    @_may_write
+    @may_write
     async def post(self) -> None:
         """Another page may have asked for the same profile a moment ago; it is never replaced from here."""
         wanted = _wanted_profile(self.get_json_body())
@@ -197,7 +103,7 @@ class Version(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self) -> None:
         self.finish({"version": __version__})
 
@@ -208,7 +114,7 @@ class Nothing(Handler):
     _track_activity = False
 
     @web.authenticated
-    @_may_read
+    @may_read
     async def get(self, path: str) -> NoReturn:
         raise web.HTTPError(404, f"There is nothing at gpu-bridge/{path}.")
 
@@ -225,9 +131,6 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (_KERNEL + "/log", KernelLog),
     (r"gpu-bridge/api/v1/profiles", Profiles),
     (r"gpu-bridge/api/v1/version", Version),
+    *RENTAL_ROUTES,
     (r"gpu-bridge/(.*)", Nothing),
 ]
-
-
-def _status(error: BridgeError) -> int:
-    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)

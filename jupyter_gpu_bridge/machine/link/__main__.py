@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import signal
 import sys
 from pathlib import Path
 
-from jupyter_gpu_bridge import __version__
-from jupyter_gpu_bridge.agent.memory import settle_in
-from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.link.link import Link
-from jupyter_gpu_bridge.machine.link.log import BoundedHandler
-from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
-from jupyter_gpu_bridge.machine.link.service import Service
+from jupyter_gpu_bridge.machine.link.process import keep_link, serve
 from jupyter_gpu_bridge.machine.link.target import Target
 
-log = logging.getLogger(__name__)
 
-
-async def run(folder: Path) -> None:
-    link = Link(folder, Target.dialer)
-    await link.open()
-    service = Service(link)
-    await service.open(socket_of(folder))
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, link.done.set)
-    for name in (signal.SIGHUP, signal.SIGINT):
-        loop.add_signal_handler(name, lambda: None)
-    caretaker = asyncio.create_task(_look_after(link))
-    await link.done.wait()
-    caretaker.cancel()
-    socket_of(folder).unlink(missing_ok=True)
-    await service.close()
-    await link.close()
-
-
-async def _look_after(link: Link) -> None:
-    """Go on also when one round failed, say because the disk is full just now."""
-    while not link.done.is_set():
-        try:
-            await link.look_after()
-        except (BridgeError, OSError):
-            log.exception("looking after the kernels failed")
-            await asyncio.sleep(5.0)
+async def _run(folder: Path) -> None:
+    await serve(folder, Link(folder, Target.dialer))
 
 
 def main() -> int:
-    folder = Path(sys.argv[1])
-    settle_in()
-    logging.basicConfig(level=logging.INFO, handlers=[BoundedHandler(sys.stderr, folder / "link.log")])
-    with take_over(folder) as ours:
-        if ours:
-            log.info("the link starts: process %d, version %s", os.getpid(), __version__)
-            asyncio.run(run(folder))
-            log.info("the link ends")
+    keep_link(Path(sys.argv[1]), _run)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from jupyter_gpu_bridge import __version__
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
-from jupyter_gpu_bridge.machine.link.places import folder_of, socket_of
+from jupyter_gpu_bridge.machine.link.places import folder_of, program_of, socket_of
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
@@ -249,7 +249,7 @@ class LinkClient:
         path = self._folder / "link.log"
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_gpu_bridge.machine.link", str(self._folder)],
+                [sys.executable, "-m", program_of(self.machine), str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -117,6 +117,11 @@ class LinkedKernel:
             self._channels[lane].outbox.blank()
         self._launch = self._command({"do": "launch", "spec": order.as_spec(self._link)})
 
+    def machine_gone(self, cause: str) -> None:
+        """There is nobody left to ask for anything."""
+        self.disconnect()
+        self._lose_keeper(cause)
+
     def rename(self, path: str) -> None:
         """Its notebook has another name now."""
         self.order = replace(self.order, path=path)
@@ -307,13 +312,16 @@ class LinkedKernel:
         if lane == "life":
             self._tell()
 
-    def _lose_keeper(self) -> None:
+    def _lose_keeper(
+        self,
+        cause: str = "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed.",
+    ) -> None:
         if self.keeper_gone:
             return
         self.keeper_gone = True
         if self.exit_code is None:
             self.exit_code = -1
-            self.cause = "The machine no longer runs this kernel: it was restarted, or the kernel's keeper was killed."
+            self.cause = cause
         self._tell()
 
     def _tell(self) -> None:

@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,18 @@ Report = Callable[[str, str], None]
 Reach = Callable[[Target, "str | None"], Dialer]
 """Given a target and a passphrase, how to get there."""
 
+Provide = Callable[[Report], Awaitable[Target]]
+"""Sees to it that there is a machine, which may take minutes; where it is."""
+
 
 class Link:
     """All that one process does for one machine."""
 
-    def __init__(self, folder: Path, reach: Reach) -> None:
+    def __init__(self, folder: Path, reach: Reach, provide: Provide | None = None) -> None:
+        """With `provide` the machine is found when it is needed first, and whoever asks need not know where it is."""
         self._folder = folder
         self._reach = reach
+        self._provide = provide
         self._target = Target.load(folder)
         self._aiming = asyncio.Lock()
         self._checking = asyncio.Lock()
@@ -105,11 +110,17 @@ class Link:
 
     # what can be asked ---------------------------------------------------------------------------------------------
 
+    async def be_told(self, target: Target) -> None:
+        """Whoever asks something says which machine is meant; one that was found for us only we know."""
+        if self._provide is None:
+            await self.aim(target)
+
     async def aim(self, target: Target) -> None:
         """From now on this is the machine; raises `BadRequest` while kernels of another one are here."""
         async with self._aiming:
             if self._target is not None and not target.leads_to(self._target):
-                self._refuse_to_leave("This name stood for another machine before, where kernels still run")
+                if self._provide is None:
+                    self._refuse_to_leave("This name stood for another machine before, where kernels still run")
                 log.info("the machine of this name is another one now: leaving the old one")
                 await self._leave()
             if target != self._target:
@@ -141,6 +152,12 @@ class Link:
             foreseen = await self._ask({"do": "foresee", "python": python})
             return {**await self._ask({"do": "figures"}), "foreseen": foreseen}
 
+    async def arrive(self, report: Report) -> None:
+        """Be connected to the machine, which may have to be found first."""
+        await self._find(report)
+        await self.connection.up()
+        report("ready", "the machine can be used")
+
     async def start(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
         """Start this kernel id, or attach to it when it runs already and nobody has it."""
         kernel = self._kernels.get(order.kernel_id)
@@ -159,6 +176,7 @@ class Link:
             await self._replace(kernel, report)
         self._owners[order.kernel_id] = owner
         try:
+            await self._find(report)
             kernel = await self._adopt(order)
         except BaseException:
             self._owners.pop(order.kernel_id, None)
@@ -226,6 +244,15 @@ class Link:
             return []
         return [status for status in found if status.get("kernel_id") not in self._kernels]
 
+    async def ask_agent(self, question: dict[str, Any]) -> Any:
+        """Its answer; raises the `BridgeError` that it refuses with, or `CarrierLost` also when there is no carrier."""
+        return await self._ask(question)
+
+    def machine_gone(self, cause: str) -> None:
+        """The machine is no more, and every kernel with it; nobody will ever hear of them again."""
+        for kernel in self._kernels.values():
+            kernel.machine_gone(cause)
+
     async def kernel_log(self, kernel_id: KernelId) -> str:
         await self.connection.up()
         return str((await self._ask({"do": "log", "kernel_id": kernel_id}))["log"])
@@ -280,7 +307,7 @@ class Link:
                 unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
                 if unwanted and (kernel.keeper_gone or kernel.has_ended):
                     await self._let_go(kernel)
-            if self._kernels or self._listeners:
+            if self._kernels or self._listeners or self._provide is not None:
                 self._quiet_since = now
             elif now - self._quiet_since > IDLE_LIFE:
                 self.done.set()
@@ -318,6 +345,10 @@ class Link:
             await self._let_go(kernel)
         await self.connection.down()
         self.passphrase = None
+
+    async def _find(self, report: Report) -> None:
+        if self._provide is not None:
+            await self.aim(await self._provide(report))
 
     async def _start(self, kernel: LinkedKernel, report: Report) -> None:
         order = kernel.order

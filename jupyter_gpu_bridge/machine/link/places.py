@@ -6,11 +6,19 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.model import MachineRef
+
+_PLAIN = "jupyter_gpu_bridge.machine.link"
+PROGRAMS: Mapping[str, str] = {"rental": "jupyter_gpu_bridge.rentals.warden"}
+"""Who keeps the link to machines of a kind, where that takes more than to keep it: a module to run."""
+
+
+def program_of(machine: MachineRef) -> str:
+    return PROGRAMS.get(machine.provider, _PLAIN)
 
 
 def folder_of(machine: MachineRef) -> Path:

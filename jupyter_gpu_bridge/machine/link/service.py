@@ -148,6 +148,7 @@ class Visit:
             "hello": self._hello,
             "status": self._status,
             "check": self._check,
+            "arrive": self._arrive,
             "start": self._start,
             "relaunch": self._relaunch,
             "claim": self._claim,
@@ -191,6 +192,10 @@ class Visit:
     async def _check(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         await self._aim(message)
         return await self._link.check(anew=bool(message.get("anew")))
+
+    async def _arrive(self, message: dict[str, Any], report: Callable[[str, str], None]) -> None:
+        await self._aim(message)
+        await self._link.arrive(report)
 
     async def _start(self, message: dict[str, Any], report: Callable[[str, str], None]) -> dict[str, Any]:
         await self._aim(message)
@@ -249,7 +254,7 @@ class Visit:
     async def _aim(self, message: dict[str, Any]) -> None:
         """What is asked needs the machine itself: the one that the program means, if it says so."""
         if "target" in message:
-            await self._link.aim(Target.from_json(message["target"]))
+            await self._link.be_told(Target.from_json(message["target"]))
 
     def _view(self, kernel: LinkedKernel) -> dict[str, Any]:
         order = kernel.order

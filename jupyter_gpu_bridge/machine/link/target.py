@@ -30,6 +30,8 @@ class Target:
     python: str | None = None
     home: str | None = None
     """Where the agent keeps its things on the machine; `None` leaves it to the agent."""
+    known_hosts: str | None = None
+    """A file with this machine's host key alone; `None`: it is among those that the user has confirmed."""
 
     @classmethod
     def from_json(cls, data: dict[str, object]) -> Target:
@@ -72,7 +74,7 @@ class Target:
         return carriers.SshTarget(
             name=self.name,
             address=self.address,
-            known_hosts=settings.data_folder() / "known_hosts",
+            known_hosts=settings.data_folder() / "known_hosts" if self.known_hosts is None else Path(self.known_hosts),
             user=self.user,
             port=self.port,
             identity_file=self.identity_file,

@@ -1,0 +1,34 @@
+"""Times as people write them: `45m`, `8h`, `1h30m`, `2d`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import timedelta
+
+_PART = re.compile(r"(\d+)\s*([smhd])")
+_UNITS = {
+    "s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1),
+}  # fmt: skip
+
+
+def duration(text: str) -> timedelta:
+    """For argparse."""
+    parts = _PART.findall(text.lower())
+    if not parts or _PART.sub("", text.lower()).strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write for example 45m, 8h or 1h30m")
+    try:
+        return sum((int(count) * _UNITS[unit] for count, unit in parts), timedelta())
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than anything lasts") from None
+
+
+def spoken(time: timedelta) -> str:
+    """The largest two units that are not zero."""
+    seconds = max(0, int(time.total_seconds()))
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"

@@ -1,0 +1,88 @@
+"""What can be written after `jupyter gpu` about rented machines."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_gpu_bridge.cli.durations import duration
+from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.model import Money
+
+Add = Callable[[Any, str, str], argparse.ArgumentParser]
+
+ID_HELP = "its id, or the beginning of it"
+
+
+def add_rental_nouns(nouns: Any, add: Add) -> None:
+    rent = add(nouns, "rent", "rent a machine, and say what it may cost before")
+    need_arguments(rent)
+    rent.add_argument("--name", metavar="NAME", help="what to call it; one machine of a name at a time")
+    rent.add_argument("--yes", action="store_true", help="do not ask before money is spent")
+    listing = add(nouns, "ls", "show what is rented")
+    listing.add_argument("--all", action="store_true", help="also what is over")
+    show = add(nouns, "show", "all that is known of a rental: stages, events, cost")
+    show.add_argument("id", metavar="ID", help=ID_HELP)
+    extend = add(nouns, "extend", "put off the deadline of a rental")
+    extend.add_argument("id", metavar="ID", help=ID_HELP)
+    extend.add_argument("more", metavar="TIME", type=duration, nargs="?", default="30m", help="30m without it")
+    stop = add(nouns, "stop", "end rented machines")
+    stop.add_argument("ids", metavar="ID", nargs="*", help="their ids, or the beginnings of them")
+    stop.add_argument("--all", action="store_true", help="all of them")
+    stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running there")
+    stop.add_argument("--no-wait", action="store_true", help="do not wait until the provider shows that they are gone")
+    costs = add(nouns, "costs", "what was spent")
+    costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT")
+    costs.add_argument("--days", type=int, metavar="N", help="of the last N days only")
+    costs.add_argument("--csv", action="store_true", help="as a table for other programs")
+    orphans = add(nouns, "orphans", "machines of ours that nobody knows of any more")
+    orphans.add_argument("--keep", metavar="NAME", help="do not end this one")
+    guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
+    guard.add_argument("action", choices=("install", "remove"), nargs="?", metavar="install|remove")
+    limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")
+    for name, text in (("day", "in a day (UTC)"), ("month", "in a month"), ("hour", "per hour, all machines together")):
+        limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_sum_or_none, help=f"{text}; `none`: no limit")
+    limits.add_argument("--at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
+
+
+def need_arguments(verb: argparse.ArgumentParser) -> None:
+    """What an order is made of."""
+    verb.add_argument("--gpu", metavar="MODEL", action="append", help="for example A100; more than once: any of them")
+    verb.add_argument("--gpus", metavar="N", type=int, default=1, help="how many")
+    verb.add_argument("--gpu-memory", metavar="GIB", type=int, default=0, help="of each, at least")
+    verb.add_argument("--provider", metavar="NAME", action="append", help="look there only; `sandbox` pretends")
+    verb.add_argument("--region", metavar="NAME", action="append")
+    verb.add_argument("--max-price", metavar="DOLLARS", type=money, help="per hour, for the whole machine")
+    verb.add_argument("--budget", metavar="DOLLARS", type=money, help="for this rental, all in all")
+    verb.add_argument("--for", dest="deadline", metavar="TIME", type=duration, default="8h", help="it ends then: 8h")
+    verb.add_argument("--idle", metavar="TIME", type=_time_or_none, default="30m", help="unused so long, it ends: 30m")
+    verb.add_argument("--lease", metavar="TIME", type=duration, default="20m", help="unreachable so long, it ends: 20m")
+    verb.add_argument("--busy", choices=("finish", "stop"), default="finish", help="what a busy kernel does then")
+    verb.add_argument("--spot", action="store_true", help="it may be taken back by its provider")
+    verb.add_argument("--disk", metavar="GIB", type=int, default=0)
+    verb.add_argument("--image", metavar="IMAGE")
+    verb.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+
+
+def money(text: str) -> Money:
+    try:
+        return Money.parse(text)
+    except BadRequest as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _sum_or_none(text: str) -> Money | str:
+    return "none" if text.lower() == "none" else money(text)
+
+
+def _count_or_none(text: str) -> int | str:
+    if text.lower() == "none":
+        return "none"
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of machines")
+    return int(text)
+
+
+def _time_or_none(text: str) -> Any:
+    return None if text.lower() == "none" else duration(text)

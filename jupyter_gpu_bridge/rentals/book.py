@@ -1,0 +1,51 @@
+"""The ledger for coroutines: each entry is written in a thread, and bears the time of our clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from jupyter_gpu_bridge.model import AttemptId, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.rentals.clock import Clock
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Book:
+    """One for each process that rents; several may write at the same time."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self.ledger = ledger
+        self.clock = clock
+
+    async def read(self, question: Callable[Concatenate[Ledger, P], T], *args: P.args, **more: P.kwargs) -> T:
+        return await asyncio.to_thread(question, self.ledger, *args, **more)
+
+    async def wish(self, wish_id: WishId) -> Wish:
+        return await self.read(Ledger.find_wish, wish_id)
+
+    async def rental(self, attempt_id: AttemptId) -> Rental:
+        return await self.read(Ledger.find_rental, attempt_id)
+
+    async def live(self, wish_id: WishId) -> Rental | None:
+        """The attempt of this wish that may be billed; there is never more than one."""
+        attempts = await self.read(Ledger.of_wish, wish_id)
+        return next((each for each in attempts if each.state.is_live), None)
+
+    async def advance(self, rental: Rental, to: RentalState, reason: str = "", **facts: Any) -> Rental:
+        return await self.read(Ledger.advance, rental.attempt_id, to, now=self.clock.now(), reason=reason, **facts)
+
+    async def note(self, rental: Rental, kind: str, text: str) -> None:
+        await self.read(Ledger.note, rental.wish_id, rental.attempt_id, kind, text, self.clock.now())
+
+    async def note_wish(self, wish_id: WishId, kind: str, text: str) -> None:
+        await self.read(Ledger.note, wish_id, None, kind, text, self.clock.now())
+
+    async def accrue(self, rental: Rental) -> Rental:
+        return await self.read(Ledger.accrue, rental.attempt_id, self.clock.now())
+
+    async def close_wish(self, wish_id: WishId, because: str) -> bool:
+        return await self.read(Ledger.close_wish, wish_id, because, self.clock.now())

@@ -1,0 +1,57 @@
+"""The clouds that are known, each made when it is needed first."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import cast
+
+from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.model import Account, Provider
+from jupyter_gpu_bridge.naming import nearest
+
+GROUP = "jupyter_gpu_bridge.providers"
+"""Entry points of others: a name, and a callable without arguments that makes a `Provider`."""
+
+_OURS: Mapping[str, str] = {"sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox"}
+
+
+class Clouds:
+    """Those that this process talks to; has to be closed."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Provider] = {}
+        self._accounts: dict[str, Account] = {}
+
+    def get(self, name: str) -> Provider:
+        """Raises `BadRequest` when there is none of that name."""
+        if name not in self._made:
+            self._made[name] = _make(name)
+        return self._made[name]
+
+    async def account(self, name: str) -> Account:
+        """Whose key we have there; asked once. Raises `KeyRefused` or `Unclear`."""
+        if name not in self._accounts:
+            self._accounts[name] = await self.get(name).check()
+        return self._accounts[name]
+
+    async def close(self) -> None:
+        made, self._made = list(self._made.values()), {}
+        for cloud in made:
+            with contextlib.suppress(Exception):
+                await cloud.close()
+
+
+def cloud_names() -> Sequence[str]:
+    return sorted({*_OURS, *(point.name for point in entry_points(group=GROUP))})
+
+
+def _make(name: str) -> Provider:
+    if name in _OURS:
+        module, _, attribute = _OURS[name].partition(":")
+        return cast("Callable[[], Provider]", getattr(importlib.import_module(module), attribute))()
+    for point in entry_points(group=GROUP, name=name):
+        return cast("Callable[[], Provider]", point.load())()
+    raise BadRequest(f"There is no provider {name!r}.", advice=nearest(name, cloud_names()))

@@ -1,0 +1,47 @@
+"""Looks after everything that is rented, whoever rented it and whether or not that process still lives. Runs for a
+moment, and is to be run every few minutes by the system, for the notebook server is the thing that crashes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.orders import Orders, Standing
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, reconcile
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look has found."""
+
+    watched: Sequence[Standing]
+    """Whose wardens live now."""
+    orphans: Sequence[Orphan]
+    troubles: Sequence[str]
+
+
+async def look(orders: Orders, book: Book) -> Round:
+    """Every account is compared with the ledger, and every wish that is not over has a warden afterwards."""
+    clouds = Clouds()
+    try:
+        used = {rental.provider for rental in await book.read(Ledger.rentals, live_only=False)}
+        orphans = await reconcile(book, clouds, sorted(used))
+    finally:
+        await clouds.close()
+    watched, troubles = [], []
+    for standing in await orders.all():
+        if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
+            continue  # its owner has a few minutes to say that it is to be kept
+        try:
+            await orders.wake(standing.wish.wish_id)
+            watched.append(standing)
+        except (BridgeError, OSError) as error:
+            troubles.append(f"{standing.wish.wish_id[:8]} has nobody who looks after it: {error}")
+    return Round(watched, orphans, troubles)

@@ -1,0 +1,100 @@
+"""Compares the ledger with what the providers list, in both directions; one listing for each account.
+
+What is not certainly ours is not touched: a machine counts as ours when its name bears this installation's id.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jupyter_gpu_bridge.errors import BridgeError, CloudError
+from jupyter_gpu_bridge.model import Rental, RentalState, Seen, SeenState, Wish
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.installation import installation_id, parse_machine_name
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(minutes=5)
+GRACE = timedelta(minutes=5)
+"""For the user to say that a machine which nobody remembers is to be kept."""
+FOUND = "found:"
+KEPT = "kept:"
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A machine of ours that the ledger did not know, or believed gone."""
+
+    provider: str
+    seen: Seen
+    wish: Wish | None
+    """Under which it is known from now on."""
+    text: str
+
+
+async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[Orphan]:
+    """Orphans are entered in the ledger, and ended after a while by closing their wish."""
+    found: list[Orphan] = []
+    for provider in providers:
+        try:
+            found += await _account(provider, book, clouds)
+        except CloudError as error:
+            log.warning("%s could not be asked for its machines: %s", provider, error)
+    return found
+
+
+async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> None:
+    """As one of many processes: whoever comes first does it for all."""
+    owner = f"{os.uname().nodename}:{os.getpid()}"
+    if await book.read(Ledger.take_lock, f"reconcile:{provider}", owner, EVERY, book.clock.now()):
+        await reconcile(book, clouds, [provider])
+
+
+async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:
+    installation = installation_id()
+    account = await clouds.account(provider)
+    listed = await clouds.get(provider).list()
+    found = []
+    for seen in listed:
+        name = parse_machine_name(seen.name)
+        if name is None or name[0] != installation or not seen.is_billed or seen.state is SeenState.ENDING:
+            continue
+        rental = await book.read(Ledger.by_name, seen.name)
+        if rental is None:
+            found.append(await _enter(provider, account.fingerprint, seen, book))
+        elif rental.state is RentalState.GONE:
+            found.append(await _returned(rental, seen, book))
+        elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
+            found.append(await _still_there(rental, seen, book))
+    return found
+
+
+async def _enter(provider: str, account: str, seen: Seen, book: Book) -> Orphan:
+    rental = await book.read(Ledger.adopt, f"{FOUND}{seen.name}", provider, account, seen, book.clock.now())
+    text = f"{seen.name} runs at {provider}, and the ledger knows nothing of it"
+    await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")
+    return Orphan(provider, seen, await book.wish(rental.wish_id), text)
+
+
+async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:
+    """The provider has brought it back, or never ended it."""
+    text = f"{seen.name} was gone and is there again"
+    try:
+        await book.read(Ledger.resurrect, rental.attempt_id, book.clock.now(), f"{text}.")
+    except BridgeError as error:
+        log.warning("%s: %s", text, error)
+    return Orphan(rental.provider, seen, await book.wish(rental.wish_id), text)
+
+
+async def _still_there(rental: Rental, seen: Seen, book: Book) -> Orphan:
+    wish = await book.wish(rental.wish_id)
+    if wish.is_open and book.clock.now() - wish.asked >= GRACE:
+        await book.close_wish(wish.wish_id, "Nobody knew of it, and nobody wanted to keep it.")
+        wish = await book.wish(wish.wish_id)
+    return Orphan(rental.provider, seen, wish, f"{seen.name} runs at {rental.provider} without an owner")

@@ -1,0 +1,118 @@
+"""Ends the machine of an attempt, and does not rest before the provider's own listing shows that it has ended.
+
+It never gives up: an attempt that may still be billed stays in the ledger as such, whatever fails and however often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from datetime import datetime, timedelta
+
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
+from jupyter_gpu_bridge.marks import reached
+from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
+from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals.book import Book
+
+log = logging.getLogger(__name__)
+
+_FIRST, _LONGEST = timedelta(seconds=2), timedelta(minutes=15)
+_YOUNG = timedelta(minutes=5)
+"""Of a machine so new, that it is not listed proves nothing for a while."""
+_ALARM_AFTER = 5
+
+
+async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> Rental:
+    """The attempt once it is gone. May be called again and again, by several, and after any crash."""
+    if rental.state in (RentalState.INTENT, RentalState.REQUESTED, RentalState.UNKNOWN):
+        found = await _look_for(rental, cloud, book)
+        if found is None:
+            return await book.rental(rental.attempt_id)
+        rental = found
+    if rental.state is not RentalState.RELEASING:
+        try:
+            rental = await book.advance(rental, RentalState.RELEASING, because)
+        except LedgerBroken:
+            log.exception("%s is destroyed although that cannot be written down", rental.name)
+    reached("releasing")
+    await _destroy(rental, cloud, book)
+    reached("destroyed")
+    with contextlib.suppress(BridgeError):
+        rental = await book.accrue(rental)
+    rental = await book.advance(rental, RentalState.GONE, rental.reason or because)
+    keys.forget(rental.attempt_id)
+    return rental
+
+
+async def _look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None:
+    """With its machine, or gone."""
+    if rental.state is RentalState.REQUESTED:
+        rental = await book.advance(rental, RentalState.UNKNOWN, "The answer to the request was lost.")
+    seen = await resolve.find(rental, cloud, book.clock)
+    if seen is None:
+        await book.advance(rental, RentalState.GONE, rental.reason or "Nothing was rented.")
+        keys.forget(rental.attempt_id)
+        return None
+    reached("found")
+    if rental.state is RentalState.INTENT:  # sent all the same: its process died between the two entries
+        rental = await book.advance(rental, RentalState.REQUESTED)
+        rental = await book.advance(rental, RentalState.UNKNOWN)
+    return await book.advance(rental, RentalState.CREATED, ref=seen.ref)
+
+
+async def _destroy(rental: Rental, cloud: Provider, book: Book) -> None:
+    """Ask, and look; until it is not there any more."""
+    pause, failures = _FIRST, 0
+    first_absent: datetime | None = None
+    is_asked = False
+    while True:
+        try:
+            if rental.ref is not None and (first_absent is None or not is_asked):
+                await cloud.destroy(rental.ref)
+                is_asked = True
+                reached("destroy-asked")
+            seen = next((each for each in await cloud.list() if _is_it(each, rental)), None)
+            if seen is None or _is_over(seen):
+                first_absent = first_absent or book.clock.now()
+                if not _may_be_late(rental, cloud, book.clock.now(), first_absent):
+                    return
+                pause = min(pause, cloud.traits.listing_lag)
+            else:
+                first_absent = None
+        except CloudError as error:
+            failures += 1
+            await _complain(rental, cloud, book, error, failures)
+        await book.clock.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - jitter
+        pause = min(pause * 2, _LONGEST)
+
+
+def _is_it(seen: Seen, rental: Rental) -> bool:
+    return seen.ref == rental.ref or seen.name == rental.name
+
+
+def _is_over(seen: Seen) -> bool:
+    return seen.state is SeenState.FAILED and not seen.is_billed
+
+
+def _may_be_late(rental: Rental, cloud: Provider, now: datetime, first_absent: datetime) -> bool:
+    """Whether a machine that is not listed may only not be listed yet."""
+    asked = rental.requested or rental.written
+    return now - asked < _YOUNG and now - first_absent < cloud.traits.listing_lag
+
+
+async def _complain(rental: Rental, cloud: Provider, book: Book, error: CloudError, failures: int) -> None:
+    """In the ledger, where every front end reads it; not for each of many failures."""
+    log.warning("%s could not be destroyed: %s", rental.name, error)
+    if failures not in (1, _ALARM_AFTER) and failures % 20:
+        return
+    where = f" End it by hand at {cloud.traits.console}." if cloud.traits.console else ""
+    key = " Its key does not work any more: give a key of the same account." if isinstance(error, KeyRefused) else ""
+    with contextlib.suppress(BridgeError):  # a ledger that cannot be written does not keep anybody from destroying
+        await book.note(
+            rental,
+            "warning",
+            f"{rental.name} ({rental.ref}) is not gone yet and costs {rental.price} per hour, {rental.accrued} so far: "
+            f"{error.what}{key}{where} It is tried again for as long as it takes.",
+        )

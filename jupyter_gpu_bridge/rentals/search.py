@@ -1,0 +1,58 @@
+"""From an order to the offers that meet it, the best first; and why there are none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits
+from jupyter_gpu_bridge.model import Need, Offer
+from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was offered, and who could not be asked."""
+
+    offers: Sequence[Offer]
+    silent: Sequence[str]
+    """One phrase for each cloud that did not answer."""
+
+
+async def search(need: Need, clouds: Clouds) -> Found:
+    """Offers that fit, cheapest first. Raises `NothingFits` with what excludes how many.
+
+    Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
+    """
+    names = need.providers or [name for name in cloud_names() if not clouds.get(name).traits.is_pretend]
+    answers = await asyncio.gather(*(_ask(name, need, clouds) for name in names))
+    offers = [offer for answer in answers if not isinstance(answer, str) for offer in answer]
+    silent = [answer for answer in answers if isinstance(answer, str)]
+    fitting = sorted(
+        (offer for offer in offers if not need.lacks(offer)), key=lambda offer: (offer.price, offer.offer_id)
+    )
+    if not fitting:
+        raise _nothing(need, offers, silent, names)
+    return Found(fitting, silent)
+
+
+async def _ask(name: str, need: Need, clouds: Clouds) -> Sequence[Offer] | str:
+    try:
+        return await clouds.get(name).offers(need)
+    except CloudError as error:
+        return f"{name} could not be asked: {error.what.rstrip('.')}"
+
+
+def _nothing(need: Need, offers: Sequence[Offer], silent: Sequence[str], names: Sequence[str]) -> BridgeError:
+    if not names:
+        return NothingFits(
+            "No provider is set up.", advice="Try the pretend one (provider `sandbox`), or give a provider's key."
+        )
+    missing = Counter(phrase for offer in offers for phrase in need.lacks(offer))
+    excluded = "; ".join(f"{phrase} excludes {count}" for phrase, count in missing.most_common())
+    what = f"None of {len(offers)} offers fits: {excluded}." if offers else "Nothing is offered now."
+    if silent:
+        what = f"{what} {'; '.join(silent)}."
+    return NothingFits(what, advice="Ask for less, or try again later. Nothing was rented.")

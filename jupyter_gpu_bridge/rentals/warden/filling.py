@@ -1,0 +1,174 @@
+"""Finds a machine for a wish: offer after offer, until one of them can be entered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.errors import BridgeError, KeyRefused, NoCapacity, Refused, RentFailed, Unreachable
+from jupyter_gpu_bridge.machine.link.link import Link, Report
+from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.marks import reached
+from jupyter_gpu_bridge.model import Offer, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.limits import user_limits
+from jupyter_gpu_bridge.rentals.release import release
+from jupyter_gpu_bridge.rentals.search import search
+
+_AVOIDED_FOR = timedelta(hours=6)
+_MOST_TRIES = 12
+
+
+class Filling:
+    def __init__(self, wish_id: WishId, book: Book, clouds: Clouds, link: Link, report: Report) -> None:
+        self._wish_id = wish_id
+        self._book = book
+        self._clouds = clouds
+        self._link = link
+        self._report = report
+
+    @staticmethod
+    def is_settled(rental: Rental) -> bool:
+        """There is a machine that was entered before; no more is asked but to find it again."""
+        return rental.state in (RentalState.REACHABLE, RentalState.IN_USE)
+
+    async def machine(self) -> tuple[Rental, Target]:
+        """Raises why there is none; nothing is left of what was tried."""
+        wish = await self._book.wish(self._wish_id)
+        left = await self._book.live(self._wish_id)
+        if left is not None:
+            taken_up = await self._take_up(wish, left)
+            if taken_up is not None:
+                return taken_up
+        self._report("searching", "looking for offers")
+        found = await search(wish.order.need, self._clouds)
+        avoided = await self._avoided(found.offers)
+        offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
+        failures: list[str] = []
+        for offer in offers[:_MOST_TRIES]:
+            try:
+                return await self._try(wish, offer)
+            except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
+                failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
+        raise RentFailed(
+            f"Tried {len(failures)} of {len(found.offers)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
+            advice="Try again later, or allow more: another GPU, a higher price, spot offers.",
+            billing="Nothing is billed.",
+        )
+
+    async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
+        cloud = self._clouds.get(offer.provider)
+        account = await self._clouds.account(offer.provider)
+        self._report("renting", f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour")
+        rental = await Attempt(wish, offer, cloud, account, self._book, user_limits()).request()
+        return await self._settle(wish, rental)
+
+    async def _take_up(self, wish: Wish, rental: Rental) -> tuple[Rental, Target] | None:
+        """What a killed warden of this wish has left."""
+        cloud = self._clouds.get(rental.provider)
+        if self.is_settled(rental):
+            return rental, self._target(wish, rental)
+        if rental.state is RentalState.CREATED:
+            try:
+                return await self._settle(wish, rental)
+            except RentFailed as error:
+                self._report("searching", f"{error.what}: looking for another")
+                return None
+        await release(rental, cloud, self._book, "Its request was interrupted.")
+        return None
+
+    async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
+        """From created to entered. What cannot be is ended before anything else is tried."""
+        cloud = self._clouds.get(rental.provider)
+        reached("created")
+        try:
+            self._report("booting", await self._usually("booting", rental))
+            began = self._book.clock.now()
+            seen = await until_running(rental, cloud, self._book, rental.created or began)
+            await self._took("booting", rental, began)
+            reached("running")
+            began = self._book.clock.now()
+            self._report("connecting", await self._usually("connecting", rental))
+            rental, target = await self._enter(wish, rental, seen)
+            await self._took("connecting", rental, began)
+            return rental, target
+        except RentFailed as error:
+            if rental.offer.host:
+                until = self._book.clock.now() + _AVOIDED_FOR
+                await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
+            await release(await self._book.rental(rental.attempt_id), cloud, self._book, error.what)
+            raise RentFailed(f"{error.what}, destroyed") from error
+
+    async def _enter(self, wish: Wish, rental: Rental, seen: Seen) -> tuple[Rental, Target]:
+        cloud = self._clouds.get(rental.provider)
+        rental = await self._book.advance(
+            rental, RentalState.CREATED, address=seen.address, port=seen.port, user=seen.user
+        )
+        target = self._target(wish, rental)
+        await self._link.aim(target)
+        give_up = self._book.clock.now() + cloud.traits.login_limit
+        while True:
+            try:
+                await self._link.connection.up()
+                break
+            except BridgeError as error:
+                if self._book.clock.now() > give_up:
+                    minutes = cloud.traits.login_limit // timedelta(minutes=1)
+                    raise RentFailed(f"no SSH after {minutes} min ({error.what.rstrip('.')})") from error
+                if not isinstance(error, Unreachable):
+                    await asyncio.sleep(1.0)
+        reached("entered")
+        return await self._book.advance(rental, RentalState.REACHABLE), target
+
+    def _target(self, wish: Wish, rental: Rental) -> Target:
+        pairs = keys.load(rental.attempt_id)
+        return Target(
+            name=f"{rental.offer.title} ({rental.provider})",
+            address=rental.address,
+            user=rental.user,
+            port=rental.port,
+            identity_file=str(pairs.identity_file),
+            carrier="auto",
+            python=wish.order.python,
+            known_hosts=str(_known_hosts(rental)),
+        )
+
+    async def _avoided(self, offers: Sequence[Offer]) -> set[tuple[str, str]]:
+        now = self._book.clock.now()
+        return {
+            (provider, host)
+            for provider in {offer.provider for offer in offers}
+            for host in await self._book.read(Ledger.avoided, provider, now)
+        }
+
+    async def _usually(self, stage: str, rental: Rental) -> str:
+        typical = await self._book.read(Ledger.typical, rental.provider, rental.offer.gpu)
+        doing = {"booting": "the machine starts", "connecting": "entering the machine"}[stage]
+        return f"{doing} (usually {typical[stage].total_seconds():.0f} s)" if stage in typical else doing
+
+    async def _took(self, stage: str, rental: Rental, began: datetime) -> None:
+        now = self._book.clock.now()
+        await self._book.read(
+            Ledger.stage,
+            rental.attempt_id,
+            stage,
+            now - began,
+            rental.provider,
+            rental.offer.gpu,
+        )
+
+
+def _known_hosts(rental: Rental) -> Path:
+    """A file of its own: addresses are reused within minutes, and the next machine there has another key."""
+    from jupyter_gpu_bridge.machine import carriers
+
+    path = settings.data_folder() / "keys" / rental.attempt_id / "known_hosts"
+    carriers.pin(path, rental.address, rental.port, carriers.HostKey.parse(rental.host_key))
+    return path

@@ -1,0 +1,120 @@
+"""Looks after a machine that is in use: counts what it costs, and says when it has to end."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+from jupyter_gpu_bridge.errors import CloudError
+from jupyter_gpu_bridge.machine.link.link import Link
+from jupyter_gpu_bridge.model import Order, Provider, Rental, RentalState, SeenState
+from jupyter_gpu_bridge.rentals.book import Book
+
+TICK = timedelta(seconds=5)
+_ASK_EVERY = timedelta(minutes=1)
+FAREWELL = timedelta(seconds=30)
+"""For a kernel to save its work before a limit ends its machine; it lies within the limit."""
+_WARN_AT = 80
+
+
+class Tending:
+    def __init__(self, rental: Rental, cloud: Provider, book: Book, link: Link) -> None:
+        self._rental = rental
+        self._cloud = cloud
+        self._book = book
+        self._link = link
+        self._used = book.clock.now()
+        """When somebody last had something from this machine."""
+        self._asked = book.clock.now()
+        self._absent_since: datetime | None = None
+        self._warned: set[str] = set()
+
+    async def until_over(self) -> str:
+        """The reason, as a sentence."""
+        while True:
+            rental = self._rental = await self._book.accrue(self._rental)
+            order = (await self._book.wish(rental.wish_id)).order
+            if self._link.kernels() and rental.state is RentalState.REACHABLE:
+                self._rental = await self._book.advance(rental, RentalState.IN_USE)
+            reason = await self._lost() or self._spent() or self._late() or self._idle(order)
+            if reason:
+                return reason
+            await self._warn()
+            await self._book.clock.sleep(min(TICK, self._left()))
+
+    # limits --------------------------------------------------------------------------------------------------------
+
+    def _left(self) -> timedelta:
+        """Until the nearest limit that is only a matter of time."""
+        left = self._rental.deadline - self._book.clock.now() - FAREWELL
+        if self._rental.cap is not None:
+            left = min(left, (self._rental.cap - self._rental.accrued).lasts(self._rental.price) - FAREWELL)
+        return max(left, timedelta(milliseconds=100))
+
+    def _spent(self) -> str:
+        cap = self._rental.cap
+        if cap is None or self._rental.accrued + self._rental.price.during(FAREWELL) < cap:
+            return ""
+        return f"Its budget of {cap} is used up."
+
+    def _late(self) -> str:
+        if self._book.clock.now() + FAREWELL < self._rental.deadline:
+            return ""
+        return "Its deadline has come."
+
+    def _idle(self, order: Order) -> str:
+        """An open page is no use, and neither is our own connection; a kernel that works or has just worked is."""
+        now = self._book.clock.now()
+        for kernel in self._link.kernels():
+            if kernel.facade.busy:
+                self._used = now
+            elif kernel.facade.last_activity:
+                ago = timedelta(seconds=time.monotonic() - kernel.facade.last_activity)
+                self._used = max(self._used, now - ago)
+        if order.idle is None or now - self._used < order.idle:
+            return ""
+        return f"Nobody has used it for {_spoken(order.idle)}."
+
+    async def _warn(self) -> None:
+        """Once, at four fifths of a limit: in the ledger, which every front end shows."""
+        rental, now = self._rental, self._book.clock.now()
+        begun = rental.requested or rental.written
+        if rental.cap is not None and rental.accrued * 100 >= rental.cap * _WARN_AT:
+            await self._say_once("budget", f"{rental.accrued} of its budget of {rental.cap} are spent.")
+        if (now - begun) * 100 >= (rental.deadline - begun) * _WARN_AT:
+            await self._say_once("deadline", f"It ends in {_spoken(rental.deadline - now)}: that is its deadline.")
+
+    async def _say_once(self, what: str, text: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            await self._book.note(self._rental, "warning", text)
+
+    # the provider's side -------------------------------------------------------------------------------------------
+
+    async def _lost(self) -> str:
+        """Whether the provider has ended it; asked now and then, and an answer that fails says nothing."""
+        now = self._book.clock.now()
+        if now - self._asked < _ASK_EVERY or self._rental.ref is None:
+            return ""
+        self._asked = now
+        try:
+            seen = await self._cloud.get(self._rental.ref)
+        except CloudError:
+            return ""
+        if seen is None or seen.state in (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING):
+            self._absent_since = self._absent_since or now
+            return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
+        self._absent_since = None
+        if seen.price is not None and seen.price > self._rental.price:
+            self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
+            await self._say_once("price", f"The provider bills {seen.price} per hour, which is more than was quoted.")
+        if seen.reclaim_at is not None:
+            await self._say_once("reclaim", f"The provider takes the machine back at {seen.reclaim_at:%H:%M} UTC.")
+        return ""
+
+
+def _spoken(time: timedelta) -> str:
+    minutes = max(0, round(time / timedelta(minutes=1)))
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

@@ -1,0 +1,155 @@
+"""Grants one wish: finds a machine, tends it while it is wanted, and ends it, over any number of its own deaths.
+
+What it does follows from the ledger alone. A wish is open: there is to be a machine, and at most one. It is closed, by
+whoever and for whatever reason: there is to be none, and the warden lives until that is so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from jupyter_gpu_bridge.errors import BridgeError, LedgerBroken, RentalEnded, StartCancelled
+from jupyter_gpu_bridge.machine.link.link import Link, Report
+from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.model import WishId
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.release import release
+from jupyter_gpu_bridge.rentals.warden.filling import Filling
+from jupyter_gpu_bridge.rentals.warden.tending import Tending
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 0.5
+_TRY_AGAIN = timedelta(seconds=5)
+NOBODY_FOR = 30.0
+"""Seconds after which a start that nobody waits for any more is given up: whoever asked for it was killed."""
+
+
+class Warden:
+    def __init__(self, wish_id: WishId, book: Book, clouds: Clouds) -> None:
+        self._wish_id = wish_id
+        self._book = book
+        self._clouds = clouds
+        self._waiting: dict[asyncio.Future[Target], Report] = {}
+        self._came = asyncio.Event()
+        """Somebody has asked for the machine, at any time."""
+        self._target: Target | None = None
+        self._over: BridgeError | None = None
+
+    async def provide(self, report: Report) -> Target:
+        """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
+        self._came.set()
+        if self._over is not None:
+            raise self._over
+        if self._target is not None:
+            return self._target
+        waiter: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = report
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if len(self._waiting) == 1 and self._target is None:
+                await self._close("The start was cancelled.")
+            raise
+        finally:
+            del self._waiting[waiter]
+
+    async def run(self, link: Link) -> None:
+        """Until the wish is closed and nothing is billed for it any more."""
+        granting = asyncio.create_task(self._insist(link))
+        watching = asyncio.create_task(self._until_closed())
+        try:
+            await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (granting, watching):
+                task.cancel()
+            outcome, _ = await asyncio.gather(granting, watching, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            log.error("the machine is ended for a mistake of ours", exc_info=outcome)
+            await self._close(f"Something went wrong that nobody thought of: {outcome!r}.")
+        await self._end(link)
+        link.done.set()
+
+    # while it is open ----------------------------------------------------------------------------------------------
+
+    async def _insist(self, link: Link) -> None:
+        """A ledger that cannot be written now is no reason to end what is wanted."""
+        while True:
+            try:
+                await self._grant(link)
+                return
+            except LedgerBroken as error:
+                log.warning("the ledger cannot be used: %s", error)
+                for waiter in list(self._waiting):
+                    if not waiter.done():
+                        waiter.set_exception(error)
+                await asyncio.sleep(_TRY_AGAIN.total_seconds())
+
+    async def _grant(self, link: Link) -> None:
+        """Returns when the wish has to end, and why is in the ledger then."""
+        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report)
+        try:
+            rental = await self._book.live(self._wish_id)
+            if rental is None or not filling.is_settled(rental):
+                await self._somebody_waits()
+            rental, self._target = await filling.machine()
+        except LedgerBroken:
+            raise
+        except BridgeError as error:
+            log.warning("no machine: %s", error)
+            self._refuse(error)
+            await self._close(error.what)
+            return
+        self._report("preparing", "the machine is there")
+        for waiter in list(self._waiting):
+            if not waiter.done():
+                waiter.set_result(self._target)
+        cloud = self._clouds.get(rental.provider)
+        await self._close(await Tending(rental, cloud, self._book, link).until_over())
+
+    async def _somebody_waits(self) -> None:
+        wish = await self._book.wish(self._wish_id)
+        if not wish.key.startswith("profile:"):
+            return
+        try:
+            await asyncio.wait_for(self._came.wait(), NOBODY_FOR)
+        except asyncio.TimeoutError:
+            raise StartCancelled("Whoever asked for this machine is gone.") from None
+
+    async def _until_closed(self) -> None:
+        """Whoever closes it writes that down, and is another process: there is nothing but looking."""
+        while (await self._book.wish(self._wish_id)).is_open:
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _close(self, because: str) -> None:
+        await self._book.close_wish(self._wish_id, because)
+
+    def _report(self, stage: str, text: str) -> None:
+        log.info("%s: %s", stage, text)
+        for report in list(self._waiting.values()):
+            report(stage, text)
+
+    def _refuse(self, error: BridgeError) -> None:
+        self._over = error
+        for waiter in list(self._waiting):
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    # when it is closed ---------------------------------------------------------------------------------------------
+
+    async def _end(self, link: Link) -> None:
+        wish = await self._book.wish(self._wish_id)
+        because = wish.closed_because or "It was stopped."
+        if self._over is None:
+            self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
+        link.machine_gone(f"The rented machine was ended: {because}")
+        while (rental := await self._book.live(self._wish_id)) is not None:
+            try:
+                cloud = self._clouds.get(rental.provider)
+                await release(rental, cloud, self._book, because)
+            except (BridgeError, OSError):
+                log.exception("%s is not ended yet", rental.name)
+                await self._book.clock.sleep(_TRY_AGAIN)
