@@ -121,7 +121,7 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
-        while (await self._book.wish(self._wish_id)).is_open:
+        while (await self._book.wish(self._wish_id)).is_open:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _close(self, because: str) -> None:
