@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, doctor, observe
+from jupyter_gpu_bridge.rentals import check, doctor, observe, order_words
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.orders import Standing, orders
 from jupyter_gpu_bridge.rentals.profiles import Profiles
@@ -171,6 +171,10 @@ class Bridge:
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await orders().search(need)
+
+    async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
+        """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""
+        return (await orders().want(key, order_words.understand(order), asked_by)).machine
 
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """One machine for this key, the one that is there or a new one; rented when somebody waits for it."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jupyter_gpu_bridge import __version__, plain
-from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns
+from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns, need_arguments
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
 
@@ -125,7 +125,8 @@ def _profiles(nouns: Any) -> None:
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     add = _add(verbs, "add", "make a kernel that runs on a machine, or change it: what is not given stays as it was")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--machine", metavar="MACHINE", help="ssh:NAME, or local for this computer; needed by a new one")
+    add.add_argument("--machine", metavar="MACHINE", help="ssh:NAME, or local for this computer")
+    add.add_argument("--rent", action="store_true", help="rent a machine when a kernel starts, as the options say")
     add.add_argument("--display-name", metavar="TITLE")
     add.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     add.add_argument("--folder", metavar="PATH", help="where kernels start, on the machine")
@@ -138,6 +139,7 @@ def _profiles(nouns: Any) -> None:
     keep = add.add_mutually_exclusive_group()
     keep.add_argument("--keep", action="store_const", const=True, help="kernels go on when the Jupyter server exits")
     keep.add_argument("--stop", dest="keep", action="store_const", const=False, help="they stop with it (the default)")
+    need_arguments(add.add_argument_group("what to rent"))
     _add(verbs, "list", "show the profiles")
     _add(verbs, "remove", "remove a profile").add_argument("name", metavar="NAME")
 

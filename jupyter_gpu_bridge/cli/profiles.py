@@ -8,9 +8,10 @@ from typing import Any
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.cli.rentals import order_of
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import MachineRef, Profile
+from jupyter_gpu_bridge.model import RENTED, MachineRef, Profile
 from jupyter_gpu_bridge.naming import kernel_name
 
 
@@ -51,12 +52,17 @@ def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
 def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:
     """What is not given stays as it was; an empty text takes it back."""
     before = next((profile for profile in bridge.profiles() if profile.name == arguments.name), None)
-    if arguments.machine is not None:
-        machine = MachineRef.parse(arguments.machine)
+    order = None if before is None else before.order
+    if arguments.rent and arguments.machine is not None:
+        raise BadRequest("A kernel runs on one machine.", advice="Say --rent or --machine.")
+    if arguments.rent:
+        machine, order = RENTED, order_of(arguments)
+    elif arguments.machine is not None:
+        machine, order = MachineRef.parse(arguments.machine), None
     elif before is not None:
         machine = before.machine
     else:
-        raise BadRequest("A new profile needs a machine.", advice="Name it: --machine ssh:NAME, or --machine local")
+        raise BadRequest("A new profile needs a machine.", advice="Say --machine ssh:NAME, --machine local, or --rent.")
     given: dict[str, Any] = {
         "display_name": arguments.display_name,
         "python": arguments.python,
@@ -68,7 +74,7 @@ def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:
     for name in ("python", "folder"):
         if changes.get(name) == "":
             changes[name] = None
-    return replace(before or Profile(arguments.name, machine), machine=machine, **changes)
+    return replace(before or Profile(arguments.name, machine), machine=machine, order=order, **changes)
 
 
 def _variable(text: str) -> tuple[str, str | None]:

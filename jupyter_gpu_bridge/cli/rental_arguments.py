@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-from jupyter_gpu_bridge.cli.durations import duration
+from jupyter_gpu_bridge import durations
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import Money
 
@@ -18,6 +19,7 @@ ID_HELP = "its id, or the beginning of it"
 def add_rental_nouns(nouns: Any, add: Add) -> None:
     rent = add(nouns, "rent", "rent a machine, and say what it may cost before")
     need_arguments(rent)
+    rent.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     rent.add_argument("--name", metavar="NAME", help="what to call it; one machine of a name at a time")
     rent.add_argument("--yes", action="store_true", help="do not ask before money is spent")
     listing = add(nouns, "ls", "show what is rented")
@@ -46,7 +48,7 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     limits.add_argument("--at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
 
 
-def need_arguments(verb: argparse.ArgumentParser) -> None:
+def need_arguments(verb: argparse._ActionsContainer) -> None:
     """What an order is made of."""
     verb.add_argument("--gpu", metavar="MODEL", action="append", help="for example A100; more than once: any of them")
     verb.add_argument("--gpus", metavar="N", type=int, default=1, help="how many")
@@ -62,7 +64,13 @@ def need_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--spot", action="store_true", help="it may be taken back by its provider")
     verb.add_argument("--disk", metavar="GIB", type=int, default=0)
     verb.add_argument("--image", metavar="IMAGE")
-    verb.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
+
+
+def duration(text: str) -> timedelta:
+    try:
+        return durations.parse(text)
+    except BadRequest as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def money(text: str) -> Money:

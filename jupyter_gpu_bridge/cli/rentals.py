@@ -6,12 +6,13 @@ import getpass
 import secrets
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge, Standing
-from jupyter_gpu_bridge.cli.durations import spoken
 from jupyter_gpu_bridge.cli.screen import Screen, ago
+from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import KernelState, Need, Order, Rental, WhenBusy
 from jupyter_gpu_bridge.naming import check_name
@@ -42,12 +43,11 @@ def order_of(arguments: Namespace) -> Order:
         lease=arguments.lease,
         when_busy=WhenBusy(arguments.busy),
         image=arguments.image,
-        python=arguments.python,
     )
 
 
 async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
-    order = order_of(arguments)
+    order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
     best = (await bridge.search(order.need))[0]
     worst = order.worst_case(best.price)

@@ -22,7 +22,7 @@ from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, Lin
 from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import KernelId, MachineRef
-from jupyter_gpu_bridge.naming import NOTICE
+from jupyter_gpu_bridge.naming import NOTICE, profile_name
 from jupyter_gpu_bridge.rentals.observe import connection_info
 
 SHUTDOWN_PATIENCE = 20.0
@@ -38,6 +38,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     """One kernel on one machine of ours; the same instance lives through every restart of its kernel id."""
 
     machine = Unicode("local", help="Where to run: `local`, or `ssh:NAME` for an own host.").tag(config=True)
+    order = Dict(None, allow_none=True, help="What to rent when `machine` is `rental`; see the guide.").tag(config=True)
     python = Unicode(None, allow_none=True, help="The Python on the machine; found there when not given.").tag(
         config=True
     )
@@ -126,12 +127,18 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         self._manager.add_restart_callback(self._given_up, "dead")
 
     async def _start(self) -> RunningKernel:
-        kernel = await self._bridge.start_kernel(MachineRef.parse(self.machine), self._order(), self._report)
+        kernel = await self._bridge.start_kernel(await self._choose_machine(), self._order(), self._report)
         task = asyncio.current_task()
         if task is not None:
             task.add_done_callback(self._started)
         self._forget_connection_file()
         return kernel
+
+    async def _choose_machine(self) -> MachineRef:
+        """With an order it is rented as the kernel starts, unless another kernel of the profile has it already."""
+        if self.order is None:
+            return MachineRef.parse(self.machine)
+        return await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
@@ -204,7 +211,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         return KernelOrder(
             kernel_id=KernelId(str(self.kernel_id)),
             key=key.decode() if isinstance(key, bytes) else str(key),
-            profile=self._manager.kernel_name.removeprefix("gpu-bridge-"),
+            profile=self._profile,
             path=self._path,
             python=self.python,
             folder=self.folder,
@@ -214,6 +221,10 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             grace=self.orphan_grace,
             signature_scheme=self._manager.session.signature_scheme,
         )
+
+    @property
+    def _profile(self) -> str:
+        return profile_name(self._manager.kernel_name)
 
     @property
     def _manager(self) -> Any:

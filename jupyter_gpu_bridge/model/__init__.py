@@ -14,6 +14,7 @@ from jupyter_gpu_bridge.model.clouds import (
     Traits,
 )
 from jupyter_gpu_bridge.model.machines import (
+    RENTED,
     CarrierChoice,
     Finding,
     Host,
@@ -32,6 +33,7 @@ from jupyter_gpu_bridge.model.money import Money
 from jupyter_gpu_bridge.model.rentals import AttemptId, Event, Rental, RentalState, Wish, WishId
 
 __all__ = [
+    "RENTED",
     "Account",
     "AttemptId",
     "CarrierChoice",

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal, NewType
 
+from jupyter_gpu_bridge.model.market import Order
+
 KernelId = NewType("KernelId", str)
 
 CarrierChoice = Literal["auto", "openssh", "paramiko"]
@@ -28,6 +30,10 @@ class MachineRef:
         return cls(provider, name)
 
 
+RENTED = MachineRef("rental")
+"""Whatever machine is rented for a profile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """An own machine, as the user described it; what is `None` is left to ssh_config."""
@@ -47,12 +53,14 @@ class Profile:
 
     name: str
     machine: MachineRef
+    """`RENTED` with an order: one is rented when a kernel starts, and kernels of one profile share it."""
     display_name: str = ""
     python: str | None = None
     folder: str | None = None
     environment: tuple[tuple[str, str | None], ...] = ()
     """Names and values; a name without a value takes the user's own value at the start of the kernel."""
     keep: bool = False
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from typing import Any
 
 from jupyter_gpu_bridge.errors import BadRequest, ProfileUnknown
 from jupyter_gpu_bridge.files import replace_file
-from jupyter_gpu_bridge.model import MachineRef, Profile
+from jupyter_gpu_bridge.model import RENTED, MachineRef, Profile
 from jupyter_gpu_bridge.naming import PROVISIONER, check_name, check_text, kernel_name, nearest, profile_name
 from jupyter_gpu_bridge.providers.machines import require_machine
+from jupyter_gpu_bridge.rentals import order_words
 from jupyter_gpu_bridge.rentals.environment import check_environment
+from jupyter_gpu_bridge.rentals.orders import check_order
 
 _ICONS = Path(__file__).parent / "icons"
 
@@ -55,7 +57,7 @@ class Profiles:
     def add(self, profile: Profile) -> Path:
         """Write the kernelspec, or replace the one of that name; its folder. Raises `BadRequest`, `HostUnknown`."""
         _check(profile)
-        require_machine(profile.machine)
+        _require(profile)
         folder = _user_folder() / kernel_name(profile.name)
         if (folder / "kernel.json").exists() and not is_ours(_metadata(folder)):
             raise BadRequest(
@@ -100,10 +102,13 @@ class Profiles:
 
 def profile_of(name: str, display_name: str, config: Mapping[str, Any]) -> Profile:
     """The profile that a kernelspec's `config` describes; raises `BadRequest`."""
-    unknown = sorted(set(config) - {"machine", "python", "folder", "environment", "keep"})
+    unknown = sorted(set(config) - {"machine", "python", "folder", "environment", "keep", "order"})
     if unknown:
         raise BadRequest(f"The profile {name!r} has a setting {unknown[0]!r}, which means nothing.")
     environment = config.get("environment") or {}
+    order = config.get("order")
+    if order is not None and not isinstance(order, Mapping):
+        raise BadRequest(f"The profile {name!r} has an order that is none.")
     if not isinstance(environment, Mapping) or not isinstance(config.get("keep", False), bool):
         raise BadRequest(f"The profile {name!r} has a setting of the wrong kind.")
     texts = {key: config.get(key) for key in ("machine", "python", "folder")}
@@ -117,6 +122,7 @@ def profile_of(name: str, display_name: str, config: Mapping[str, Any]) -> Profi
         folder=texts["folder"],
         environment=tuple(environment.items()),
         keep=config.get("keep", False),
+        order=None if order is None else order_words.understand(order),
     )
     _check(profile)
     return profile
@@ -133,6 +139,7 @@ def _spec(profile: Profile) -> dict[str, Any]:
         "folder": profile.folder,
         "environment": dict(profile.environment),
         "keep": profile.keep,
+        "order": None if profile.order is None else order_words.describe(profile.order),
     }
     return {
         "argv": [sys.executable, "-m", "jupyter_gpu_bridge.kernels.explain", "{connection_file}"],
@@ -148,6 +155,16 @@ def _spec(profile: Profile) -> dict[str, Any]:
             },
         },
     }
+
+
+def _require(profile: Profile) -> None:
+    """Raises `HostUnknown` or `BadRequest` when there is no such machine."""
+    if (profile.order is not None) != (profile.machine == RENTED):
+        raise BadRequest("A profile has either a machine or an order for one.", advice="Give one of both.")
+    if profile.order is None:
+        require_machine(profile.machine)
+    else:
+        check_order(profile.order)
 
 
 def _check(profile: Profile) -> None:

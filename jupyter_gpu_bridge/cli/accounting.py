@@ -1,0 +1,96 @@
+"""`jupyter gpu costs`, `orphans`, `guard`, `limits`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from jupyter_gpu_bridge import plain
+from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.cli.screen import Screen
+
+
+async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    verbs: dict[str, Callable[[Namespace, Bridge, Screen], Awaitable[int]]] = {
+        "costs": _costs, "orphans": _orphans, "guard": _guard, "limits": _limits,
+    }  # fmt: skip
+    return await verbs[arguments.noun](arguments, bridge, screen)
+
+
+async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    since = None
+    if arguments.days is not None:
+        since = (datetime.now(timezone.utc) - timedelta(days=max(0, arguments.days - 1))).date()
+    costs = await bridge.costs(arguments.by, since)
+    if arguments.csv:
+        print(costs.as_csv(), end="")
+        return 0
+    screen.data({"by": arguments.by, "costs": costs.as_json()})
+    rows = [(row.name, row.cost.cents(), "pretend" if row.is_pretend else "") for row in costs.rows]
+    if rows:
+        screen.table((arguments.by.upper(), "COST", ""), rows)
+    else:
+        screen.say("Nothing was spent.")
+    return 0
+
+
+async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    if arguments.keep is not None:
+        standing = await bridge.keep_orphan(arguments.keep)
+        screen.data(plain.rental(standing.wish, standing.rental))
+        screen.say(f"Kept as {standing.wish.wish_id[:8]}; it costs money until you end it: jupyter gpu stop")
+        return 0
+    found = (await bridge.guard()).orphans
+    screen.data({"orphans": [{"provider": each.provider, "name": each.seen.name, "text": each.text} for each in found]})
+    for orphan in found:
+        screen.say(f"{orphan.text}; it will be ended.")
+    if not found:
+        screen.say("Every machine of ours is known.")
+    return 0
+
+
+async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    if arguments.action is not None:
+        text = await bridge.install_guard(remove=arguments.action == "remove")
+        screen.data({"guard": text})
+        screen.say(text)
+        return 0
+    round_ = await bridge.guard()
+    screen.data(
+        {
+            "watched": [plain.rental(each.wish, each.rental) for each in round_.watched],
+            "orphans": [each.text for each in round_.orphans],
+            "troubles": list(round_.troubles),
+        }
+    )
+    screen.say(f"{len(round_.watched)} rentals are looked after.")
+    for orphan in round_.orphans:
+        screen.say(f"{orphan.text}.")
+    for trouble in round_.troubles:
+        screen.note(trouble)
+    return 1 if round_.troubles else 0
+
+
+async def _limits(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    given = {
+        "per_day": arguments.per_day,
+        "per_month": arguments.per_month,
+        "per_hour_at_once": arguments.per_hour,
+        "live_at_once": arguments.at_once,
+    }
+    changes: dict[str, Any] = {
+        name: None if value == "none" else value for name, value in given.items() if value is not None
+    }
+    limits = bridge.limits()
+    if changes:
+        limits = replace(limits, **changes)
+        bridge.set_limits(limits)
+    named = {"in a day": limits.per_day, "in a month": limits.per_month, "per hour": limits.per_hour_at_once}
+    screen.data({name.replace(" ", "_"): None if sum_ is None else str(sum_) for name, sum_ in named.items()})
+    for name, sum_ in named.items():
+        screen.say(f"{name:<12}{'no limit' if sum_ is None else sum_}")
+    screen.say(f"{'at once':<12}{'no limit' if limits.live_at_once is None else f'{limits.live_at_once} machines'}")
+    return 0
