@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +30,30 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, doctor, observe, order_words
+from jupyter_gpu_bridge.rentals import check, doctor, guard_timer, observe, order_words
+from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
+from jupyter_gpu_bridge.rentals.ledger import Limits
+from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
 from jupyter_gpu_bridge.rentals.observe import kernels_of
-from jupyter_gpu_bridge.rentals.orders import Standing, orders
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
+from jupyter_gpu_bridge.rentals.standing import Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
+    from jupyter_gpu_bridge.rentals.orders import Orders
 
-__all__ = ["AskPassphrase", "Bridge", "ConfirmHostKey", "Receipts", "Stamp", "Standing", "kernels_of"]
+__all__ = [
+    "AskPassphrase",
+    "Bridge",
+    "ConfirmHostKey",
+    "Receipts",
+    "Stamp",
+    "Standing",
+    "as_csv",
+    "as_json",
+    "kernels_of",
+]
 
 AskPassphrase = Callable[[str], str | None]
 """Given the name of a key file, the passphrase, or `None` when nobody can be asked."""
@@ -170,44 +184,63 @@ class Bridge:
 
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
-        return await orders().search(need)
+        return await _orders().search(need)
 
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""
-        return (await orders().want(key, order_words.understand(order), asked_by)).machine
+        return (await _orders().want(key, order_words.understand(order), asked_by)).machine
 
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """One machine for this key, the one that is there or a new one; rented when somebody waits for it."""
-        return await orders().want(key, order, asked_by)
+        return await _orders().want(key, order, asked_by)
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
         """Until the machine can be used. Given up or failed, nothing stays rented."""
-        return await orders().arrive(standing, report)
+        return await _orders().arrive(standing, report)
 
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
-        return await orders().all(ended=ended)
+        return await _orders().all(ended=ended)
 
     async def rental(self, start: str) -> Standing:
         """By the beginning of its id. Raises `RentalUnknown`."""
-        return await orders().find(start)
+        return await _orders().find(start)
 
     async def rental_events(self, wish_id: WishId) -> Sequence[Event]:
-        return await orders().events(wish_id)
+        return await _orders().events(wish_id)
 
     async def end_rental(self, wish_id: WishId, because: str) -> bool:
         """There is to be no machine any more; what there is, is ended whatever happens to us."""
-        return await orders().unwant(wish_id, because)
+        return await _orders().unwant(wish_id, because)
 
     async def rental_gone(self, wish_id: WishId) -> Standing:
         """Until nothing is billed any more, as the provider's own listing shows."""
-        return await orders().until_gone(wish_id)
+        return await _orders().until_gone(wish_id)
 
     async def extend_rental(self, wish_id: WishId, more: timedelta) -> Rental:
-        return await orders().extend(wish_id, more)
+        return await _orders().extend(wish_id, more)
+
+    async def costs(self, by: CostsBy = "rental", since: date | None = None) -> Sequence[CostRow]:
+        """What was spent; pretend money apart."""
+        return await _orders().costs(by, since)
+
+    def limits(self) -> Limits:
+        """What may be spent over all rentals."""
+        return user_limits()
+
+    def set_limits(self, limits: Limits) -> None:
+        set_limits(limits)
+
+    async def keep_orphan(self, name: str) -> Standing:
+        """A machine that nobody knew of is wanted after all."""
+        return await _orders().keep(name)
+
+    async def install_guard(self, *, remove: bool = False) -> str:
+        """Have the system look after what is rented, also when nothing of ours runs; what was done, as a sentence."""
+        return await guard_timer.install(remove=remove)
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
-        return await orders().guard()
+        return await _orders().guard()
 
     # a Jupyter server that goes and comes back -----------------------------------------------------------------------
 
@@ -233,3 +266,10 @@ class Bridge:
     async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
         """What is installed, reachable and wrong; connects to each host only when asked."""
         return await doctor.examine(self.check_host if hosts else None)
+
+
+def _orders() -> Orders:
+    """They bring a database, which nobody has to load who rents nothing."""
+    from jupyter_gpu_bridge.rentals.orders import orders
+
+    return orders()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.bridge import Bridge, as_csv, as_json
 from jupyter_gpu_bridge.cli.screen import Screen
 
 
@@ -24,14 +25,16 @@ async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     since = None
     if arguments.days is not None:
         since = (datetime.now(timezone.utc) - timedelta(days=max(0, arguments.days - 1))).date()
-    costs = await bridge.costs(arguments.by, since)
+    rows = await bridge.costs(arguments.by, since)
     if arguments.csv:
-        print(costs.as_csv(), end="")
+        print(as_csv(rows), end="")
         return 0
-    screen.data({"by": arguments.by, "costs": costs.as_json()})
-    rows = [(row.name, row.cost.cents(), "pretend" if row.is_pretend else "") for row in costs.rows]
+    screen.data({"by": arguments.by, "costs": json.loads(as_json(rows))})
     if rows:
-        screen.table((arguments.by.upper(), "COST", ""), rows)
+        screen.table(
+            (arguments.by.upper(), "WHAT", "COST", ""),
+            [(row.of[:10], row.title, row.cost.cents(), "pretend" if row.is_pretend else "") for row in rows],
+        )
     else:
         screen.say("Nothing was spent.")
     return 0
@@ -78,8 +81,8 @@ async def _limits(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     given = {
         "per_day": arguments.per_day,
         "per_month": arguments.per_month,
-        "per_hour_at_once": arguments.per_hour,
-        "live_at_once": arguments.at_once,
+        "per_hour_at_once": arguments.per_hour_at_once,
+        "live_at_once": arguments.live_at_once,
     }
     changes: dict[str, Any] = {
         name: None if value == "none" else value for name, value in given.items() if value is not None

@@ -43,9 +43,13 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
     guard.add_argument("action", choices=("install", "remove"), nargs="?", metavar="install|remove")
     limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")
-    for name, text in (("day", "in a day (UTC)"), ("month", "in a month"), ("hour", "per hour, all machines together")):
+    for name, text in (
+        ("day", "in a day (UTC)"),
+        ("month", "in a month"),
+        ("hour-at-once", "by all machines together"),
+    ):
         limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_sum_or_none, help=f"{text}; `none`: no limit")
-    limits.add_argument("--at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
+    limits.add_argument("--live-at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
 
 
 def need_arguments(verb: argparse._ActionsContainer) -> None:

@@ -11,8 +11,9 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.orders import Orders, Standing
+from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, reconcile
+from jupyter_gpu_bridge.rentals.standing import Standing
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from jupyter_gpu_bridge.model import (
     RentalState,
 )
 from jupyter_gpu_bridge.providers.machines import known_machines
-from jupyter_gpu_bridge.rentals.orders import orders, was_ever_used
 from jupyter_gpu_bridge.rentals.reach import target_of
+from jupyter_gpu_bridge.rentals.standing import was_ever_used
 
 _REPEATED = 5.0
 """Seconds for a machine whose link tries to come back anyway, and may do so for days."""
@@ -45,6 +45,8 @@ async def _rented() -> Sequence[tuple[MachineRef, str]]:
     """Those that can be entered; looked for only where something was ever rented."""
     if not was_ever_used():
         return ()
+    from jupyter_gpu_bridge.rentals.orders import orders
+
     return [
         (standing.machine, f"{standing.rental.offer.title} ({standing.rental.provider})")
         for standing in await orders().all()

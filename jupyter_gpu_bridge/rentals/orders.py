@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BadRequest, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
-from jupyter_gpu_bridge.model import Event, MachineRef, Need, Offer, Order, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import RealClock
+from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
+from jupyter_gpu_bridge.rentals.standing import LONGEST_DEADLINE, SHORTEST, Standing, check_order
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
-
-_LONGEST_DEADLINE = timedelta(days=30)
-_SHORTEST = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A wish and the newest attempt to fill it."""
-
-    wish: Wish
-    rental: Rental | None
-
-    @property
-    def machine(self) -> MachineRef:
-        return machine_of_wish(self.wish.wish_id)
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing is wanted, and nothing is billed."""
-        return not self.wish.is_open and (self.rental is None or not self.rental.state.is_live)
 
 
 class Orders:
@@ -131,9 +110,22 @@ class Orders:
         rental = await book.live(wish_id)
         if rental is None or rental.state is RentalState.RELEASING:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
-        if not _SHORTEST <= more <= _LONGEST_DEADLINE:
+        if not SHORTEST <= more <= LONGEST_DEADLINE:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
         return await book.advance(rental, rental.state, deadline=rental.deadline + more)
+
+    async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:
+        book = await self._ready()
+        return await book.read(Ledger.costs, by, since)
+
+    async def keep(self, name: str) -> Standing:
+        """An orphan becomes somebody's. Raises `RentalUnknown`."""
+        book = await self._ready()
+        rental = await book.read(Ledger.by_name, name)
+        if rental is None or not rental.state.is_live:
+            raise RentalUnknown(f"There is no machine {name!r}.", advice="See: jupyter gpu orphans")
+        await book.read(Ledger.rename_wish, rental.wish_id, f"kept:{name}")
+        return await self.find(rental.wish_id)
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
@@ -159,26 +151,6 @@ class Orders:
         book, self._book = self._book, None
         if book is not None:
             book.ledger.close()
-
-
-def check_order(order: Order) -> None:
-    """Raises `BadRequest` for limits that make no sense."""
-    if order.budget is not None and order.budget.micros <= 0:
-        raise BadRequest(f"A budget of {order.budget} buys nothing.", advice="Give a sum in dollars, for example 5.")
-    if order.need.max_price is not None and order.need.max_price.micros < 0:
-        raise BadRequest("A price below nothing is not offered.", advice="Give dollars per hour, for example 1.50")
-    for what, value in (("deadline", order.deadline), ("lease", order.lease), ("idle limit", order.idle)):
-        if value is not None and not _SHORTEST <= value <= _LONGEST_DEADLINE:
-            raise BadRequest(
-                f"The {what} of {value} is not between a minute and 30 days.", advice="For example: 8h, 45m"
-            )
-    if order.need.gpu_count < 0 or order.need.gpu_memory_mib < 0 or order.need.disk_gib < 0:
-        raise BadRequest("Less than nothing cannot be rented.", advice="Leave out what does not matter.")
-
-
-def was_ever_used() -> bool:
-    """Whether there is a ledger at all; cheap, so that whoever rents nothing pays nothing for it."""
-    return bool(os.environ.get("JUPYTER_GPU_BRIDGE_LEDGER")) or (settings.data_folder() / "ledger.db").exists()
 
 
 _present: Orders | None = None

@@ -17,7 +17,7 @@ from jupyter_gpu_bridge.naming import PROVISIONER, check_name, check_text, kerne
 from jupyter_gpu_bridge.providers.machines import require_machine
 from jupyter_gpu_bridge.rentals import order_words
 from jupyter_gpu_bridge.rentals.environment import check_environment
-from jupyter_gpu_bridge.rentals.orders import check_order
+from jupyter_gpu_bridge.rentals.standing import check_order
 
 _ICONS = Path(__file__).parent / "icons"
 

@@ -24,7 +24,6 @@ EVERY = timedelta(minutes=5)
 GRACE = timedelta(minutes=5)
 """For the user to say that a machine which nobody remembers is to be kept."""
 FOUND = "found:"
-KEPT = "kept:"
 
 
 @dataclass(frozen=True, slots=True)
