@@ -1,4 +1,4 @@
-"""Has the system run `jupyter gpu guard` every few minutes: a systemd user timer, a launchd agent, or a line of cron."""
+"""Has the system run `jupyter gpu guard` every few minutes: a systemd user timer, a launchd agent, a line of cron."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ async def _systemd(*, remove: bool) -> str:
     )
     await _must("systemctl", "--user", "daemon-reload")
     await _must("systemctl", "--user", "enable", "--now", timer)
-    return f"systemd runs the guard every {_MINUTES} minutes while you are logged in (always, with: loginctl enable-linger)."
+    always = "always, with: loginctl enable-linger"
+    return f"systemd runs the guard every {_MINUTES} minutes while you are logged in ({always})."
 
 
 async def _launchd(*, remove: bool) -> str:
