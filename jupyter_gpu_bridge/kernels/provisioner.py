@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, LinkLost, StartCancelled, Unreachable
 from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
-from jupyter_gpu_bridge.model import KernelId, MachineRef
+from jupyter_gpu_bridge.model import RENTED, KernelId, MachineRef
 from jupyter_gpu_bridge.naming import NOTICE, profile_name
 from jupyter_gpu_bridge.rentals.observe import connection_info
 
@@ -38,7 +38,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     """One kernel on one machine of ours; the same instance lives through every restart of its kernel id."""
 
     machine = Unicode("local", help="Where to run: `local`, or `ssh:NAME` for an own host.").tag(config=True)
-    order = Dict(None, allow_none=True, help="What to rent when `machine` is `rental`; see the guide.").tag(config=True)
+    order = Dict(help="What to rent when `machine` is `rental`; see the guide.").tag(config=True)
     python = Unicode(None, allow_none=True, help="The Python on the machine; found there when not given.").tag(
         config=True
     )
@@ -136,8 +136,9 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def _choose_machine(self) -> MachineRef:
         """With an order it is rented as the kernel starts, unless another kernel of the profile has it already."""
-        if self.order is None:
-            return MachineRef.parse(self.machine)
+        machine = MachineRef.parse(self.machine)
+        if machine != RENTED:
+            return machine
         return await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
 
     def _forget_connection_file(self) -> None:
