@@ -1,6 +1,6 @@
 """The one HTTP client of all adapters: repeats what may be repeated, sends the rest once, and tells no secret.
 
-An outcome becomes an answer, or one of four errors: `KeyRefused` (401, 403), what the adapter makes of another 4xx,
+An outcome becomes an answer or an error: `KeyRefused` (401, 402, 403), what the adapter makes of another 4xx,
 and `Unclear` for everything that does not tell whether it was done.
 """
 
@@ -166,12 +166,12 @@ class HttpClient:
 
     def _judged(self, response: httpx.Response, also: Sequence[int], refusal: Refusal | None) -> Answer:
         status = response.status_code
-        if status in (401, 403):
+        if status in (401, 402, 403):
             raise KeyRefused(
                 f"{self._title} does not take the key ({self._words(response)}).",
                 advice="Give a key of the same account that is good.",
             )
-        if status == 429 or status >= 500:
+        if status >= 500 or (status == 429 and refusal is None):
             error = self._unclear(f"{self._title} is in trouble or too busy", self._words(response))
             raise _Again(error, _retry_after(response))
         if status in also or 200 <= status < 300:

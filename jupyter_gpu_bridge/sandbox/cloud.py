@@ -167,6 +167,9 @@ class Cloud:
 
     async def run(self) -> None:
         """Until it is cancelled: what is due is done."""
+        for record in self.all():
+            if record.status is Status.OFF:  # the cloud may have been killed while it was switched off
+                self._spawn_end(record, keep_disk=True)
         while True:
             self._changed.clear()
             for record in self.all():
@@ -210,19 +213,23 @@ class Cloud:
         record.boot_at = None
         port, record.pid, record.port = record.port, 0, 0
         self._save(record)
+        try:
+            self._fleet.start(self._setup(record, port))
+        except OSError as error:
+            self._switch_off(record, f"It could not be started ({error.strerror}).")
+
+    def _setup(self, record: Record, port: int) -> Setup:
         left = _LONGEST if record.limit_at is None else record.limit_at - self.clock.now()
-        self._fleet.start(
-            Setup(
-                machine_id=record.machine_id,
-                mark=record.mark,
-                public_key=record.public_key,
-                start_script=record.start_script,
-                api=self.address,
-                key=record.key,
-                port=port,
-                has_ssh=record.has_ssh,
-                longest=min(left + _GRACE, _LONGEST),
-            )
+        return Setup(
+            machine_id=record.machine_id,
+            mark=record.mark,
+            public_key=record.public_key,
+            start_script=record.start_script,
+            api=self.address,
+            key=record.key,
+            port=port,
+            has_ssh=record.has_ssh,
+            longest=min(left + _GRACE, _LONGEST),
         )
 
     def _listen(self, record: Record) -> None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_gpu_bridge.sandbox import processes
 from jupyter_gpu_bridge.sandbox.clock import moment
 from jupyter_gpu_bridge.sandbox.cloud import Cloud
 from jupyter_gpu_bridge.sandbox.errors import No, bad
@@ -89,7 +90,8 @@ class Control:
     def _truth(self, record: Record) -> dict[str, object]:
         plain = {name: value for name, value in record.plain().items() if name not in _HIDDEN}
         now = self._cloud.clock.now()
-        return {**plain, "billed": str(record.billed(now)), "folder": str(self._cloud.folder_of(record))}
+        more = {"billed": str(record.billed(now)), "folder": str(self._cloud.folder_of(record))}
+        return {**plain, **more, "pids": processes.marked(record.mark) if record.is_there else []}
 
     # accounts ------------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Fault:
     verb: str = ""
     """Only for this verb; empty: for all."""
     machine: str = ""
-    """Only for the machine of this id or name."""
+    """Only for the machine of this id or name, or for what this account asks."""
     calls: int | None = None
     """So often still."""
     until: float | None = None

@@ -64,10 +64,10 @@ def _boot(place: Place, setup: Setup, children: Children, listener: socket.socke
     ended.wait(_SCRIPT_WITHIN)
     detail = "" if statuses == [0] else f"Its start script has {_said(statuses)}."
     key, problem = host_key(place.host_key)
+    place.say(News(news.pid, news.port, "ready", " ".join(part for part in (detail, problem) if part)))
     if setup.has_ssh:
         listener.listen(64)
         Server(listener, key, " ".join(setup.public_key.split()[:2]), children)
-    place.say(News(news.pid, news.port, "ready", " ".join(part for part in (detail, problem) if part)))
 
 
 def _said(statuses: list[int]) -> str:
