@@ -169,8 +169,14 @@ class RentFailed(BridgeError):
     code = "rent-failed"
 
 
+class AttemptUnderWay(BadRequest):
+    """Another attempt to fill the same wish is not over yet: a second one could rent a second machine."""
+
+    code = "attempt-under-way"
+
+
 class RentalUnknown(BridgeError):
-    """No rental of that id."""
+    """No rental, or no wish, of that id; or several whose ids begin so."""
 
     code = "rental-unknown"
 

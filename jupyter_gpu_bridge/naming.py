@@ -17,6 +17,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 PROVISIONER = "gpu-bridge"
 """The entry point that our kernelspecs name; also the first half of a kernelspec's own name."""
 
+MACHINE_PREFIX = f"{PROVISIONER}-"
+"""How the names of all machines begin that were rented by any installation of ours."""
+
 
 NOTICE = "https://schemas.jupyter-gpu-bridge.dev/notices/v1"
 """The event by which a page is told what nothing else on it says."""

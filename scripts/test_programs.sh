@@ -1,6 +1,7 @@
 #!/bin/sh
-# The programs that tests run and pip cannot bring: a browser, an SSH server, shells. Installs what is missing where that
-# is possible (Debian's packages, root or sudo); otherwise pytest says which tests cannot run.
+# The programs that tests run and pip cannot bring: a browser, an SSH server, a database server,
+# shells. Installs what is missing where that is possible (Debian's packages, root or sudo); otherwise pytest says which
+# tests cannot run.
 set -eu
 
 packages=
@@ -11,6 +12,10 @@ PATH=$PATH:/usr/sbin command -v sshd >/dev/null || packages="$packages openssh-s
 for shell in zsh fish; do
     command -v "$shell" >/dev/null || packages="$packages $shell"
 done
+for server in /usr/lib/postgresql/*/bin/postgres "$(command -v postgres || :)"; do
+    [ ! -x "$server" ] || has_postgres=yes
+done
+[ -n "${has_postgres:-}" ] || packages="$packages postgresql"
 [ -n "$packages" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections import defaultdict
@@ -19,8 +20,9 @@ _missing = pytest.StashKey[dict[str, list[str]]]()
 
 
 def find_program(program: str) -> str | None:
-    """Where the program is; sshd hides in a folder that is on root's PATH only."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    """Where the program is; sshd hides in a folder that is on root's PATH only, PostgreSQL on nobody's."""
+    hidden = ["/usr/sbin", "/usr/local/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *hidden])
     return next((found for name in _NAMES.get(program, (program,)) if (found := shutil.which(name, path=path))), None)
 
 
@@ -63,9 +65,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _needed(item: pytest.Item) -> set[str]:
     """What the test is marked with, and an SSH server where it or one of its fixtures knows how to start one."""
-    needed = {program for mark in item.iter_markers("needs") for program in mark.args}
+    needed: set[str] = {program for mark in item.iter_markers("needs") for program in mark.args}
     if "chromium" in getattr(item, "fixturenames", ()):
         needed.add("chromium")
+    if "postgres" in getattr(item, "fixturenames", ()):
+        needed.add("postgres")
     if any("Sshd" in function.__globals__ for function in _functions(item)):
         needed.add("sshd")
     return needed

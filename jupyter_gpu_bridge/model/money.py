@@ -29,7 +29,7 @@ class Money:
         if not isinstance(text, str | Decimal):
             raise TypeError(f"money is read from text, not from {type(text).__name__}")
         try:
-            dollars = Decimal(text.strip().removeprefix("$") if isinstance(text, str) else text)
+            dollars = Decimal(_without_sign(text.strip()) if isinstance(text, str) else text)
             micros = (dollars * _MICROS).to_integral_value(ROUND_HALF_EVEN)
             return cls(int(micros))
         except (InvalidOperation, ValueError, OverflowError):
@@ -59,7 +59,7 @@ class Money:
     def cents(self) -> str:
         """For a sum: rounded to cents."""
         dollars = (Decimal(self.micros) / _MICROS).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-        return f"-${-dollars}" if dollars < 0 else f"${dollars}"
+        return f"-${-dollars}" if dollars < 0 else f"${abs(dollars)}"
 
     def during(self, time: timedelta) -> Money:
         """What a price per hour comes to; a part of a micro-dollar counts whole."""
@@ -73,3 +73,8 @@ class Money:
             return timedelta(microseconds=self.micros * (_HOUR // _INSTANT) // price.micros)
         except OverflowError:
             return timedelta.max
+
+
+def _without_sign(text: str) -> str:
+    """Of the dollar; the minus stands before it."""
+    return f"-{text[2:]}" if text.startswith("-$") else text.removeprefix("$")

@@ -15,7 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = REPOSITORY / "scripts" / "test_programs.sh"
-ALL = ("chromium", "ssh", "sshd")
+ALL = ("chromium", "ssh", "sshd", "postgres")
 
 
 class Computer:
@@ -40,8 +40,10 @@ class Computer:
         self.has("id", does=f"echo {number}")
 
     def run(self) -> subprocess.CompletedProcess[str]:
-        # sshd is looked for in /usr/sbin as well, where this computer may have one.
-        text = SCRIPT.read_text().replace("/usr/sbin", str(self.bin / "sbin"))
+        # sshd and PostgreSQL are looked for in these folders as well, where this computer may have them.
+        text = SCRIPT.read_text()
+        for folder in ("/usr/sbin", "/usr/lib/postgresql"):
+            text = text.replace(folder, str(self.bin / "elsewhere"))
         return subprocess.run(
             ["/bin/sh", "-c", text],
             env={"PATH": str(self.bin)},
@@ -58,9 +60,9 @@ class Computer:
 
 @pytest.fixture
 def computer(tmp_path: Path) -> Computer:
-    """It has the shells whose completion is tested."""
+    """It has the shells whose completion is tested, and a database server."""
     computer = Computer(tmp_path)
-    computer.has("fish", "zsh")
+    computer.has("fish", "zsh", "postgres")
     return computer
 
 
@@ -81,6 +83,7 @@ def test_nothing_is_done_where_nothing_is_missing(computer: Computer, browser: s
         ("sshd", "openssh-server"),
         ("zsh", "zsh"),
         ("fish", "fish"),
+        ("postgres", "postgresql"),
     ],
 )
 def test_root_installs_what_is_missing_and_nothing_else(computer: Computer, missing: str, packages: str) -> None:
@@ -130,6 +133,15 @@ def test_where_there_are_no_debian_packages_it_is_said(computer: Computer) -> No
     ran = computer.run()
     assert ran.returncode == 0
     assert ran.stderr == "Not installed, and not to be installed with apt-get: chromium fonts-dejavu-core\n"
+
+
+def test_postgres_is_found_where_debian_hides_it(computer: Computer) -> None:
+    computer.has("apt-get", *ALL)
+    hidden = computer.bin / "elsewhere" / "15" / "bin"
+    hidden.mkdir(parents=True)
+    (computer.bin / "postgres").rename(hidden / "postgres")
+    assert computer.run().stdout == ""
+    assert not computer.calls("apt-get")
 
 
 @pytest.mark.parametrize("failing", ["update", "install"])

@@ -1,0 +1,145 @@
+"""The tables of the ledger. They bear its name, for a team's database may hold other things as well.
+
+What is written here is what `migrations` makes; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    and_,
+)
+
+from jupyter_gpu_bridge.db.types import DurationColumn, MoneyColumn, TextColumn, TimeColumn
+
+metadata = MetaData()
+
+_COUNTER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only what it calls INTEGER
+
+wishes = Table(
+    "ledger_wishes",
+    metadata,
+    Column("wish_id", TextColumn, primary_key=True),
+    Column("key", TextColumn, nullable=False),
+    Column("wanted", TextColumn, nullable=False),  # the order, as JSON
+    Column("asked", TimeColumn, nullable=False),
+    Column("asked_by", TextColumn, nullable=False),
+    Column("closed", TimeColumn),
+    Column("closed_because", TextColumn, nullable=False),
+)
+
+Index(
+    "ledger_one_open_wish",
+    wishes.c.key,
+    unique=True,
+    sqlite_where=wishes.c.closed.is_(None),
+    postgresql_where=wishes.c.closed.is_(None),
+)
+
+rentals = Table(
+    "ledger_rentals",
+    metadata,
+    Column("attempt_id", TextColumn, primary_key=True),
+    Column("wish_id", TextColumn, ForeignKey("ledger_wishes.wish_id"), nullable=False),
+    Column("state", TextColumn, nullable=False),
+    Column("provider", TextColumn, nullable=False),
+    Column("account", TextColumn, nullable=False),
+    Column("offer", TextColumn, nullable=False),  # as JSON
+    Column("is_pretend", Boolean, nullable=False),
+    Column("name", TextColumn, nullable=False),
+    Column("price", MoneyColumn, nullable=False),
+    Column("cap", MoneyColumn),
+    Column("worst_case", MoneyColumn, nullable=False),
+    Column("accrued", MoneyColumn, nullable=False),
+    Column("deadline", TimeColumn, nullable=False),
+    Column("written", TimeColumn, nullable=False),
+    Column("requested", TimeColumn),
+    Column("created", TimeColumn),
+    Column("accrued_until", TimeColumn),
+    Column("gone", TimeColumn),
+    Column("resurrected", TimeColumn),
+    Column("ref", TextColumn),
+    Column("address", TextColumn, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("login", TextColumn, nullable=False),
+    Column("host_key", TextColumn, nullable=False),
+    Column("lease_until", TimeColumn),
+    Column("reason", TextColumn, nullable=False),
+)
+
+_FILLS_ITS_WISH = and_(rentals.c.state != "gone", rentals.c.resurrected.is_(None))
+"""One that its provider brought back is only to be destroyed: it must not stand in the way of its successor."""
+
+Index(
+    "ledger_one_attempt_at_a_time",
+    rentals.c.wish_id,
+    unique=True,
+    sqlite_where=_FILLS_ITS_WISH,
+    postgresql_where=_FILLS_ITS_WISH,
+)
+Index("ledger_rentals_name", rentals.c.name, unique=True)
+Index("ledger_rentals_state", rentals.c.state)
+Index("ledger_rentals_wish", rentals.c.wish_id)
+Index("ledger_rentals_written", rentals.c.written)
+
+days = Table(
+    "ledger_days",
+    metadata,
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id"), primary_key=True),
+    Column("day", Date, primary_key=True),  # in UTC
+    Column("cost", MoneyColumn, nullable=False),
+)
+
+Index("ledger_days_day", days.c.day)
+
+events = Table(
+    "ledger_events",
+    metadata,
+    Column("number", _COUNTER, primary_key=True, autoincrement=True),
+    Column("at", TimeColumn, nullable=False),
+    Column("wish_id", TextColumn, ForeignKey("ledger_wishes.wish_id"), nullable=False),
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id")),
+    Column("kind", TextColumn, nullable=False),
+    Column("text", TextColumn, nullable=False),
+)
+
+Index("ledger_events_wish", events.c.wish_id)
+
+stages = Table(
+    "ledger_stages",
+    metadata,
+    Column("number", _COUNTER, primary_key=True, autoincrement=True),
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id"), nullable=False),
+    Column("name", TextColumn, nullable=False),
+    Column("took", DurationColumn, nullable=False),
+    Column("provider", TextColumn, nullable=False),
+    Column("gpu", TextColumn, nullable=False),
+)
+
+Index("ledger_stages_place", stages.c.provider, stages.c.gpu)
+
+hosts = Table(
+    "ledger_hosts",
+    metadata,
+    Column("provider", TextColumn, primary_key=True),
+    Column("host", TextColumn, primary_key=True),
+    Column("until", TimeColumn, nullable=False),
+    Column("why", TextColumn, nullable=False),
+)
+
+locks = Table(
+    "ledger_locks",
+    metadata,
+    Column("name", TextColumn, primary_key=True),
+    Column("owner", TextColumn, nullable=False),
+    Column("heartbeat", TimeColumn, nullable=False),
+    Column("until", TimeColumn, nullable=False),
+)

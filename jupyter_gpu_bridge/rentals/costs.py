@@ -1,0 +1,62 @@
+"""What was spent, as rows, and as files for other programs: every sum is exact text, in dollars."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from jupyter_gpu_bridge.model import Money
+
+CostsBy = Literal["rental", "provider", "day"]
+
+_COLUMNS = ("of", "title", "provider", "rentals", "cost", "currency", "is_pretend")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_MICROS = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One sum. Of the sandbox's money there are rows of its own."""
+
+    of: str
+    """The id of a rental, a provider, or a day of UTC as `YYYY-MM-DD`."""
+    title: str
+    """For a rental, what was rented."""
+    provider: str
+    rentals: int
+    cost: Money
+    is_pretend: bool = False
+
+
+def as_csv(rows: Iterable[CostRow]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([_plain(cell) for cell in _cells(row).values()] for row in rows)
+    return text.getvalue()
+
+
+def as_json(rows: Iterable[CostRow]) -> str:
+    return json.dumps([_cells(row) for row in rows], indent=1) + "\n"
+
+
+def dollars(money: Money) -> str:
+    """`1.200000`: all places, no sign of the currency, nothing rounded."""
+    return f"{Decimal(money.micros) * _MICROS:.6f}"
+
+
+def _cells(row: CostRow) -> dict[str, str | int | bool]:
+    cells = (row.of, row.title, row.provider, row.rentals, dollars(row.cost), "USD", row.is_pretend)
+    return dict(zip(_COLUMNS, cells, strict=True))
+
+
+def _plain(cell: str | int | bool) -> str | int:
+    """A provider may call its GPU anything, also something that a spreadsheet would calculate."""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell

@@ -1,0 +1,85 @@
+"""Who we are at the providers: each machine bears the id of the installation that rented it.
+
+Kept apart from the ledger, and twice: when the ledger is lost, its machines are still known to be ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import string
+from pathlib import Path
+from typing import NewType
+
+from jupyter_gpu_bridge.files import exclusive, replace_file
+from jupyter_gpu_bridge.model import AttemptId
+from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.settings import data_folder
+
+InstallationId = NewType("InstallationId", str)
+
+_SHORT = 12
+_LETTERS = string.ascii_lowercase + string.digits
+_ID = re.compile(r"[a-z0-9]{8}")
+_NAME = re.compile(rf"{re.escape(MACHINE_PREFIX)}([a-z0-9]{{8}})-([0-9a-f]{{8,32}})")
+
+
+def installation_id() -> InstallationId:
+    """The same for ever; made when it is first asked for, once, however many ask."""
+    main, copy = _places()
+    found = _read(main)
+    if found is not None and (copy is None or os.path.exists(copy)):
+        return found
+    with exclusive(main.with_name(f"{main.name}.lock")):
+        found = _read(main)
+        if found is None:
+            found = (None if copy is None else _read(copy)) or _new()
+            _write(main, found)
+        if copy is not None and not os.path.exists(copy):
+            with contextlib.suppress(OSError):  # nothing is wrong yet without the copy, and the next call tries again
+                _write(copy, found)
+    return found
+
+
+def new_attempt_id() -> AttemptId:
+    return AttemptId(secrets.token_hex(16))
+
+
+def machine_name(installation: InstallationId, attempt_id: AttemptId) -> str:
+    """Unique, and recognisable at every provider: at most 60 characters of `[a-z0-9-]`."""
+    return f"{MACHINE_PREFIX}{installation}-{attempt_id[:_SHORT]}"
+
+
+def parse_machine_name(name: str) -> tuple[InstallationId, str] | None:
+    """Whose machine it is, and how its attempt's id begins; `None` for a name that we did not give."""
+    match = _NAME.fullmatch(name)
+    return None if match is None else (InstallationId(match[1]), match[2])
+
+
+def _places() -> tuple[Path, Path | None]:
+    main = data_folder() / "installation"
+    if os.environ.get("JUPYTER_GPU_BRIDGE_HOME"):
+        return main, None
+    from jupyter_core.paths import jupyter_config_dir
+
+    return main, Path(jupyter_config_dir()) / "gpu-bridge-installation"
+
+
+def _read(place: Path) -> InstallationId | None:
+    """`None` only where there is nothing: an id that cannot be read now must not be replaced by another one."""
+    try:
+        text = place.read_text("ascii", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return InstallationId(text) if _ID.fullmatch(text) else None
+
+
+def _write(place: Path, installation: InstallationId) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    replace_file(place, f"{installation}\n".encode())
+
+
+def _new() -> InstallationId:
+    return InstallationId("".join(secrets.choice(_LETTERS) for _ in range(8)))

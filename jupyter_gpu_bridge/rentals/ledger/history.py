@@ -1,0 +1,67 @@
+"""What happened, in order; and how long things usually take."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from jupyter_gpu_bridge.db import tables
+from jupyter_gpu_bridge.errors import RentalUnknown
+from jupyter_gpu_bridge.model import AttemptId, Event, WishId
+from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.rows import event_of
+
+_RECENT = 20
+
+_E, _S = tables.events, tables.stages
+
+
+class History(Book):
+    def note(self, wish_id: WishId, attempt_id: AttemptId | None, kind: str, text: str, now: datetime) -> None:
+        """Raises `RentalUnknown`."""
+        with self._database.writing() as connection:
+            write_event(connection, wish_id, attempt_id, kind, text, now)
+
+    def events(self, wish_id: WishId) -> Sequence[Event]:
+        """The oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(_E).where(_E.c.wish_id == wish_id).order_by(_E.c.number)).all()
+            return [event_of(row) for row in rows]
+
+    def stage(self, attempt_id: AttemptId, name: str, took: timedelta, provider: str, gpu: str) -> None:
+        """A stage is over. Raises `RentalUnknown`."""
+        values = {"attempt_id": attempt_id, "name": name, "took": took, "provider": provider, "gpu": gpu}
+        with self._database.writing() as connection:
+            try:
+                connection.execute(insert(_S).values(values))
+            except IntegrityError:
+                raise RentalUnknown(f"There is no rental {attempt_id[:8]!r}.") from None
+
+    def typical(self, provider: str, gpu: str) -> dict[str, timedelta]:
+        """For each stage the median of the last times that it was measured there."""
+        age = func.row_number().over(partition_by=_S.c.name, order_by=_S.c.number.desc()).label("age")
+        aged = select(_S.c.name, _S.c.took, age).where(_S.c.provider == provider, _S.c.gpu == gpu).subquery()
+        measured: defaultdict[str, list[timedelta]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for name, took in connection.execute(select(aged.c.name, aged.c.took).where(aged.c.age <= _RECENT)):
+                measured[name].append(took)
+        return {name: _median(times) for name, times in measured.items()}
+
+
+def write_event(
+    connection: Connection, wish_id: WishId, attempt_id: AttemptId | None, kind: str, text: str, now: datetime
+) -> None:
+    values = {"at": now, "wish_id": wish_id, "attempt_id": attempt_id, "kind": kind, "text": text}
+    try:
+        connection.execute(insert(_E).values(values))
+    except IntegrityError:
+        raise RentalUnknown(f"There is no wish {wish_id[:8]!r}, or no such rental of it.") from None
+
+
+def _median(times: list[timedelta]) -> timedelta:
+    times = sorted(times)
+    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2

@@ -1,0 +1,69 @@
+"""Wishes: there is one open wish for each key, whoever asks and however often."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from jupyter_gpu_bridge.db import tables
+from jupyter_gpu_bridge.errors import RentalUnknown
+from jupyter_gpu_bridge.model import Order, Wish, WishId
+from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.history import write_event
+from jupyter_gpu_bridge.rentals.ledger.prefixes import only_one
+from jupyter_gpu_bridge.rentals.ledger.rows import order_text, wish_of
+
+_T = tables.wishes
+
+
+class Wishes(Book):
+    def wish(self, key: str, order: Order, asked_by: str, now: datetime) -> tuple[Wish, bool]:
+        """The open wish of that key, or else a new one; and whether it is new."""
+        with self._database.writing() as connection:
+            found = connection.execute(select(_T).where(_T.c.key == key, _T.c.closed.is_(None))).one_or_none()
+            if found is not None:
+                return wish_of(found), False
+            wish = Wish(WishId(secrets.token_hex(16)), key, order, now, asked_by)
+            connection.execute(
+                insert(_T).values(
+                    wish_id=wish.wish_id,
+                    key=key,
+                    wanted=order_text(order),
+                    asked=now,
+                    asked_by=asked_by,
+                    closed_because="",
+                )
+            )
+            return read_wish(connection, wish.wish_id), True
+
+    def close_wish(self, wish_id: WishId, because: str, now: datetime) -> bool:
+        """Nothing is rented for it any more; whether this call closed it. Raises `RentalUnknown`."""
+        with self._database.writing() as connection:
+            if not read_wish(connection, wish_id).is_open:
+                return False
+            connection.execute(update(_T).where(_T.c.wish_id == wish_id).values(closed=now, closed_because=because))
+            write_event(connection, wish_id, None, "state", f"The wish is closed. {because}".strip(), now)
+            return True
+
+    def wishes(self, open_only: bool = True) -> Sequence[Wish]:
+        """The oldest first."""
+        query = select(_T).order_by(_T.c.asked, _T.c.wish_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.where(_T.c.closed.is_(None)) if open_only else query).all()
+            return [wish_of(row) for row in rows]
+
+    def find_wish(self, id_or_prefix: str) -> Wish:
+        """Raises `RentalUnknown`, also when several begin so."""
+        with self._database.reading() as connection:
+            return wish_of(only_one(connection, _T.c.wish_id, id_or_prefix, "wish"))
+
+
+def read_wish(connection: Connection, wish_id: WishId) -> Wish:
+    """Raises `RentalUnknown`."""
+    row = connection.execute(select(_T).where(_T.c.wish_id == wish_id)).one_or_none()
+    if row is None:
+        raise RentalUnknown(f"There is no wish {wish_id[:8]!r}.")
+    return wish_of(row)

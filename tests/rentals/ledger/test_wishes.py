@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from jupyter_gpu_bridge.errors import RentalUnknown
+from jupyter_gpu_bridge.model import Money, Need, Order, WhenBusy, WishId
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from tests.rentals.ledger.scene import MINUTE, NOON
+
+EVERYTHING = Order(
+    Need(
+        gpus=("A100 80 GB", "H100"),
+        gpu_count=2,
+        gpu_memory_mib=81920,
+        max_price=Money.parse("3.123456"),
+        providers=("vast", "runpod"),
+        regions=("SE",),
+        allows_spot=True,
+        cpus=8,
+        memory_mib=65536,
+        disk_gib=100,
+    ),
+    budget=Money.parse("0.000001"),
+    deadline=timedelta(days=3, microseconds=1),
+    idle=None,
+    lease=timedelta(seconds=90),
+    when_busy=WhenBusy.STOP,
+    image="pytorch:2",
+    python="/opt/python",
+)
+
+
+def test_the_first_to_ask_makes_the_wish_and_all_others_get_it(ledger: Ledger) -> None:
+    wish, is_new = ledger.wish("profile:box", EVERYTHING, "ada", NOON)
+    assert is_new
+    assert ledger.wish("profile:box", Order(), "ben", NOON + MINUTE) == (wish, False)
+    other, is_new = ledger.wish("profile:other", Order(), "ben", NOON)
+    assert is_new
+    assert other.wish_id != wish.wish_id
+
+
+def test_a_wish_is_read_back_as_it_was_written(ledger: Ledger) -> None:
+    here = NOON.astimezone(timezone(timedelta(hours=-8)))
+    wish, _ = ledger.wish("profile:box", EVERYTHING, "ada", here)
+    assert wish.order == EVERYTHING
+    assert (wish.key, wish.asked, wish.asked_by, wish.is_open) == ("profile:box", NOON, "ada", True)
+    assert wish.asked.tzinfo is timezone.utc
+    assert ledger.find_wish(wish.wish_id) == ledger.find_wish(wish.wish_id[:10].upper()) == wish
+
+
+def test_after_a_wish_is_closed_its_key_is_free(ledger: Ledger) -> None:
+    wish, _ = ledger.wish("profile:box", EVERYTHING, "ada", NOON)
+    assert ledger.close_wish(wish.wish_id, "You asked for it.", NOON + MINUTE)
+    assert not ledger.close_wish(wish.wish_id, "Something else.", NOON + 2 * MINUTE)
+    closed = ledger.find_wish(wish.wish_id)
+    assert (closed.closed, closed.closed_because) == (NOON + MINUTE, "You asked for it.")
+    again, is_new = ledger.wish("profile:box", EVERYTHING, "ada", NOON + MINUTE)
+    assert is_new
+    assert ledger.wishes() == [again]
+    assert ledger.wishes(open_only=False) == [closed, again]
+
+
+def test_a_wish_that_is_not_there_is_said(ledger: Ledger) -> None:
+    with pytest.raises(RentalUnknown, match="no wish 'beef'"):
+        ledger.find_wish("beef")
+    with pytest.raises(RentalUnknown):
+        ledger.find_wish("%")
+    with pytest.raises(RentalUnknown):
+        ledger.find_wish("")
+    with pytest.raises(RentalUnknown):
+        ledger.close_wish(WishId("beef"), "", NOON)
+    with pytest.raises(RentalUnknown):
+        ledger.note(WishId("beef"), None, "warning", "Lost.", NOON)
+
+
+def test_a_beginning_that_several_have_is_said(ledger: Ledger) -> None:
+    ids = [ledger.wish(f"profile:{n}", Order(), "ada", NOON)[0].wish_id for n in range(17)]
+    shared = next(first for first in "0123456789abcdef" if sum(each.startswith(first) for each in ids) > 1)
+    with pytest.raises(RentalUnknown, match=f"Several wishes begin with '{shared}'"):
+        ledger.find_wish(shared)
+
+
+def test_a_time_without_its_zone_is_a_mistake_of_the_caller(ledger: Ledger) -> None:
+    with pytest.raises(TypeError, match="time zone"):
+        ledger.wish("profile:box", Order(), "ada", datetime(2026, 11, 20))
+    assert not ledger.wishes()
