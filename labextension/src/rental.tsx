@@ -221,14 +221,13 @@ function Budget({ account, trans }: IMoneyProps): React.ReactElement {
         {isBudgetLow && <errorIcon.react tag="span" aria-hidden="true" />}
         <span>
           {isBudgetLow ? trans.__('Budget nearly gone: %1', used) : used}
-          {budgetLeft !== null && (
-            <span className="jp-GpuBridge-quiet">
-              {' '}
-              {trans.__('· lasts %1', span(budgetLeft, trans))}
-            </span>
-          )}
         </span>
       </p>
+      {budgetLeft !== null && (
+        <span className="jp-GpuBridge-quiet">
+          {trans.__('budget lasts %1', span(budgetLeft, trans))}
+        </span>
+      )}
     </div>
   );
 }

@@ -109,7 +109,8 @@ describe('rentals in the panel', () => {
       '$1.25 so far',
       '$2.50 per hour',
       '25 % of $5.00 used',
-      '1 h 40 min left'
+      '1 h 40 min left',
+      'budget lasts 1 h'
     ]) {
       expect(text).toContain(part);
     }
