@@ -201,6 +201,10 @@ class Bridge:
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
         return await _orders().all(ended=ended)
 
+    async def rentals_lately(self) -> Sequence[Standing]:
+        """With those that ended within the last hour; cheap where nothing was ever rented."""
+        return await observe.rentals()
+
     async def rental(self, start: str) -> Standing:
         """By the beginning of its id. Raises `RentalUnknown`."""
         return await _orders().find(start)

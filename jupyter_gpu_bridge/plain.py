@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from jupyter_gpu_bridge.errors import Problem
@@ -15,6 +15,7 @@ from jupyter_gpu_bridge.model import (
     Money,
     Profile,
     Rental,
+    RentalState,
     Stage,
     Wish,
 )
@@ -98,8 +99,9 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
-def rental(wish: Wish, newest: Rental | None) -> Plain:
+def rental(wish: Wish, newest: Rental | None, events: Iterable[Event]) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere."""
+    warning = _warning(newest, events)
     return {
         "id": wish.wish_id,
         "key": wish.key,
@@ -110,6 +112,9 @@ def rental(wish: Wish, newest: Rental | None) -> Plain:
         "closed": _moment(wish.closed),
         "closed_because": wish.closed_because,
         "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,
+        "stage": _rental_stage(wish, newest),
+        "warning": "" if warning is None else warning.text,
+        "warned": None if warning is None else _moment(warning.at),
         "attempt": None if newest is None else attempt(newest),
     }
 
@@ -129,6 +134,7 @@ def attempt(value: Rental) -> Plain:
         "ref": value.ref,
         "price_per_hour": _dollars(value.price),
         "cost": _dollars(value.accrued),
+        "cost_as_of": _moment(value.accrued_until),
         "budget": None if value.cap is None else _dollars(value.cap),
         "worst_case": _dollars(value.worst_case),
         "deadline": _moment(value.deadline),
@@ -147,6 +153,28 @@ def problem(value: Problem) -> Plain:
     """With `details` where there are any: for a host key `fingerprint`, `key`, `host`, `port`."""
     said: Plain = {"error": value.code, "message": _joined(value.what, value.billing), "advice": value.advice}
     return {**said, "details": dict(value.details)} if value.details else said
+
+
+def _rental_stage(wish: Wish, newest: Rental | None) -> str:
+    """How far it is, in one word for people; `state` is what the ledger says of the attempt."""
+    if newest is None or not newest.state.is_live:
+        return "searching" if wish.is_open else "gone"
+    if not wish.is_open or newest.state is RentalState.RELEASING:
+        return "ending"
+    if newest.state is RentalState.CREATED:
+        return "connecting" if newest.address else "booting"  # it has an address from when it runs
+    if newest.state in (RentalState.REACHABLE, RentalState.IN_USE):
+        return "ready" if newest.state is RentalState.REACHABLE else "in_use"
+    return "renting"
+
+
+def _warning(newest: Rental | None, events: Iterable[Event]) -> Event | None:
+    """The last one, as long as there is something that it warns of."""
+    if newest is not None and not newest.state.is_live:
+        return None
+    about = {None, None if newest is None else newest.attempt_id}
+    warnings = [event for event in events if event.kind == "warning" and event.attempt_id in about]
+    return warnings[-1] if warnings else None
 
 
 def _joined(*parts: str) -> str:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from jupyter_gpu_bridge.bridge import AskPassphrase, Bridge, ConfirmHostKey
-from jupyter_gpu_bridge.errors import BridgeError, HostKeyChanged, HostKeyUnknown, KernelUnknown, PassphraseNeeded
-from jupyter_gpu_bridge.model import Host, KernelId, MachineView, Stage
+from jupyter_gpu_bridge.bridge import AskPassphrase, Bridge, ConfirmHostKey, Standing
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    HostKeyChanged,
+    HostKeyUnknown,
+    KernelUnknown,
+    PassphraseNeeded,
+    RentalUnknown,
+)
+from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Rental, Stage, WishId
 from jupyter_gpu_bridge.providers.hosts import Hosts
 
 
 @dataclass
 class ScriptedBridge(Bridge):
-    """Profiles and hosts are real; machines and kernels are what the test says."""
+    """Profiles and hosts are real; machines, kernels and rentals are what the test says."""
 
     views: Sequence[MachineView] = ()
     trouble: BridgeError | Exception | None = None
@@ -32,6 +40,9 @@ class ScriptedBridge(Bridge):
     key_error: type[HostKeyUnknown | HostKeyChanged] = HostKeyUnknown
     is_revoked: bool = False
     passphrase: str = ""
+    standings: Sequence[Standing] = ()
+    """The newest first, as from a ledger; those that are over were so a moment ago."""
+    events: Sequence[Event] = ()
 
     def change_host(self, host: Host) -> None:
         Hosts().change(host)
@@ -88,6 +99,41 @@ class ScriptedBridge(Bridge):
 
     async def kernel_renamed(self, kernel_id: KernelId, path: str) -> None:
         self.names[kernel_id] = path
+
+    async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
+        if self.trouble:
+            raise self.trouble
+        return [each for each in self.standings if ended or not each.is_over]
+
+    async def rentals_lately(self) -> Sequence[Standing]:
+        return await self.rentals(ended=True)
+
+    async def rental(self, start: str) -> Standing:
+        for standing in await self.rentals(ended=True):
+            if standing.wish.wish_id.startswith(start):
+                return standing
+        raise RentalUnknown(f"There is no rental {start!r}.", advice="See: jupyter gpu ls")
+
+    async def rental_events(self, wish_id: WishId) -> Sequence[Event]:
+        return [event for event in self.events if event.wish_id == wish_id]
+
+    async def end_rental(self, wish_id: WishId, because: str) -> bool:
+        standing = await self.rental(wish_id)
+        closed = replace(standing.wish, closed=datetime.now(timezone.utc), closed_because=because)
+        self._put(Standing(closed, standing.rental))
+        return standing.wish.is_open
+
+    async def extend_rental(self, wish_id: WishId, more: timedelta) -> Rental:
+        standing = await self.rental(wish_id)
+        if standing.rental is None:
+            raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
+        extended = replace(standing.rental, deadline=standing.rental.deadline + more)
+        self._put(Standing(standing.wish, extended))
+        return extended
+
+    def _put(self, changed: Standing) -> None:
+        wish_id = changed.wish.wish_id
+        self.standings = [changed if each.wish.wish_id == wish_id else each for each in self.standings]
 
     async def _known(self, kernel_id: KernelId) -> None:
         if kernel_id not in {kernel.kernel_id for kernel in await self.kernels(wake=True)}:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers.machines import known_machines
 from jupyter_gpu_bridge.rentals.reach import target_of
-from jupyter_gpu_bridge.rentals.standing import was_ever_used
+from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 _REPEATED = 5.0
 """Seconds for a machine whose link tries to come back anyway, and may do so for days."""
 
+_LATELY = timedelta(hours=1)
 
 _ENTERED = (RentalState.REACHABLE, RentalState.IN_USE)
 
@@ -52,6 +53,26 @@ async def _rented() -> Sequence[tuple[MachineRef, str]]:
         for standing in await orders().all()
         if standing.wish.is_open and standing.rental is not None and standing.rental.state in _ENTERED
     ]
+
+
+async def rentals() -> Sequence[Standing]:
+    """What is rented, and what ended within the last hour; no ledger is opened where nothing was ever rented."""
+    if not was_ever_used():
+        return ()
+    from jupyter_gpu_bridge.rentals.orders import orders
+
+    return lately(await orders().all(ended=True), datetime.now(timezone.utc))
+
+
+def lately(standings: Iterable[Standing], now: datetime) -> Sequence[Standing]:
+    """Those that are not over, or not for long."""
+    return [each for each in standings if not each.is_over or now - _end(each) < _LATELY]
+
+
+def _end(standing: Standing) -> datetime:
+    """Of one that is over: when the last of it ended."""
+    ends = [standing.wish.closed, None if standing.rental is None else standing.rental.gone]
+    return max((end for end in ends if end is not None), default=standing.wish.asked)
 
 
 def kernels_of(views: Iterable[MachineView]) -> Sequence[KernelView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from tornado import web
 
@@ -10,6 +11,12 @@ from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Standing
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
+
+if TYPE_CHECKING:
+    from jupyter_gpu_bridge.bridge import Bridge
+
+_LONGEST = 30 * 24 * 60
+"""Minutes: what is more is a mistake, and no number for a clock."""
 
 
 class Rentals(Handler):
@@ -20,7 +27,7 @@ class Rentals(Handler):
     async def get(self) -> None:
         """With `ended=1` also those that are over."""
         standings = await self.app.bridge.rentals(ended=self.get_argument("ended", "") == "1")
-        self.finish({"rentals": [_plain(standing) for standing in standings]})
+        self.finish({"rentals": [await described(standing, self.app.bridge) for standing in standings]})
 
 
 class Rental(Handler):
@@ -31,7 +38,8 @@ class Rental(Handler):
     async def get(self, start: str) -> None:
         standing = await self.app.bridge.rental(start)
         events = await self.app.bridge.rental_events(standing.wish.wish_id)
-        self.finish({**_plain(standing), "events": [plain.event(event) for event in events]})
+        described = plain.rental(standing.wish, standing.rental, events)
+        self.finish({**described, "events": [plain.event(event) for event in events]})
 
     @web.authenticated
     @may_write
@@ -40,23 +48,29 @@ class Rental(Handler):
         standing = await self.app.bridge.rental(start)
         await self.app.bridge.end_rental(standing.wish.wish_id, "It was stopped in the Compute panel.")
         self.set_status(202)
-        self.finish(_plain(await self.app.bridge.rental(standing.wish.wish_id)))
+        ending = await self.app.bridge.rental(standing.wish.wish_id)
+        self.finish(await described(ending, self.app.bridge))
 
 
 class Extension(Handler):
     @web.authenticated
     @may_write
     async def post(self, start: str) -> None:
-        minutes = (self.get_json_body() or {}).get("minutes", 30)
-        if not isinstance(minutes, int) or isinstance(minutes, bool):
-            raise BadRequest("A rental is extended by whole minutes.", advice='Send {"minutes": 30}.')
+        minutes = _minutes(self.get_json_body())
         standing = await self.app.bridge.rental(start)
         rental = await self.app.bridge.extend_rental(standing.wish.wish_id, timedelta(minutes=minutes))
-        self.finish(_plain(Standing(standing.wish, rental)))
+        self.finish(await described(Standing(standing.wish, rental), self.app.bridge))
 
 
-def _plain(standing: Standing) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental)
+async def described(standing: Standing, bridge: Bridge) -> plain.Plain:
+    return plain.rental(standing.wish, standing.rental, await bridge.rental_events(standing.wish.wish_id))
+
+
+def _minutes(body: object) -> int:
+    minutes = body.get("minutes", 30) if isinstance(body, dict) else 30 if body is None else None
+    if type(minutes) is not int or not 1 <= minutes <= _LONGEST:
+        raise BadRequest("A rental is extended by whole minutes, up to 30 days.", advice='Send {"minutes": 30}.')
+    return minutes
 
 
 _RENTAL = r"gpu-bridge/api/v1/rentals/([0-9a-f]+)"

@@ -8,11 +8,13 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import MachineView
+from jupyter_gpu_bridge.server.rental_handlers import described
 
 Places = Callable[[], Awaitable[Mapping[str, str]]]
 """What the kernels of this server belong to now, by their ids: a notebook's path, a console's name."""
@@ -21,7 +23,7 @@ _EVERY_S = 2.0
 
 _WATCHED_FOR_S = 60.0
 
-_RESTLESS = {"round_trip_ms", "last_activity"}
+_RESTLESS = {"round_trip_ms", "last_activity", "cost", "cost_as_of"}
 """These change all the time and are no reason to fetch anything."""
 
 
@@ -40,7 +42,7 @@ class Snapshot:
         self._watch: asyncio.Task[None] | None = None
 
     async def answer(self) -> plain.Plain:
-        """The machines now, for somebody who will want to know of changes."""
+        """The machines and rentals now, for somebody who will want to know of changes."""
         found = await self._look()
         self._asked = time.monotonic()
         if self._watch is None or self._watch.done():
@@ -67,11 +69,14 @@ class Snapshot:
         views = await self._bridge.machines()
         places = await self._places()
         machines = [plain.machine(_placed(view, places), profiles) for view in views]
-        mark = json.dumps(_settled(machines))
+        rentals = [await described(standing, self._bridge) for standing in await self._bridge.rentals_lately()]
+        mark = json.dumps(_settled([machines, rentals]))
         if mark != self._mark:
             self._mark = mark
             self._revision += 1
-        return {"revision": self._revision, "machines": machines}
+        # Costs and deadlines tick in the page, whose clock may be wrong.
+        now = datetime.now(timezone.utc).isoformat()
+        return {"revision": self._revision, "now": now, "machines": machines, "rentals": rentals}
 
 
 def _placed(view: MachineView, places: Mapping[str, str]) -> MachineView:

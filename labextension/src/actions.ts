@@ -7,8 +7,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 
-import type { IKernel, IMachine, IProfile } from './api';
+import { EXTENSION_MINUTES } from './account';
+import type { IKernel, IMachine, IProfile, IRental } from './api';
+import { lossOnEnd } from './loss';
 import type { ComputeModel } from './model';
+import { currentAttempt, rentalName } from './rentalwords';
 import { kernelName, lossOnStop } from './words';
 
 export interface IActions {
@@ -18,6 +21,8 @@ export interface IActions {
   openNotebook(kernel: IKernel): void;
   stop(kernel: IKernel, machine: IMachine): void;
   openLog(kernel: IKernel): void;
+  endRental(rental: IRental): void;
+  extendRental(rental: IRental): void;
 }
 
 const NEW_NOTEBOOK = 'notebook:create-new';
@@ -55,6 +60,14 @@ export class Actions implements IActions {
 
   openLog(kernel: IKernel): void {
     this._orTell(this._openLog(kernel));
+  }
+
+  endRental(rental: IRental): void {
+    this._orTell(this._endRental(rental));
+  }
+
+  extendRental(rental: IRental): void {
+    this._orTell(this._model.extendRental(rental, EXTENSION_MINUTES));
   }
 
   private async _newNotebook(profile: IProfile): Promise<void> {
@@ -101,6 +114,27 @@ export class Actions implements IActions {
     });
     if (answer.button.accept) {
       await this._model.stop(kernel);
+    }
+  }
+
+  private async _endRental(rental: IRental): Promise<void> {
+    const isMachine = currentAttempt(rental) !== null;
+    const keep = Dialog.cancelButton({
+      label: isMachine ? this._trans.__('Keep it') : this._trans.__('Search on')
+    });
+    const stop = Dialog.warnButton({
+      label: isMachine
+        ? this._trans.__('Stop and delete it')
+        : this._trans.__('Stop')
+    });
+    const answer = await showDialog({
+      title: this._trans.__('Stop %1?', rentalName(rental, this._trans)),
+      body: lossOnEnd(rental, this._model, this._trans),
+      buttons: [keep, stop],
+      defaultButton: 0
+    });
+    if (answer.button.accept) {
+      await this._model.endRental(rental);
     }
   }
 

@@ -51,9 +51,69 @@ export interface IMachine {
   readonly kernels: readonly IKernel[];
 }
 
+export type RentalStage =
+  | 'searching'
+  | 'renting'
+  | 'booting'
+  | 'connecting'
+  | 'ready'
+  | 'in_use'
+  | 'ending'
+  | 'gone';
+
+export type AttemptState =
+  | 'intent'
+  | 'requested'
+  | 'unknown'
+  | 'created'
+  | 'reachable'
+  | 'in_use'
+  | 'releasing'
+  | 'gone';
+
+/** What is or was rented. Sums are text in dollars, times are ISO 8601. */
+export interface IAttempt {
+  readonly id: string;
+  readonly state: AttemptState;
+  readonly provider: string;
+  readonly title: string;
+  readonly region: string;
+  readonly spot: boolean;
+  /** Of the sandbox: no GPU, and no money. */
+  readonly pretend: boolean;
+  readonly price_per_hour: string;
+  readonly cost: string;
+  /** Until when `cost` is counted. */
+  readonly cost_as_of: string | null;
+  readonly budget: string | null;
+  readonly deadline: string;
+  readonly requested: string | null;
+  readonly gone: string | null;
+  readonly reason: string;
+}
+
+/** Somebody wants a machine, or wanted one; the attempt is the newest to find one. */
+export interface IRental {
+  readonly id: string;
+  /** What it is for: `profile:NAME`, `name:NAME`, or `found:NAME` for one without an owner. */
+  readonly key: string;
+  /** The `ref` of its machine among the machines, once it can be reached. */
+  readonly machine: string;
+  readonly stage: RentalStage;
+  readonly closed: string | null;
+  readonly closed_because: string;
+  /** Empty, or a sentence. */
+  readonly warning: string;
+  readonly warned: string | null;
+  readonly attempt: IAttempt | null;
+}
+
 export interface ISnapshot {
   readonly revision: number;
+  /** The server's time: that of the browser may be another. */
+  readonly now: string | null;
   readonly machines: readonly IMachine[];
+  readonly rentals: readonly IRental[];
 }
 
 /** What went wrong and what to do next, both as sentences for the user. */
@@ -71,6 +131,9 @@ export class Problem extends Error {
   }
 }
 
+/** A server that was not restarted since an upgrade knows nothing of rentals. */
+const NOTHING_RENTED = { now: null, rentals: [] };
+
 export class ComputeApi {
   constructor(
     private readonly _settings: ServerConnection.ISettings,
@@ -79,7 +142,21 @@ export class ComputeApi {
 
   async machines(): Promise<ISnapshot> {
     const response = await this._ask('machines');
-    return (await response.json()) as ISnapshot;
+    const answer = (await response.json()) as ISnapshot;
+    return { ...NOTHING_RENTED, ...answer };
+  }
+
+  /** There is to be no machine for it any more. Answered at once; that it is gone is seen in the snapshot. */
+  async endRental(rentalId: string): Promise<void> {
+    await this._ask(`rentals/${encodeURIComponent(rentalId)}`, 'DELETE');
+  }
+
+  async extendRental(rentalId: string, minutes: number): Promise<void> {
+    await this._ask(
+      `rentals/${encodeURIComponent(rentalId)}/extension`,
+      'POST',
+      { minutes }
+    );
   }
 
   async stopKernel(kernelId: string): Promise<void> {
@@ -105,7 +182,7 @@ export class ComputeApi {
   /** Save a profile that starts kernels on this machine; one that is there already is given back. */
   async addProfile(machine: IMachine): Promise<IProfile> {
     const response = await this._ask('profiles', 'POST', {
-      name: machine.name || machine.provider,
+      name: profileName(machine),
       machine: machine.ref,
       display_name: this._trans.__('%1 (GPU bridge)', machine.title)
     });
@@ -115,7 +192,7 @@ export class ComputeApi {
   private async _ask(
     path: string,
     method = 'GET',
-    body?: Record<string, string>
+    body?: Record<string, string | number>
   ): Promise<Response> {
     const url = URLExt.join(this._settings.baseUrl, 'gpu-bridge/api/v1', path);
     let response: Response;
@@ -176,4 +253,11 @@ export class ComputeApi {
       this._trans.__('Its log says more.')
     );
   }
+}
+
+/** The name of a rented machine is an id, of which nobody wants to read all. */
+function profileName(machine: IMachine): string {
+  return machine.provider === 'rental'
+    ? `rental-${machine.name.slice(0, 8)}`
+    : machine.name || machine.provider;
 }

@@ -19,15 +19,35 @@ interface IMachineProps {
 }
 
 export function MachineItem(props: IMachineProps): React.ReactElement {
+  return (
+    <li className="jp-GpuBridge-machine">
+      <h3>{props.machine.title}</h3>
+      <div className="jp-GpuBridge-standing">
+        <MachineStanding {...props} />
+      </div>
+      <MachineWork {...props} />
+    </li>
+  );
+}
+
+export function MachineStanding({
+  machine,
+  trans
+}: Pick<IMachineProps, 'machine' | 'trans'>): React.ReactElement {
+  return (
+    <>
+      <State shown={machineState(machine, trans)} isAnnounced />
+      <Connection machine={machine} trans={trans} />
+    </>
+  );
+}
+
+/** What is wrong with it, what can be started on it, and what runs there. */
+export function MachineWork(props: IMachineProps): React.ReactElement {
   const { machine, model, actions, trans } = props;
   const detail = machineDetail(machine, trans);
   return (
-    <li className="jp-GpuBridge-machine">
-      <h3>{machine.title}</h3>
-      <div className="jp-GpuBridge-standing">
-        <State shown={machineState(machine, trans)} isAnnounced />
-        <Connection machine={machine} trans={trans} />
-      </div>
+    <>
       {detail && <p className="jp-GpuBridge-detail">{detail}</p>}
       <NewNotebook {...props} />
       {machine.kernels.length > 0 && (
@@ -47,7 +67,7 @@ export function MachineItem(props: IMachineProps): React.ReactElement {
           ))}
         </ul>
       )}
-    </li>
+    </>
   );
 }
 

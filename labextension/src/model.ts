@@ -1,5 +1,5 @@
 /**
- * What the panel shows: the last snapshot of the machines, how old it is, and what is being stopped.
+ * What the panel shows: the last snapshot of the machines and rentals, how old it is, and what is being stopped.
  *
  * Events are only hints that something changed: the server sends none again after a cut, and others may forge them.
  * So each one leads to a new snapshot, and a slow poll finds what no event told.
@@ -17,6 +17,7 @@ import type {
   IKernel,
   IMachine,
   IProfile,
+  IRental,
   ISnapshot
 } from './api';
 import { Problem } from './api';
@@ -30,7 +31,13 @@ const HINTS_AT_MOST_EVERY_MS = 250;
 
 type Api = Pick<
   ComputeApi,
-  'machines' | 'stopKernel' | 'adoptKernel' | 'kernelLog' | 'addProfile'
+  | 'machines'
+  | 'stopKernel'
+  | 'adoptKernel'
+  | 'kernelLog'
+  | 'addProfile'
+  | 'endRental'
+  | 'extendRental'
 >;
 
 type Events = Pick<Event.IManager, 'stream'>;
@@ -86,8 +93,28 @@ export class ComputeModel extends VDomModel {
     return this._profilesChanged;
   }
 
+  /** In milliseconds, by the clock of the server, which counts costs and deadlines. */
+  now(): number {
+    return Date.now() + this._serverIsAhead;
+  }
+
   isStopping(kernel: IKernel): boolean {
     return this._stopping.has(kernel.kernel_id);
+  }
+
+  /** The machine that is rented for it, once it can be reached. */
+  machineOf(rental: IRental): IMachine | null {
+    const machines = this._snapshot?.machines ?? [];
+    return machines.find(machine => machine.ref === rental.machine) ?? null;
+  }
+
+  /** Whether the server is being told so now. */
+  isEnding(rental: IRental): boolean {
+    return this._stopping.has(rental.id);
+  }
+
+  isExtending(rental: IRental): boolean {
+    return this._extending.has(rental.id);
   }
 
   /** Read the machines now; whether that worked is in `problem`. */
@@ -101,15 +128,23 @@ export class ComputeModel extends VDomModel {
 
   /** Stop the kernel and show the result; raises a `Problem`. */
   async stop(kernel: IKernel): Promise<void> {
-    this._stopping.add(kernel.kernel_id);
-    this.stateChanged.emit();
-    try {
-      await this._api.stopKernel(kernel.kernel_id);
-    } finally {
-      await this.refresh();
-      this._stopping.delete(kernel.kernel_id);
-      this.stateChanged.emit();
-    }
+    await this._while(this._stopping, kernel.kernel_id, () =>
+      this._api.stopKernel(kernel.kernel_id)
+    );
+  }
+
+  /** End the machine and show the result; raises a `Problem`. */
+  async endRental(rental: IRental): Promise<void> {
+    await this._while(this._stopping, rental.id, () =>
+      this._api.endRental(rental.id)
+    );
+  }
+
+  /** Put its deadline off and show the result; raises a `Problem`. */
+  async extendRental(rental: IRental, minutes: number): Promise<void> {
+    await this._while(this._extending, rental.id, () =>
+      this._api.extendRental(rental.id, minutes)
+    );
   }
 
   /** Make a profile for a machine that has none, and show it; raises a `Problem`. */
@@ -139,6 +174,23 @@ export class ComputeModel extends VDomModel {
     this._hinted.dispose();
     super.dispose();
     Signal.clearData(this);
+  }
+
+  /** Keep the id in the set until what was done can be seen. */
+  private async _while(
+    ids: Set<string>,
+    id: string,
+    act: () => Promise<void>
+  ): Promise<void> {
+    ids.add(id);
+    this.stateChanged.emit();
+    try {
+      await act();
+    } finally {
+      await this.refresh();
+      ids.delete(id);
+      this.stateChanged.emit();
+    }
   }
 
   private _onEvent(_: Event.IManager, emission: Event.Emission): void {
@@ -176,6 +228,9 @@ export class ComputeModel extends VDomModel {
     this._shown = asked;
     this._snapshot = snapshot;
     this._asOf = new Date();
+    if (snapshot.now !== null) {
+      this._serverIsAhead = Date.parse(snapshot.now) - this._asOf.getTime();
+    }
     this._problem = null;
     const profiles = profileNames(snapshot);
     if (profiles !== this._profiles) {
@@ -190,9 +245,11 @@ export class ComputeModel extends VDomModel {
   private readonly _hinted: Throttler;
   private readonly _profilesChanged = new Signal<this, void>(this);
   private readonly _stopping = new Set<string>();
+  private readonly _extending = new Set<string>();
   private _snapshot: ISnapshot | null = null;
   private _asOf: Date | null = null;
   private _problem: Problem | null = null;
+  private _serverIsAhead = 0;
   private _profiles = '';
   private _asked = 0;
   private _shown = 0;

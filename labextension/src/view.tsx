@@ -1,4 +1,4 @@
-/** The panel: a heading, a notice where something is wrong, and the machines. */
+/** The panel: a heading, a notice where something is wrong, what is rented, and the machines. */
 
 import { Time } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -10,6 +10,7 @@ import type { IActions } from './actions';
 import { computeIcon } from './icons';
 import { MachineItem } from './machine';
 import type { ComputeModel } from './model';
+import { RentalItem } from './rental';
 
 export const PANEL_ID = 'jupyter-gpu-bridge';
 
@@ -112,10 +113,29 @@ function Machines({
       </p>
     );
   }
-  const { machines } = snapshot;
+  const { rentals } = snapshot;
+  const rented = new Set(rentals.map(rental => rental.machine));
+  const machines = snapshot.machines.filter(({ ref }) => !rented.has(ref));
   const hasOwnHost = machines.some(machine => machine.provider === 'ssh');
+  const isFirst = machines.length + rentals.length === 0;
   return (
     <>
+      {rentals.length > 0 && (
+        <ul
+          className="jp-GpuBridge-rentals"
+          aria-label={trans.__('Rented machines')}
+        >
+          {rentals.map(rental => (
+            <RentalItem
+              key={rental.id}
+              rental={rental}
+              model={model}
+              actions={actions}
+              trans={trans}
+            />
+          ))}
+        </ul>
+      )}
       {machines.length > 0 && (
         <ul className="jp-GpuBridge-machines" aria-label={trans.__('Machines')}>
           {machines.map(machine => (
@@ -129,7 +149,7 @@ function Machines({
           ))}
         </ul>
       )}
-      {!hasOwnHost && <AddHost isFirst={machines.length === 0} trans={trans} />}
+      {!hasOwnHost && <AddHost isFirst={isFirst} trans={trans} />}
     </>
   );
 }

@@ -5,103 +5,41 @@ Everything but those answers is real. That the real server gives them is for `te
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 import pytest
-from playwright.sync_api import Request, Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.compute import NARROW, PANEL, LabPage, Theme
 from tests.browser.lab import Lab
+from tests.browser.made_up import MadeUpServer, kernel, machine
 from tests.browser.notebook import Notebook
 
-_API = re.compile(r"/gpu-bridge/api/v1/")
-
-
-def _kernel(kernel_id: str, **given: Any) -> dict[str, Any]:
-    return {
-        "kernel_id": kernel_id,
-        "machine": "ssh:box",
-        "state": "idle",
-        "attached": True,
-        "profile": "box",
-        "path": "",
-        "pid": 4711,
-        "started": "2026-11-20T10:00:00Z",
-        "last_activity": None,
-        "detail": "",
-        "foreign": False,
-        **given,
-    }
-
-
-def _machine(name: str, **given: Any) -> dict[str, Any]:
-    return {
-        "ref": f"ssh:{name}",
-        "provider": "ssh",
-        "name": name,
-        "title": name,
-        "state": "connected",
-        "detail": "",
-        "carrier": "openssh",
-        "round_trip_ms": 1.2,
-        "profiles": [{"name": name, "display_name": f"Python on {name}", "kernel_name": f"gpu-bridge-{name}"}],
-        "kernels": [],
-        **given,
-    }
-
-
 EVERY_STATE = [
-    _machine("local", ref="local", provider="local", title="This computer", state="asleep", round_trip_ms=None),
-    _machine(
+    machine("local", ref="local", provider="local", title="This computer", state="asleep", round_trip_ms=None),
+    machine(
         "box",
         kernels=[
-            _kernel("k-busy", state="busy", path="work/training-of-a-rather-long-name.ipynb"),
-            _kernel("k-idle", path="explore.ipynb"),
-            _kernel("k-starting", state="starting", pid=None, started=None, detail="Preparing Python on box."),
-            _kernel("k-dead", state="dead", attached=False, detail="The kernel was killed: box ran out of memory."),
+            kernel("k-busy", state="busy", path="work/training-of-a-rather-long-name.ipynb"),
+            kernel("k-idle", path="explore.ipynb"),
+            kernel("k-starting", state="starting", pid=None, started=None, detail="Preparing Python on box."),
+            kernel("k-dead", state="dead", attached=False, detail="The kernel was killed: box ran out of memory."),
         ],
     ),
-    _machine(
+    machine(
         "farm",
         state="reconnecting",
         detail="The connection was cut; trying again in 4 s.",
-        kernels=[_kernel("k-away", machine="ssh:farm", state="unreachable", path="far.ipynb")],
+        kernels=[kernel("k-away", machine="ssh:farm", state="unreachable", path="far.ipynb")],
     ),
-    _machine("new", state="connecting", detail="Sending the agent.", profiles=[]),
-    _machine(
+    machine("new", state="connecting", detail="Sending the agent.", profiles=[]),
+    machine(
         "old",
         state="failed",
         detail="old shows another host key than before. If it was reinstalled, run: jupyter gpu hosts check old",
-        kernels=[_kernel("k-lost", machine="ssh:old", state="unreachable", path="lost.ipynb", attached=False)],
+        kernels=[kernel("k-lost", machine="ssh:old", state="unreachable", path="lost.ipynb", attached=False)],
     ),
 ]
-
-
-class MadeUpServer:
-    """Answers in place of the server extension, and writes down what it was asked."""
-
-    def __init__(self, lab_page: LabPage, machines: list[dict[str, Any]]) -> None:
-        self.machines = machines
-        self.fault: dict[str, str] | None = None
-        self.asked: list[str] = []
-        lab_page.page.route(_API, self._answer)
-
-    def _answer(self, route: Route, request: Request) -> None:
-        path = request.url.split("/gpu-bridge/api/v1/")[1].split("?")[0]
-        self.asked.append(f"{request.method} {path}")
-        if self.fault is not None:
-            route.fulfill(status=503, content_type="application/json", body=json.dumps(self.fault))
-        elif request.method == "DELETE":
-            gone = path.removeprefix("kernels/")
-            for machine in self.machines:
-                machine["kernels"] = [kernel for kernel in machine["kernels"] if kernel["kernel_id"] != gone]
-            route.fulfill(status=204)
-        elif path.endswith("/log"):
-            route.fulfill(json={"log": "MemoryError: out of memory on box"})
-        else:
-            route.fulfill(json={"revision": len(self.asked), "machines": self.machines})
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -123,13 +61,13 @@ def test_a_kernel_behind_a_cut_is_reconnecting_and_not_dead(lab: Lab, lab_page: 
     MadeUpServer(lab_page, [EVERY_STATE[2]])
     lab_page.open(lab)
     compute = lab_page.open_compute()
-    kernel = compute.get_by_role("list", name="Kernels on farm").get_by_role("listitem").filter(has_text="far.ipynb")
-    expect(kernel).to_contain_text("Reconnecting…")
+    far = compute.get_by_role("list", name="Kernels on farm").get_by_role("listitem").filter(has_text="far.ipynb")
+    expect(far).to_contain_text("Reconnecting…")
     expect(compute).not_to_contain_text("Dead")
 
 
 def test_stopping_a_kernel_asks_first_and_offers_the_safe_answer(lab: Lab, lab_page: LabPage) -> None:
-    box = _machine("box", kernels=[_kernel("k-busy", state="busy", path="train.ipynb")])
+    box = machine("box", kernels=[kernel("k-busy", state="busy", path="train.ipynb")])
     server = MadeUpServer(lab_page, [box])
     lab_page.open(lab)
     compute = lab_page.open_compute()
@@ -151,7 +89,7 @@ def test_stopping_a_kernel_asks_first_and_offers_the_safe_answer(lab: Lab, lab_p
 
 
 def test_the_log_of_a_kernel_can_be_read(lab: Lab, lab_page: LabPage) -> None:
-    MadeUpServer(lab_page, [_machine("box", kernels=[_kernel("k-dead", state="dead", path="train.ipynb")])])
+    MadeUpServer(lab_page, [machine("box", kernels=[kernel("k-dead", state="dead", path="train.ipynb")])])
     lab_page.open(lab)
     lab_page.open_compute().get_by_role("button", name="Log of train.ipynb").click()
     expect(lab_page.page.get_by_role("dialog")).to_contain_text("MemoryError: out of memory on box")
@@ -168,7 +106,7 @@ def test_without_a_machine_the_panel_says_how_to_add_one(lab: Lab, lab_page: Lab
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_a_fault_is_said_and_what_is_stale_says_how_old_it_is(lab: Lab, lab_page: LabPage, theme: Theme) -> None:
-    server = MadeUpServer(lab_page, [_machine("box")])
+    server = MadeUpServer(lab_page, [machine("box")])
     lab_page.open(lab)
     lab_page.use_theme(theme)
     compute = lab_page.open_compute()
@@ -184,7 +122,7 @@ def test_a_fault_is_said_and_what_is_stale_says_how_old_it_is(lab: Lab, lab_page
 
 
 def test_a_new_notebook_starts_with_the_kernel_of_its_profile(lab: Lab, lab_page: LabPage) -> None:
-    local = _machine("local", profiles=[{"name": "p", "display_name": "Python 3", "kernel_name": "python3"}])
+    local = machine("local", profiles=[{"name": "p", "display_name": "Python 3", "kernel_name": "python3"}])
     MadeUpServer(lab_page, [local])
     lab_page.open(lab)
     lab_page.open_compute().get_by_role("button", name="New notebook on Python 3").click()

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,9 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
     bridge.add_profile(Profile("here", MachineRef("local")))
     answer = json.loads((await jp_fetch("gpu-bridge", "api", "v1", "machines")).body)
     assert isinstance(answer.pop("revision"), int)
+    assert abs(datetime.fromisoformat(answer.pop("now")) - datetime.now(timezone.utc)) < timedelta(minutes=1)
     assert answer == {
+        "rentals": [],
         "machines": [
             {
                 "ref": "ssh:box",
@@ -127,7 +129,7 @@ async def test_machines_come_with_their_profiles_and_kernels(bridge: ScriptedBri
                     }
                 ],
             }
-        ]
+        ],
     }
 
 

@@ -1,10 +1,21 @@
 import { Dialog, Notification } from '@jupyterlab/apputils';
-import { waitForDialog } from '@jupyterlab/testing';
+import { signalToPromise, waitForDialog } from '@jupyterlab/testing';
 import { CommandRegistry } from '@lumino/commands';
 
 import { Actions } from '../actions';
 import { ComputeModel } from '../model';
-import { FakeEvents, FakeServer, kernel, machine, trans } from './examples';
+import type { IMachine, IRental } from '../api';
+import {
+  attempt,
+  FakeEvents,
+  FakeServer,
+  kernel,
+  machine,
+  NOW,
+  rental,
+  rentedMachine,
+  trans
+} from './examples';
 
 describe('Actions', () => {
   let server: FakeServer;
@@ -187,5 +198,102 @@ describe('Actions', () => {
     actions.newNotebookOn(machine({ profiles: [] }));
     expect(await told).toBe('The name is taken.');
     expect(opened).not.toHaveBeenCalled();
+  });
+
+  /** The text of the dialogue that asks whether to end it. */
+  async function asked(
+    what: IRental,
+    ...machines: IMachine[]
+  ): Promise<string> {
+    server.answer = () =>
+      server.json({ revision: 1, now: NOW, machines, rentals: [what] });
+    await model.refresh();
+    server.requests.length = 0;
+    actions.endRental(what);
+    await waitForDialog();
+    return dialog().textContent ?? '';
+  }
+
+  it('names all that is lost with a rented machine, busy kernels first', async () => {
+    const kernels = [
+      kernel({ kernel_id: 'i', path: 'explore.ipynb' }),
+      kernel({ kernel_id: 'd', path: 'dead.ipynb', state: 'dead' }),
+      kernel({ kernel_id: 'b', path: 'work/train.ipynb', state: 'busy' })
+    ];
+    const text = await asked(rental(), rentedMachine({ kernels }));
+    expect(text).toContain('Stop Pretend A100 80 GB · sandbox?');
+    expect(text).toContain('work/train.ipynb: busy; the cell');
+    expect(text.indexOf('work/train')).toBeLessThan(text.indexOf('explore'));
+    expect(text).not.toContain('dead.ipynb');
+    expect(text).toContain('deleted, with everything on its disk');
+    expect(text).toContain('It has cost $1.25 of pretend money so far.');
+    expect(document.activeElement?.textContent).toBe('Keep it');
+    expect(server.requests).toEqual([]);
+  });
+
+  it('does not say that nothing runs on a machine that cannot be asked', async () => {
+    const cut = rentedMachine({ state: 'reconnecting', kernels: [] });
+    const text = await asked(rental(), cut);
+    expect(text).toContain('cannot be asked now');
+    expect(text).not.toContain('No kernel runs on it');
+  });
+
+  it('says that nothing runs on a machine that said so', async () => {
+    const real = rental({ attempt: attempt({ pretend: false }) });
+    const text = await asked(real, rentedMachine({ kernels: [] }));
+    expect(text).toContain('No kernel runs on it.');
+    expect(text).toContain('It has cost $1.25 so far.');
+  });
+
+  it('says that only a search ends where nothing is rented', async () => {
+    const text = await asked(rental({ stage: 'searching', attempt: null }));
+    expect(text).toContain('Stop A machine for train?');
+    expect(text).toContain('Nothing is rented for it yet.');
+    expect(text).not.toContain('cost');
+  });
+
+  it('ends the rental when the answer is yes, and only then', async () => {
+    await asked(rental());
+    press('Keep it');
+    await model.refresh();
+    expect(server.requests).toEqual(['GET /gpu-bridge/api/v1/machines']);
+    await asked(rental());
+    const told = server.asked();
+    press('Stop and delete it');
+    await told;
+    expect(server.requests[0]).toBe('DELETE /gpu-bridge/api/v1/rentals/ab12');
+  });
+
+  it('extends by half an hour, and looks again afterwards', async () => {
+    server.answer = () =>
+      server.json({ revision: 1, now: NOW, machines: [], rentals: [] });
+    actions.extendRental(rental());
+    expect(model.isExtending(rental())).toBe(true);
+    await signalToPromise(model.stateChanged);
+    while (model.isExtending(rental())) {
+      await signalToPromise(model.stateChanged);
+    }
+    expect(server.requests).toEqual([
+      'POST /gpu-bridge/api/v1/rentals/ab12/extension',
+      'GET /gpu-bridge/api/v1/machines'
+    ]);
+    expect(server.bodies).toEqual([{ minutes: 30 }]);
+  });
+
+  it('tells the sentence of the server when a rental cannot be ended', async () => {
+    await asked(rental());
+    server.answer = () =>
+      server.json(
+        { message: 'The ledger cannot be written.', advice: '' },
+        503
+      );
+    const told = new Promise<string>(resolve => {
+      Notification.manager.changed.connect((_, { notification }) =>
+        resolve(notification.message)
+      );
+    });
+    press('Stop and delete it');
+    expect(await told).toBe('The ledger cannot be written.');
+    expect(model.isEnding(rental())).toBe(false);
   });
 });

@@ -6,7 +6,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { PromiseDelegate } from '@lumino/coreutils';
 import { Stream } from '@lumino/signaling';
 
-import type { IKernel, IMachine, ISnapshot } from '../api';
+import type { IAttempt, IKernel, IMachine, IRental, ISnapshot } from '../api';
 import { ComputeApi } from '../api';
 
 export const trans = nullTranslator.load('jupyter_gpu_bridge');
@@ -50,8 +50,61 @@ export function machine(given: Partial<IMachine> = {}): IMachine {
   };
 }
 
+/** When the server answers, by its own clock. */
+export const NOW = '2026-11-20T12:00:00Z';
+
+export function minutes(count: number): string {
+  return new Date(Date.parse(NOW) + count * 60_000).toISOString();
+}
+
+export function attempt(given: Partial<IAttempt> = {}): IAttempt {
+  return {
+    id: '0f0f',
+    state: 'in_use',
+    provider: 'sandbox',
+    title: 'Pretend A100 80 GB',
+    region: 'here',
+    spot: false,
+    pretend: true,
+    price_per_hour: '2.50',
+    cost: '1.25',
+    cost_as_of: NOW,
+    budget: '5.00',
+    deadline: minutes(100),
+    requested: minutes(-30),
+    gone: null,
+    reason: '',
+    ...given
+  };
+}
+
+export function rental(given: Partial<IRental> = {}): IRental {
+  return {
+    id: 'ab12',
+    key: 'name:train',
+    machine: 'rental:ab12',
+    stage: 'in_use',
+    closed: null,
+    closed_because: '',
+    warning: '',
+    warned: null,
+    attempt: attempt(),
+    ...given
+  };
+}
+
+export function rentedMachine(given: Partial<IMachine> = {}): IMachine {
+  return machine({
+    ref: 'rental:ab12',
+    provider: 'rental',
+    name: 'ab12',
+    title: 'Pretend A100 80 GB (sandbox)',
+    ...given
+  });
+}
+
 export function snapshot(revision: number, ...machines: IMachine[]): ISnapshot {
-  return { revision, machines };
+  return { revision, now: NOW, machines, rentals: [] };
 }
 
 /** Answers like the server extension; every request is written down, and each can be waited for. */

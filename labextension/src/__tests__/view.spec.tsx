@@ -33,7 +33,9 @@ describe('ComputePanel', () => {
       newNotebookOn: jest.fn(),
       openNotebook: jest.fn(),
       stop: jest.fn(),
-      openLog: jest.fn()
+      openLog: jest.fn(),
+      endRental: jest.fn(),
+      extendRental: jest.fn()
     };
     panel = new ComputePanel(model, actions, trans);
     Widget.attach(panel, document.body);

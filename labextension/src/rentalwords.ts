@@ -1,0 +1,138 @@
+/** How a rental is said: its name, how far it is, its times. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import {
+  checkIcon,
+  circleIcon,
+  closeIcon,
+  errorIcon,
+  refreshIcon,
+  searchIcon
+} from '@jupyterlab/ui-components';
+
+import type { IAttempt, IRental } from './api';
+import { parseDollars, shownSum } from './money';
+import type { IShownState } from './words';
+
+const MINUTE_MS = 60_000;
+
+/** What it is for: the name of a profile, or one that was given. */
+export function rentalPurpose(rental: IRental): string {
+  return rental.key.slice(rental.key.indexOf(':') + 1);
+}
+
+/** What is rented now, or was last; while another one is searched for, nothing is. */
+export function currentAttempt(rental: IRental): IAttempt | null {
+  return rental.stage === 'searching' ? null : rental.attempt;
+}
+
+export function rentalName(rental: IRental, trans: TranslationBundle): string {
+  const attempt = currentAttempt(rental);
+  return attempt === null
+    ? trans.__('A machine for %1', rentalPurpose(rental))
+    : trans.__('%1 · %2', attempt.title, attempt.provider);
+}
+
+/** For whoever hears a button without seeing where it is: two may be rented of the same kind. */
+export function rentalFullName(
+  rental: IRental,
+  trans: TranslationBundle
+): string {
+  const name = rentalName(rental, trans);
+  return currentAttempt(rental) === null
+    ? name
+    : trans.__('%1 (%2)', name, rentalPurpose(rental));
+}
+
+export function rentalState(
+  rental: IRental,
+  trans: TranslationBundle
+): IShownState {
+  switch (rental.stage) {
+    case 'searching':
+      return {
+        words: trans.__('Searching…'),
+        icon: searchIcon,
+        mood: 'waiting'
+      };
+    case 'renting':
+      return {
+        words: trans.__('Renting…'),
+        icon: refreshIcon,
+        mood: 'waiting'
+      };
+    case 'booting':
+      return isFound(rental)
+        ? { words: trans.__('Found running'), icon: errorIcon, mood: 'bad' }
+        : { words: trans.__('Booting…'), icon: refreshIcon, mood: 'waiting' };
+    case 'connecting':
+      return {
+        words: trans.__('Connecting…'),
+        icon: refreshIcon,
+        mood: 'waiting'
+      };
+    case 'ready':
+      return { words: trans.__('Ready'), icon: checkIcon, mood: 'good' };
+    case 'in_use':
+      return { words: trans.__('In use'), icon: circleIcon, mood: 'working' };
+    case 'ending':
+      return {
+        words: trans.__('Being ended…'),
+        icon: refreshIcon,
+        mood: 'waiting'
+      };
+    case 'gone':
+      return { words: trans.__('Gone'), icon: closeIcon, mood: 'quiet' };
+  }
+}
+
+/** What a person may fear at this stage, as sentences. */
+export function rentalDetail(
+  rental: IRental,
+  trans: TranslationBundle
+): string {
+  const { stage, attempt, closed_because } = rental;
+  if (stage === 'ending') {
+    const wait = trans.__(
+      'It counts as running until the provider confirms that it is gone.'
+    );
+    return [closed_because || attempt?.reason, wait].filter(Boolean).join(' ');
+  }
+  if (stage === 'gone') {
+    return closed_because || attempt?.reason || '';
+  }
+  if (stage === 'searching' && attempt?.reason) {
+    const cost = parseDollars(attempt.cost);
+    return [
+      trans.__('The last one came to nothing: %1', attempt.reason),
+      cost ? trans.__('It cost %1.', shownSum(cost)) : ''
+    ]
+      .filter(Boolean)
+      .join(' ');
+  }
+  return attempt?.state === 'unknown'
+    ? trans.__(
+        'The answer of the provider was lost. Whether there is a machine is being found out.'
+      )
+    : '';
+}
+
+/** A span in words, cut to its two largest parts: never more than is left. */
+export function span(ms: number, trans: TranslationBundle): string {
+  const minutes = Math.floor(ms / MINUTE_MS);
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 1) {
+    return trans.__('less than a minute');
+  }
+  if (hours < 1) {
+    return trans.__('%1 min', minutes);
+  }
+  return hours < 48
+    ? trans.__('%1 h %2 min', hours, minutes % 60)
+    : trans.__('%1 d %2 h', Math.floor(hours / 24), hours % 24);
+}
+
+/** It runs, and the ledger knew nothing of it. */
+function isFound(rental: IRental): boolean {
+  return rental.key.startsWith('found:');
+}
