@@ -1,1 +1,1 @@
-"""The providers that need no account: own hosts, and this computer."""
+"""The clouds, one file each, and what needs no cloud: own hosts, and this computer."""

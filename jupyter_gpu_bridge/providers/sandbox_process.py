@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jupyter_gpu_bridge.errors import Unclear
 from jupyter_gpu_bridge.files import exclusive, try_lock
@@ -18,6 +21,7 @@ from jupyter_gpu_bridge.settings import private_folder
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_WITHIN = 30.0
+_CONNECT_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,9 @@ class Running:
 
 async def running(folder: Path, options: Sequence[str] = ()) -> Running:
     """The cloud of this folder, which is started if need be, once, however many ask. Raises `Unclear`."""
-    if _runs(folder):
-        found = _read(folder)
-        if found is not None:
-            return found
+    found = _read(folder)
+    if found is not None and _runs(folder) and _listens(found):
+        return found
     return await asyncio.to_thread(_start, folder, tuple(options))
 
 
@@ -57,15 +60,26 @@ def _read(folder: Path) -> Running | None:
         return None
 
 
+def _listens(found: Running) -> bool:
+    """One that begins or ends may hold its lock and not listen. On this computer the answer comes at once."""
+    place = urlsplit(found.address)
+    with socket.socket() as probe:
+        probe.settimeout(_CONNECT_WITHIN)
+        return probe.connect_ex((place.hostname, place.port)) == 0
+
+
 def _start(folder: Path, options: tuple[str, ...]) -> Running:
     private_folder(folder)
+    give_up = time.monotonic() + _START_WITHIN
     with exclusive(folder / "start.lock"):
-        if not _runs(folder):
-            _spawn(folder, options)
-    found = _read(folder)
-    if found is None:
-        raise Unclear("The sandbox cloud did not start.", advice=f"Its log is {folder / 'api.log'}.")
-    return found
+        while time.monotonic() < give_up:
+            if not _runs(folder):
+                _spawn(folder, options)
+            found = _read(folder)
+            if found is not None and _listens(found):
+                return found
+            time.sleep(0.02)  # somebody else's is about to listen, or to let go of its lock
+    raise _did_not(folder)
 
 
 def _spawn(folder: Path, options: tuple[str, ...]) -> None:
@@ -90,4 +104,8 @@ def _spawn(folder: Path, options: tuple[str, ...]) -> None:
     finally:
         giving_up.cancel()
     if said.strip() != b"ready":
-        raise Unclear("The sandbox cloud did not start.", advice=f"Its log is {folder / 'api.log'}.")
+        raise _did_not(folder)
+
+
+def _did_not(folder: Path) -> Unclear:
+    return Unclear("The sandbox cloud did not start.", advice=f"Its log is {folder / 'api.log'}.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_gpu_bridge.sandbox.clock import moment
-from jupyter_gpu_bridge.sandbox.cloud import Cloud, shown
+from jupyter_gpu_bridge.sandbox.cloud import Cloud, is_same, shown
 from jupyter_gpu_bridge.sandbox.control import Control
 from jupyter_gpu_bridge.sandbox.errors import No, bad, not_found
 from jupyter_gpu_bridge.sandbox.faults import Kind
@@ -52,11 +52,14 @@ class Api:
             answer = await self._handle(request, call)
         except No as no:
             answer = _refusal(no)
+        except Exception:
+            traceback.print_exc()  # into the log
+            answer = _broken()
         self._log(request, call, answer)
         return answer
 
     async def _controlled(self, request: Request) -> Answer:
-        if not secrets.compare_digest(request.token, self._control_key):
+        if not is_same(request.token, self._control_key):
             return _refusal(No(401, "unauthorized", "That is not the control key."))
         try:
             answer = await self._control.handle(request)

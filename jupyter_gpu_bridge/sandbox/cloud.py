@@ -122,7 +122,7 @@ class Cloud:
 
     def find_key(self, key: str) -> Record | None:
         """The machine whose own key it is."""
-        return next((each for each in self._records.values() if secrets.compare_digest(each.key, key)), None)
+        return next((each for each in self._records.values() if is_same(each.key, key)), None)
 
     # what tests ask ------------------------------------------------------------------------------------------------
 
@@ -373,6 +373,11 @@ class Cloud:
     def _save(self, record: Record) -> None:
         self._records[record.machine_id] = record
         self.store.save(record)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two keys are the same; takes equally long when they are not."""
+    return secrets.compare_digest(one.encode(), other.encode())
 
 
 def shown(record: Record) -> dict[str, object]:

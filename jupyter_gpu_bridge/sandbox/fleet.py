@@ -70,8 +70,10 @@ class Fleet:
         born = self._born.get(machine_id)
         pid = born.pid if born is not None else pid
         if self.lives(machine_id, mark, pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            if born is not None:
+                born.terminate()
+            else:
+                processes.kill(pid, lambda each: processes.bears(each, mark), signal.SIGTERM)
             give_up = time.monotonic() + _PATIENCE
             while self.lives(machine_id, mark, pid) and time.monotonic() < give_up:
                 time.sleep(0.005)

@@ -51,12 +51,12 @@ def descendants(ancestor: int) -> list[int]:
     return found
 
 
-def kill(pid: int, still: Callable[[int], bool]) -> None:
+def kill(pid: int, still: Callable[[int], bool], number: signal.Signals = signal.SIGKILL) -> None:
     """End the process, if it is still the one that is meant."""
     if not hasattr(os, "pidfd_open"):
         if still(pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
         return
     try:
         handle = os.pidfd_open(pid)
@@ -65,7 +65,7 @@ def kill(pid: int, still: Callable[[int], bool]) -> None:
     try:
         if still(pid):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                signal.pidfd_send_signal(handle, number)
     finally:
         os.close(handle)
 

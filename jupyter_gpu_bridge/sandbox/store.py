@@ -12,6 +12,8 @@ from typing import Any
 
 from jupyter_gpu_bridge.sandbox.records import Record
 
+_MOST_ENTRIES = 20_000
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, title TEXT NOT NULL, key TEXT NOT NULL UNIQUE);
@@ -70,7 +72,8 @@ class Store:
     # what was asked ------------------------------------------------------------------------------------------------
 
     def log(self, entry: dict[str, object]) -> None:
-        self._database.execute("INSERT INTO log (content) VALUES (?)", (json.dumps(entry),))
+        number = self._database.execute("INSERT INTO log (content) VALUES (?)", (json.dumps(entry),)).lastrowid
+        self._database.execute("DELETE FROM log WHERE number <= ?", ((number or 0) - _MOST_ENTRIES,))
 
     def logged(self, after: int) -> list[dict[str, object]]:
         with contextlib.closing(

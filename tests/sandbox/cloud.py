@@ -78,24 +78,30 @@ class SandboxCloud:
         assert self.process.stdout.readline() == b"ready\n", (self.folder / "api.log").read_text()
 
     def kill(self) -> None:
-        """As a crash would; the machines do not notice."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self._bury()
+        """As a crash would, whoever has started it; the machines do not notice."""
+        pid = int(self.api["pid"])
+        os.kill(pid, signal.SIGKILL)
+        give_up = time.monotonic() + DEADLINE
+        while lives(pid):
+            assert time.monotonic() < give_up, "the cloud does not die"
+            time.sleep(0.005)
+        self.bury()
 
     def end(self) -> None:
         """All machines as well, whoever started the process; nothing is left of it."""
         if not self._is_there():
+            self.bury()
             self.start()
         self.control("POST", "end")
         give_up = time.monotonic() + DEADLINE
         while self._is_there():
             assert time.monotonic() < give_up, "the cloud does not end"
             time.sleep(0.01)
-        self._bury()
+        self.bury()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
+        """Wait for the process that we have started, which has ended or is about to."""
         if self.process is not None:
             self.process.wait(DEADLINE)
             assert self.process.stdout is not None

@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.errors import KeyRefused, NoCapacity, Unclear
 from jupyter_gpu_bridge.model import Need, SeenState
 from tests.sandbox.cloud import SandboxCloud, account, is_open, key_of, order, rent, running, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.needs("ssh", "ssh-keygen")]
 
 
 def _creates(cloud: SandboxCloud, name: str) -> int:

@@ -15,7 +15,7 @@ from tests.kernels.home import Home, entered
 from tests.sandbox.cloud import SandboxCloud, account, lives, rent, until
 from tests.sshd import public_half
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), pytest.mark.needs("ssh", "ssh-keygen")]
 
 
 @pytest.fixture

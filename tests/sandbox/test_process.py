@@ -16,7 +16,7 @@ from jupyter_gpu_bridge.model import Need, SeenState
 from tests.machine.carriers.talk import dialled, output_of, read, write
 from tests.sandbox.cloud import REPOSITORY, SandboxCloud, account, is_open, order, rent, running, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90), pytest.mark.needs("ssh", "ssh-keygen")]
 
 
 async def test_the_machines_do_not_notice_that_the_cloud_is_killed_and_started_again() -> None:
@@ -76,10 +76,10 @@ async def test_a_machine_that_was_being_destroyed_when_the_cloud_was_killed_is_d
 async def test_killing_the_cloud_at_any_moment_of_a_create_leaves_a_machine_that_is_listed_or_none() -> None:
     with SandboxCloud() as cloud:
         async with account(cloud) as provider:
-            for number in range(8):
+            for number in range(5):
                 name = f"gpu-bridge-{number}"
                 ordering = asyncio.ensure_future(order(cloud, provider, name))
-                await asyncio.sleep(0.004 * number)  # another instant each time
+                await asyncio.sleep(0.006 * number)  # another instant each time
                 cloud.kill()
                 await asyncio.wait([ordering])
                 ordering.exception()

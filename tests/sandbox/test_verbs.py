@@ -14,7 +14,7 @@ from jupyter_gpu_bridge.model import Money, Need, Ref, SeenState, SelfRemoval
 from jupyter_gpu_bridge.providers.sandbox import TITLE
 from tests.sandbox.cloud import SandboxCloud, account, is_open, key_of, order, rent, running, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60), pytest.mark.needs("ssh", "ssh-keygen")]
 
 
 async def test_an_account_has_a_fingerprint_that_is_not_its_key(cloud: SandboxCloud) -> None:

@@ -1,0 +1,67 @@
+"""What clouds answer is looked at before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import pytest
+
+from jupyter_gpu_bridge.errors import Unclear
+from jupyter_gpu_bridge.model import Money
+from jupyter_gpu_bridge.providers.answers import Fields
+
+GOOD = Fields(
+    "A cloud",
+    {
+        "name": "x",
+        "count": 3,
+        "on": True,
+        "price": Decimal("1.10"),
+        "said": "1.10",
+        "when": "2026-11-20T10:00:00.5Z",
+        "inner": {"a": "b"},
+        "list": [{"a": "c"}],
+        "nothing": None,
+    },
+)
+
+
+def test_what_is_there_is_read() -> None:
+    assert GOOD.text("name") == "x"
+    assert GOOD.whole("count") == 3
+    assert GOOD.truth("on")
+    assert GOOD.money("price") == GOOD.money("said") == Money(1_100_000)
+    assert GOOD.moment("when") == datetime(2026, 11, 20, 10, 0, 0, 500000, timezone.utc)
+    assert GOOD.inner("inner").text("a") == "b"
+    assert [each.text("a") for each in GOOD.list("list")] == ["c"]
+
+
+def test_what_is_missing_may_have_a_usual_value() -> None:
+    assert (GOOD.text("nothing", "usual"), GOOD.whole("none", 7), GOOD.truth("none", False)) == ("usual", 7, False)
+    assert GOOD.moment("nothing") is None
+    assert not GOOD.has("nothing")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: GOOD.text("count"),
+        lambda: GOOD.text("nothing"),
+        lambda: GOOD.whole("on"),
+        lambda: GOOD.whole("price"),
+        lambda: GOOD.truth("count"),
+        lambda: GOOD.money("name"),
+        lambda: GOOD.money("on"),
+        lambda: GOOD.money("none"),
+        lambda: GOOD.moment("name"),
+        lambda: GOOD.inner("list"),
+        lambda: GOOD.list("inner"),
+        lambda: Fields("A cloud", [1]).text("name"),
+        lambda: Fields("A cloud", None).list("machines"),
+    ],
+)
+def test_what_makes_no_sense_is_unclear(read: Callable[[], object]) -> None:
+    with pytest.raises(Unclear, match="A cloud"):
+        read()
