@@ -102,9 +102,8 @@ async def test_the_server_s_environment_stays_here(serve: Serve, home: Home, mon
     monkeypatch.setenv("PASSED_ON", "by name")
     environment = (("PASSED_ON", None), ("GIVEN", "in the profile"), ("NOT_THERE", None))
     Bridge().add_profile(Profile("variables", MachineRef("local"), python=sys.executable, environment=environment))
-    await asyncio.to_thread(
-        end_processes, home.processes()
-    )  # what runs already was started before this environment was
+    # What runs already was started before this environment was.
+    await asyncio.to_thread(end_processes, home.processes())
     async with serve() as server:
         kernel_id = await server.start(
             "gpu-bridge-variables", env={**os.environ, "JPY_SESSION_NAME": "a.ipynb"}, cwd=str(home.runtime)
