@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ("pytest_jupyter.jupyter_server", "tests.missing_programs", "tests.left_behind")
+pytest_plugins = ("pytest_jupyter.jupyter_server", "tests.missing_programs", "tests.left_behind", "tests.workers")
