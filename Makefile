@@ -9,10 +9,12 @@
 #   make clean    as cloned
 #
 # Wishes: PYTHON=python3.12   LAB_ARGS="--port 8890"   PYTEST_ARGS="-k carriers"
+#         WORKERS=0           one test after the other, in one process (auto, without it: a few at a time)
 #         BENCH=roundtrip,start (all, without it)
 #         ALLOW_MISSING=1     run what can be run where chromium or sshd cannot be installed
 
 PYTHON ?= python3
+WORKERS ?= auto
 VENV := .venv
 STAMPS := $(VENV)/stamps
 BUNDLE := jupyter_gpu_bridge/labextension
@@ -29,7 +31,7 @@ TYPED := $(wildcard jupyter_gpu_bridge tests benchmarks)
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '3,12s/^# \{0,1\}//p' Makefile
+	@sed -n '3,14s/^# \{0,1\}//p' Makefile
 
 lab: $(STAMPS)/installed
 	@scripts/lab.sh $(LAB_ARGS)
@@ -41,7 +43,7 @@ test-typescript: $(PACKAGES)
 
 test-python: $(STAMPS)/installed $(STAMPS)/tools
 	@scripts/test_programs.sh
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: check-python check-typescript
 

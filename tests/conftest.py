@@ -1,3 +1,9 @@
 from __future__ import annotations
 
-pytest_plugins = ("pytest_jupyter.jupyter_server", "tests.missing_programs", "tests.left_behind", "tests.postgres")
+pytest_plugins = (
+    "pytest_jupyter.jupyter_server",
+    "tests.missing_programs",
+    "tests.left_behind",
+    "tests.postgres",
+    "tests.workers",
+)

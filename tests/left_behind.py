@@ -18,8 +18,9 @@ _PYTESTS_OWN = "PYTEST_CURRENT_TEST"
 _environment = pytest.StashKey[dict[str, str]]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Called when everything has been imported, and nothing has been run."""
+    """Called when everything has been imported, and nothing has been run; first, or a worker's own loop answers."""
     session.config.stash[_environment] = dict(os.environ)
 
 

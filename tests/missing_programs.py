@@ -1,6 +1,7 @@
 """What holds for all tests: those that need a program this computer lacks are named, and the run fails for it.
 
-`ALLOW_MISSING=1` says that this is known and fine: they are left out, and still named.
+`ALLOW_MISSING=1` says that this is known and fine: they are left out, and still named. Where pytest runs workers, they
+find out, each for all tests, and their controller names and fails.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 _NAMES = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+
+_FROM_WORKER = "tests.missing_programs"
 
 _missing = pytest.StashKey[dict[str, list[str]]]()
 
@@ -44,6 +47,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
     config.stash[_missing] = dict(named)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_FROM_WORKER] = dict(named)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Called in the controller when a worker has ended; one that crashed has put nothing out."""
+    node.config.stash[_missing].update(getattr(node, "workeroutput", {}).get(_FROM_WORKER, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

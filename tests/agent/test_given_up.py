@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ga-", dir="/tmp"))
     yield folder
     for process in _processes(folder):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -48,7 +50,8 @@ def kernels(home: Path) -> Iterator[Kernels]:
     kernels = Kernels(home)
     yield kernels
     for process in _processes(home):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     give_up = time.monotonic() + DEADLINE
     while kernels._children and time.monotonic() < give_up:
         kernels.reap()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from unittest import mock
@@ -69,7 +69,8 @@ class Scene:
                 until("every process was gone", lambda: not self._left())
         finally:
             for each in self._left():
-                each.kill()
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
             self._stack.close()
 
     def clear_up(self) -> None:

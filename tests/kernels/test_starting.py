@@ -27,6 +27,7 @@ from tests.kernels.conftest import Serve
 from tests.kernels.home import Home, until
 from tests.kernels.serving import Server, alone
 from tests.ports import free_port
+from tests.processes import end_processes
 
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 COMPARED = ("key", "curve_publickey", "curve_secretkey", "ip", *PORTS, "transport", "signature_scheme")
@@ -101,7 +102,8 @@ async def test_the_server_s_environment_stays_here(serve: Serve, home: Home, mon
     monkeypatch.setenv("PASSED_ON", "by name")
     environment = (("PASSED_ON", None), ("GIVEN", "in the profile"), ("NOT_THERE", None))
     Bridge().add_profile(Profile("variables", MachineRef("local"), python=sys.executable, environment=environment))
-    await asyncio.to_thread(_end_all, home)  # what runs already was started before this environment was
+    # What runs already was started before this environment was.
+    await asyncio.to_thread(end_processes, home.processes())
     async with serve() as server:
         kernel_id = await server.start(
             "gpu-bridge-variables", env={**os.environ, "JPY_SESSION_NAME": "a.ipynb"}, cwd=str(home.runtime)
@@ -314,10 +316,3 @@ async def test_cleanup_may_come_at_any_time_and_again(home: Home) -> None:
 def _command_lines() -> list[str]:
     """Of every process of this computer."""
     return [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-
-
-def _end_all(home: Home) -> None:
-    processes = home.processes()
-    for process in processes:
-        process.kill()
-    psutil.wait_procs(processes, timeout=5)

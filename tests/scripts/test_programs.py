@@ -156,44 +156,54 @@ def test_an_installation_that_fails_is_said_and_is_not_the_end(computer: Compute
 
 # what pytest makes of it ---------------------------------------------------------------------------------------------
 
-_TESTS = """
+_NEEDS_IT = """
 import pytest
 
 @pytest.mark.needs("no-such-program")
 def test_that_needs_it():
     raise AssertionError("this should not run")
+"""
 
+_DOES_NOT = """
 def test_that_does_not():
     pass
 """
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("allowed", "status"), [(None, 1), ("0", 1), ("1", 0)])
-def test_a_run_without_a_program_fails_unless_that_is_fine(tmp_path: Path, allowed: str | None, status: int) -> None:
-    (tmp_path / "test_some.py").write_text(_TESTS)
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "HOME": str(tmp_path)}
+def test_a_run_without_a_program_fails_unless_that_is_fine(
+    tmp_path: Path, allowed: str | None, status: int, workers: int
+) -> None:
+    ran = _run_pytest(tmp_path, _NEEDS_IT + _DOES_NOT, allowed, workers)
+    assert ran.returncode == status, ran.stdout
+    assert ran.stdout.count("not run, for want of no-such-program") == 1
+    assert ran.stdout.count("test_some.py::test_that_needs_it") == 1
+    assert ran.stdout.splitlines()[-1].startswith("1 passed")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("allowed", "status"), [(None, 1), ("1", 0)])
+def test_a_run_of_nothing_but_tests_that_are_left_out_is_judged_alike(
+    tmp_path: Path, allowed: str | None, status: int, workers: int
+) -> None:
+    ran = _run_pytest(tmp_path, _NEEDS_IT, allowed, workers)
+    assert ran.returncode == status, ran.stdout
+    assert ran.stdout.count("test_some.py::test_that_needs_it") == 1
+
+
+def _run_pytest(folder: Path, tests: str, allowed: str | None, workers: int) -> subprocess.CompletedProcess[str]:
+    (folder / "test_some.py").write_text(tests)
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "HOME": str(folder)}
     if allowed is not None:
         environment["ALLOW_MISSING"] = allowed
-    ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "tests.missing_programs",
-            "-p",
-            "no:cacheprovider",
-            "test_some.py",
-        ],
-        cwd=tmp_path,
+    plugins = ["-p", "tests.missing_programs", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"-n{workers}", *plugins, "test_some.py"],
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert ran.returncode == status, ran.stdout
-    assert "not run, for want of no-such-program" in ran.stdout
-    assert "test_some.py::test_that_needs_it" in ran.stdout
-    assert "1 passed, 1 deselected" in ran.stdout

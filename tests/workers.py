@@ -1,0 +1,60 @@
+"""How tests are spread where pytest runs workers: `-n auto --dist loadfile`, as `make test` does.
+
+A file stays together, since its tests share what they have started. What asserts a time too short for a busy computer
+comes last, when all other workers have ended.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+ALONE = "tests/kernels/test_event_loop.py"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores, since most of the time tests wait; few, since they have deadlines."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return OneAlone(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class OneAlone(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
+    """One file runs when only one node is left.
+
+    A node keeps its last test until it knows the next one or is shut down; so the last node that still has to do waits.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # neighbours in a folder share more, and the last folders are quick
+
+    def remove_node(self, node: Any) -> str | None:
+        """Called when a node has ended."""
+        crashed: str | None = super().remove_node(node)
+        for other in self.nodes:
+            self._reschedule(other)
+        return crashed
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if ALONE in self.workqueue:
+            self.workqueue.move_to_end(ALONE)
+        if not self._has_to_wait():
+            super()._assign_work_unit(node)
+
+    def _reschedule(self, node: Any) -> None:
+        """Called when a node may need more."""
+        if not self._has_to_wait():
+            super()._reschedule(node)
+        elif any(other is not node and not other.shutting_down for other in self.nodes):
+            node.shutdown()
+
+    def _has_to_wait(self) -> bool:
+        return list(self.workqueue) == [ALONE] and len(self.nodes) > 1
