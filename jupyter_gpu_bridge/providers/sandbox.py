@@ -80,8 +80,7 @@ class Sandbox:
     async def offers(self, need: Need) -> Sequence[Offer]:
         answer = await (await self._http()).read("/v1/offers")
         now = datetime.now(timezone.utc)
-        found = [_offer(each, now) for each in answer.fields.list("offers")]
-        return [offer for offer in found if not need.lacks(offer)]
+        return [_offer(each, now) for each in answer.fields.list("offers")]
 
     async def create(self, plan: CreatePlan) -> Created:
         order: dict[str, object] = {

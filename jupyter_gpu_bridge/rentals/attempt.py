@@ -10,7 +10,6 @@ Invariants, whatever is killed or cancelled between any two lines:
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +19,6 @@ from jupyter_gpu_bridge.machine.lease.start_script import start_script
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import (
     Account,
-    AttemptId,
     Created,
     CreatePlan,
     Offer,
@@ -33,7 +31,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.rentals import keys, resolve
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name
+from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
 
 Report = Callable[[str, str], None]
@@ -73,7 +71,7 @@ class Attempt:
         return await self.book.advance(rental, RentalState.CREATED, ref=created.ref)
 
     async def _write_down(self) -> tuple[Rental, CreatePlan]:
-        attempt_id = AttemptId(secrets.token_hex(16))
+        attempt_id = new_attempt_id()
         pairs = await asyncio.to_thread(keys.make, attempt_id)
         order, now = self.wish.order, self.book.clock.now()
         name = machine_name(installation_id(), attempt_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
-from jupyter_gpu_bridge.model import Rental, RentalState, Seen, SeenState, Wish
+from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.installation import installation_id, parse_machine_name
@@ -66,7 +66,7 @@ async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan
             continue
         rental = await book.read(Ledger.by_name, seen.name)
         if rental is None:
-            found.append(await _enter(provider, account.fingerprint, seen, book))
+            found.append(await _enter(clouds.get(provider), account, seen, book))
         elif rental.state is RentalState.GONE:
             found.append(await _returned(rental, seen, book))
         elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
@@ -74,11 +74,13 @@ async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan
     return found
 
 
-async def _enter(provider: str, account: str, seen: Seen, book: Book) -> Orphan:
-    rental = await book.read(Ledger.adopt, f"{FOUND}{seen.name}", provider, account, seen, book.clock.now())
-    text = f"{seen.name} runs at {provider}, and the ledger knows nothing of it"
+async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> Orphan:
+    key, now = f"{FOUND}{seen.name}", book.clock.now()
+    is_pretend = cloud.traits.is_pretend
+    rental = await book.read(Ledger.adopt, key, cloud.name, account.fingerprint, seen, now, is_pretend=is_pretend)
+    text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
     await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")
-    return Orphan(provider, seen, await book.wish(rental.wish_id), text)
+    return Orphan(cloud.name, seen, await book.wish(rental.wish_id), text)
 
 
 async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:

@@ -15,6 +15,7 @@ _COLUMNS = {
     "user": "login",
     "host_key": "host_key",
     "lease_until": "lease_until",
+    "deadline": "deadline",
 }
 
 
@@ -29,6 +30,8 @@ class Facts(TypedDict, total=False):
     host_key: str
     """Pinned: another one than before is an error."""
     lease_until: datetime
+    deadline: datetime
+    """Put off: with it grows what it can come to."""
     price: Money
     """As it is billed; one that is less than was quoted changes nothing."""
 
@@ -54,11 +57,11 @@ def changes_of(rental: Rental, facts: Facts) -> dict[str, object]:
 
 
 def _dearer(rental: Rental, facts: Facts) -> dict[str, object]:
-    """With the price rises what it can come to, up to the cap."""
-    price = facts.get("price")
-    if price is None or price <= rental.price:
+    """With price and deadline rises what it can come to, up to the cap."""
+    price, deadline = max(facts.get("price", rental.price), rental.price), facts.get("deadline", rental.deadline)
+    if (price, deadline) == (rental.price, rental.deadline):
         return {}
-    worst_case = price.during(rental.deadline - (rental.requested or rental.written))
+    worst_case = price.during(deadline - (rental.requested or rental.written))
     if rental.cap is not None:
         worst_case = min(worst_case, rental.cap)
     return {"price": price, "worst_case": max(worst_case, rental.worst_case)}

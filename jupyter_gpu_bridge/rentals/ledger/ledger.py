@@ -6,6 +6,7 @@ from types import TracebackType
 
 from jupyter_gpu_bridge.db import open_database
 from jupyter_gpu_bridge.rentals.ledger.accrual import Accrual
+from jupyter_gpu_bridge.rentals.ledger.adoption import Adoption
 from jupyter_gpu_bridge.rentals.ledger.attempts import Attempts
 from jupyter_gpu_bridge.rentals.ledger.history import History
 from jupyter_gpu_bridge.rentals.ledger.hosts import BadHosts
@@ -15,7 +16,7 @@ from jupyter_gpu_bridge.rentals.ledger.sums import Sums
 from jupyter_gpu_bridge.rentals.ledger.wishes import Wishes
 
 
-class Ledger(Wishes, Attempts, Registry, Accrual, Sums, History, BadHosts, Locks):
+class Ledger(Adoption, Wishes, Attempts, Registry, Accrual, Sums, History, BadHosts, Locks):
     """Any number of threads, processes and computers may have it open; a database that fails raises `LedgerBroken`.
 
     Synchronous: it waits for the disk, so call it in a thread. What a method has written when it returns survives a
