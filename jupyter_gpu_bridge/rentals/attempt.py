@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, NoCapacity, Refused, RentFailed
-from jupyter_gpu_bridge.machine.lease.start_script import start_script
+from jupyter_gpu_bridge.machine.lease import REMOVAL, HostKey, LeasePlan, start_script
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import (
     Account,
@@ -94,18 +94,19 @@ class Attempt:
         except BridgeError:
             keys.forget(attempt_id)
             raise
-        script = start_script(
-            private_host_key=pairs.private_host_key,
-            lease=order.lease,
+        lease = LeasePlan(
+            name=name,
+            first_lease=order.lease,
             deadline=order.deadline,
             when_busy=order.when_busy,
-            provider=self.cloud.name,
+            removal=REMOVAL.get(self.cloud.name, ()),
+            host_key=HostKey(pairs.private_host_key, pairs.host_key),
         )
         plan = CreatePlan(
             offer=self.offer,
             name=name,
             public_key=pairs.public_key,
-            start_script=script,
+            start_script=start_script(lease),
             limit=order.deadline,
             image=order.image,
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from datetime import datetime, timedelta
 
-from jupyter_gpu_bridge.errors import CloudError
+from jupyter_gpu_bridge.errors import BridgeError, CloudError
+from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
+from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.model import Order, Provider, Rental, RentalState, SeenState
 from jupyter_gpu_bridge.rentals.book import Book
 
@@ -27,20 +31,52 @@ class Tending:
         """When somebody last had something from this machine."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
+        self._is_lost = False
+        self._lease_problem = ""
         self._warned: set[str] = set()
 
     async def until_over(self) -> str:
-        """The reason, as a sentence."""
+        """The reason, as a sentence. Kernels have had their time to save what they have."""
+        order = (await self._book.wish(self._rental.wish_id)).order
+        lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
+        renewing = asyncio.create_task(lease.run())
+        forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
+        try:
+            reason = await self._until_limit()
+            if not self._is_lost:
+                await self._bid_farewell()
+            return reason
+        finally:
+            forget()
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _until_limit(self) -> str:
         while True:
             rental = self._rental = await self._book.accrue(self._rental)
             order = (await self._book.wish(rental.wish_id)).order
             if self._link.kernels() and rental.state is RentalState.REACHABLE:
                 self._rental = await self._book.advance(rental, RentalState.IN_USE)
-            reason = await self._lost() or self._spent() or self._late() or self._idle(order)
+            reason = await self._lost()
+            self._is_lost = bool(reason)
+            reason = reason or self._spent() or self._late() or self._idle(order)
             if reason:
                 return reason
             await self._warn()
+            if self._lease_problem:
+                await self._say_once("lease", self._lease_problem)
             await self._book.clock.sleep(min(TICK, self._left()))
+
+    async def _bid_farewell(self) -> None:
+        """The save hook of the machine, if there is one, within the limit."""
+        with contextlib.suppress(BridgeError, CarrierLost, asyncio.TimeoutError):
+            seconds = FAREWELL.total_seconds()
+            await asyncio.wait_for(self._link.ask_agent({"do": "save", "seconds": seconds - 5}), seconds)
+
+    def _hear(self, news: LeaseNews) -> None:
+        """A machine that is out of reach for a while is no problem yet; one without its dead man's switch is."""
+        has_answered = news.left is not None or news.is_ending
+        self._lease_problem = news.problem if has_answered else ""
 
     # limits --------------------------------------------------------------------------------------------------------
 
