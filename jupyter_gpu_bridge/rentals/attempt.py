@@ -62,6 +62,7 @@ class Attempt:
         try:
             created = await self._send(rental, plan)
         except (NoCapacity, Refused, KeyRefused) as error:
+            reached("refused")
             await self.book.advance(rental, RentalState.GONE, error.what)
             keys.forget(rental.attempt_id)
             raise
@@ -73,6 +74,7 @@ class Attempt:
     async def _write_down(self) -> tuple[Rental, CreatePlan]:
         attempt_id = new_attempt_id()
         pairs = await asyncio.to_thread(keys.make, attempt_id)
+        reached("keys")
         order, now = self.wish.order, self.book.clock.now()
         name = machine_name(installation_id(), attempt_id)
         try:

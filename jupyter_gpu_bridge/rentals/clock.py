@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
@@ -13,6 +14,16 @@ class Clock(Protocol):
         """In UTC."""
 
     async def sleep(self, time: timedelta) -> None: ...
+
+
+_VARIABLE = "JUPYTER_GPU_BRIDGE_CLOCK"
+"""`RATE@SECONDS`: since that moment of the epoch time goes so much faster; for tests and demonstrations."""
+
+
+def clock_of_environment() -> Clock:
+    """The same in every process that is started with this environment."""
+    rate, _, since = os.environ.get(_VARIABLE, "").partition("@")
+    return QuickClock(int(rate), int(since)) if rate else RealClock()
 
 
 class RealClock:
@@ -30,6 +41,21 @@ class RealClock:
         end = self.now() + time
         while (left := (end - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(min(left, 5.0))
+
+
+class QuickClock:
+    """Goes so many times as fast as the real one, from a moment on."""
+
+    def __init__(self, rate: int, since: int) -> None:
+        self._rate = rate
+        self._since = since * 10**9
+
+    def now(self) -> datetime:
+        quick = self._since + (time.time_ns() - self._since) * self._rate
+        return datetime.fromtimestamp(0, timezone.utc) + timedelta(microseconds=quick // 1000)
+
+    async def sleep(self, time: timedelta) -> None:
+        await asyncio.sleep(time.total_seconds() / self._rate)
 
 
 def _counted() -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import BadRequest, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, WishId
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clock import RealClock
+from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
@@ -26,7 +27,7 @@ class Orders:
     """Of one process; see `orders()`."""
 
     def __init__(self) -> None:
-        self._clock = RealClock()
+        self._clock = clock_of_environment()
         self._book: Book | None = None
         self._opening = threading.Lock()
 
@@ -46,6 +47,7 @@ class Orders:
         check_order(order)
         book = await self._ready()
         wish, _ = await book.read(Ledger.wish, key, order, asked_by, self._clock.now())
+        reached("wish")
         return Standing(wish, await book.live(wish.wish_id))
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
@@ -64,6 +66,7 @@ class Orders:
         """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now."""
         book = await self._ready()
         was_open = await book.close_wish(wish_id, because)
+        reached("unwanted")
         if await book.live(wish_id) is not None:
             await self.wake(wish_id)
         return was_open

@@ -41,7 +41,9 @@ async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> 
     reached("destroyed")
     with contextlib.suppress(BridgeError):
         rental = await book.accrue(rental)
+    reached("accrued")
     rental = await book.advance(rental, RentalState.GONE, rental.reason or because)
+    reached("gone")
     keys.forget(rental.attempt_id)
     return rental
 
@@ -67,6 +69,7 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book) -> None:
     pause, failures = _FIRST, 0
     first_absent: datetime | None = None
     is_asked = False
+    is_listed = await _is_listed(rental, cloud)
     while True:
         try:
             if rental.ref is not None and (first_absent is None or not is_asked):
@@ -76,16 +79,24 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book) -> None:
             seen = next((each for each in await cloud.list() if _is_it(each, rental)), None)
             if seen is None or _is_over(seen):
                 first_absent = first_absent or book.clock.now()
-                if not _may_be_late(rental, cloud, book.clock.now(), first_absent):
+                if is_listed or not _may_be_late(rental, cloud, book.clock.now(), first_absent):
                     return
                 pause = min(pause, cloud.traits.listing_lag)
             else:
-                first_absent = None
+                first_absent, is_listed = None, True
         except CloudError as error:
             failures += 1
             await _complain(rental, cloud, book, error, failures)
         await book.clock.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - jitter
         pause = min(pause * 2, _LONGEST)
+
+
+async def _is_listed(rental: Rental, cloud: Provider) -> bool:
+    """Whether it is in the listing before it is ended; then its absence afterwards proves something."""
+    try:
+        return any(_is_it(each, rental) for each in await cloud.list())
+    except CloudError:
+        return False
 
 
 def _is_it(seen: Seen, rental: Rental) -> bool:

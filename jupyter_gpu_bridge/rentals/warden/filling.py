@@ -47,8 +47,9 @@ class Filling:
             taken_up = await self._take_up(wish, left)
             if taken_up is not None:
                 return taken_up
-        self._report("searching", "looking for offers")
+        await self._stage("searching", "looking for offers")
         found = await search(wish.order.need, self._clouds)
+        reached("searched")
         avoided = await self._avoided(found.offers)
         offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
         failures: list[str] = []
@@ -66,7 +67,7 @@ class Filling:
     async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
         cloud = self._clouds.get(offer.provider)
         account = await self._clouds.account(offer.provider)
-        self._report("renting", f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour")
+        await self._stage("renting", f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour")
         rental = await Attempt(wish, offer, cloud, account, self._book, user_limits()).request()
         return await self._settle(wish, rental)
 
@@ -79,7 +80,7 @@ class Filling:
             try:
                 return await self._settle(wish, rental)
             except RentFailed as error:
-                self._report("searching", f"{error.what}: looking for another")
+                await self._stage("searching", f"{error.what}: looking for another")
                 return None
         await release(rental, cloud, self._book, "Its request was interrupted.")
         return None
@@ -89,13 +90,13 @@ class Filling:
         cloud = self._clouds.get(rental.provider)
         reached("created")
         try:
-            self._report("booting", await self._usually("booting", rental))
+            await self._stage("booting", await self._usually("booting", rental))
             began = self._book.clock.now()
             seen = await until_running(rental, cloud, self._book, rental.created or began)
             await self._took("booting", rental, began)
             reached("running")
             began = self._book.clock.now()
-            self._report("connecting", await self._usually("connecting", rental))
+            await self._stage("connecting", await self._usually("connecting", rental))
             rental, target = await self._enter(wish, rental, seen)
             await self._took("connecting", rental, began)
             return rental, target
@@ -103,6 +104,7 @@ class Filling:
             if rental.offer.host:
                 until = self._book.clock.now() + _AVOIDED_FOR
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
+            reached("failed")
             await release(await self._book.rental(rental.attempt_id), cloud, self._book, error.what)
             raise RentFailed(f"{error.what}, destroyed") from error
 
@@ -111,8 +113,10 @@ class Filling:
         rental = await self._book.advance(
             rental, RentalState.CREATED, address=seen.address, port=seen.port, user=seen.user
         )
+        reached("addressed")
         target = self._target(wish, rental)
         await self._link.aim(target)
+        reached("aimed")
         give_up = self._book.clock.now() + cloud.traits.login_limit
         while True:
             try:
@@ -125,7 +129,9 @@ class Filling:
                 if not isinstance(error, Unreachable):
                     await asyncio.sleep(1.0)
         reached("entered")
-        return await self._book.advance(rental, RentalState.REACHABLE), target
+        rental = await self._book.advance(rental, RentalState.REACHABLE)
+        reached("reachable")
+        return rental, target
 
     def _target(self, wish: Wish, rental: Rental) -> Target:
         pairs = keys.load(rental.attempt_id)
@@ -139,6 +145,11 @@ class Filling:
             python=wish.order.python,
             known_hosts=str(_known_hosts(rental)),
         )
+
+    async def _stage(self, name: str, text: str) -> None:
+        """For whoever waits, and for whoever looks later."""
+        self._report(name, text)
+        await self._book.note_wish(self._wish_id, name, text)
 
     async def _avoided(self, offers: Sequence[Offer]) -> set[tuple[str, str]]:
         now = self._book.clock.now()

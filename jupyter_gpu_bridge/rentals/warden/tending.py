@@ -11,6 +11,7 @@ from jupyter_gpu_bridge.errors import BridgeError, CloudError
 from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Order, Provider, Rental, RentalState, SeenState
 from jupyter_gpu_bridge.rentals.book import Book
 
@@ -43,8 +44,10 @@ class Tending:
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
         try:
             reason = await self._until_limit()
+            reached("limit")
             if not self._is_lost:
                 await self._bid_farewell()
+            reached("farewell")
             return reason
         finally:
             forget()
@@ -54,9 +57,11 @@ class Tending:
     async def _until_limit(self) -> str:
         while True:
             rental = self._rental = await self._book.accrue(self._rental)
+            reached("counted")
             order = (await self._book.wish(rental.wish_id)).order
             if self._link.kernels() and rental.state is RentalState.REACHABLE:
                 self._rental = await self._book.advance(rental, RentalState.IN_USE)
+                reached("in-use")
             reason = await self._lost()
             self._is_lost = bool(reason)
             reason = reason or self._spent() or self._late() or self._idle(order)

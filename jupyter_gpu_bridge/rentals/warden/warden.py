@@ -13,6 +13,7 @@ from datetime import timedelta
 from jupyter_gpu_bridge.errors import BridgeError, LedgerBroken, RentalEnded, StartCancelled
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
@@ -104,6 +105,7 @@ class Warden:
             await self._close(error.what)
             return
         self._report("preparing", "the machine is there")
+        reached("granted")
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(self._target)
@@ -141,6 +143,7 @@ class Warden:
     # when it is closed ---------------------------------------------------------------------------------------------
 
     async def _end(self, link: Link) -> None:
+        reached("closed")
         wish = await self._book.wish(self._wish_id)
         because = wish.closed_because or "It was stopped."
         if self._over is None:
