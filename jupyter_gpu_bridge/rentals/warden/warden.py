@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 0.5
 _TRY_AGAIN = timedelta(seconds=5)
+LAST_ANSWERS_FOR = 3.0
+"""Seconds in which those who come too late are told why there is no machine."""
 NOBODY_FOR = 30.0
 """Seconds after which a start that nobody waits for any more is given up: whoever asked for it was killed."""
 
@@ -72,6 +74,7 @@ class Warden:
             log.error("the machine is ended for a mistake of ours", exc_info=outcome)
             await self._close(f"Something went wrong that nobody thought of: {outcome!r}.")
         await self._end(link)
+        await asyncio.sleep(LAST_ANSWERS_FOR)
         link.done.set()
 
     # while it is open ----------------------------------------------------------------------------------------------

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rentals.renting.world import Renting, renting
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def on_asyncio(anyio_backend: str) -> None:
+    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
+
+
+@pytest.fixture
+def world() -> Iterator[Renting]:
+    with renting() as world:
+        yield world

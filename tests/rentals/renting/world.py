@@ -1,0 +1,113 @@
+"""Renting for real, in a home of its own: the sandbox as the cloud, wardens as processes, and a clock that is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
+from jupyter_gpu_bridge.rentals import orders as orders_module
+from tests.kernels.home import Home, entered
+from tests.sandbox.cloud import SandboxCloud
+
+RATE = 60
+"""How much faster than real time it goes here: a minute in a second."""
+DEADLINE = 60.0
+PRETEND = Order(need=Need(providers=("sandbox",)))
+
+
+class HomeCloud(SandboxCloud):
+    """The one that our adapter finds, and starts when it is not there."""
+
+    def __init__(self, home: Path, rate: float) -> None:
+        super().__init__(rate=rate)
+        self._place = home / "sandbox"
+
+    @property
+    def cloud(self) -> Path:
+        return self._place
+
+
+class Renting:
+    """What a test does, and what it sees."""
+
+    def __init__(self, home: Home, cloud: SandboxCloud) -> None:
+        self.home = home
+        self.cloud = cloud
+        self.bridge = Bridge()
+        self.stages: list[str] = []
+
+    def report(self, stage: str, text: str) -> None:
+        self.stages.append(stage)
+
+    async def want(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
+        return await self.bridge.want(key, order, "a test")
+
+    async def rent(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
+        """A machine that can be used."""
+        return await self.bridge.arrive(await self.want(order, key), self.report)
+
+    async def until_over(self, wish_id: WishId) -> Standing:
+        return await asyncio.wait_for(self.bridge.rental_gone(wish_id), DEADLINE)
+
+    def billed(self) -> Sequence[dict[str, Any]]:
+        """The truth, whatever the listing says."""
+        return [each for each in self.cloud.machines() if each["ended"] is None]
+
+    def created(self) -> int:
+        """How many machines there ever were."""
+        return len(self.cloud.machines())
+
+    def wardens(self) -> Sequence[psutil.Process]:
+        return self.home.processes("rentals.warden")
+
+    def kill_wardens(self) -> None:
+        for process in self.wardens():
+            process.kill()
+        psutil.wait_procs(self.wardens(), timeout=10)
+
+    def texts(self, standing: Standing, events: Sequence[Any]) -> str:
+        return "\n".join(event.text for event in events)
+
+    def folder(self, machine: MachineRef) -> Path:
+        return self.home.bridge / "links" / str(machine).replace(":", "-")
+
+
+@contextmanager
+def renting(rate: int = RATE) -> Iterator[Renting]:
+    with entered() as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
+        with HomeCloud(home.bridge, rate) as cloud:
+            try:
+                yield Renting(home, cloud)
+            finally:
+                present = orders_module._present
+                orders_module._present = None
+                if present is not None:
+                    present.close()
+
+
+async def until(condition: Callable[[], object], within: float = DEADLINE) -> None:
+    give_up = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < give_up, "it did not become true in time"
+        await asyncio.sleep(0.05)
+
+
+@contextmanager
+def dying_at(point: str) -> Iterator[None]:
+    """Whatever process is started now ends there as in a power cut."""
+    os.environ["JUPYTER_GPU_BRIDGE_DIE_AT"] = point
+    try:
+        yield
+    finally:
+        del os.environ["JUPYTER_GPU_BRIDGE_DIE_AT"]
