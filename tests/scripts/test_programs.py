@@ -58,9 +58,9 @@ class Computer:
 
 @pytest.fixture
 def computer(tmp_path: Path) -> Computer:
-    """It has the shells whose completion is tested."""
+    """It has the shells that are tested, and what reads their scripts."""
     computer = Computer(tmp_path)
-    computer.has("fish", "zsh")
+    computer.has("fish", "zsh", "busybox", "dash", "shellcheck")
     return computer
 
 
@@ -81,6 +81,8 @@ def test_nothing_is_done_where_nothing_is_missing(computer: Computer, browser: s
         ("sshd", "openssh-server"),
         ("zsh", "zsh"),
         ("fish", "fish"),
+        ("busybox", "busybox"),
+        ("shellcheck", "shellcheck"),
     ],
 )
 def test_root_installs_what_is_missing_and_nothing_else(computer: Computer, missing: str, packages: str) -> None:

@@ -1,0 +1,18 @@
+"""The lease of a rented machine: what it is told before it boots, and how it is renewed from here."""
+
+from __future__ import annotations
+
+from jupyter_gpu_bridge.machine.lease.plan import HostKey, LeasePlan, Pace
+from jupyter_gpu_bridge.machine.lease.removal import REMOVAL, PowerOff, RemovalStep, SelfRemovalCall
+from jupyter_gpu_bridge.machine.lease.start_script import start_script
+
+__all__ = [
+    "REMOVAL",
+    "HostKey",
+    "LeasePlan",
+    "Pace",
+    "PowerOff",
+    "RemovalStep",
+    "SelfRemovalCall",
+    "start_script",
+]
