@@ -225,7 +225,12 @@ class Rented:
         return [each for each in below(self.home) if _arguments(each)[-3:] == ours]
 
     def holder(self, name: str) -> int:
-        return int((self.lease / f"{name}.lock").read_text().split()[0])
+        """The process that has this lock; 0 while none has."""
+        path = self.lease / f"{name}.lock"
+        try:
+            return int(path.read_text().split()[0])
+        except FileNotFoundError:  # it is being taken
+            return 0
 
 
 @contextmanager
