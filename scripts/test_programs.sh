@@ -9,8 +9,8 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
     packages="$packages chromium fonts-dejavu-core"
 command -v ssh >/dev/null || packages="$packages openssh-client"
 PATH=$PATH:/usr/sbin command -v sshd >/dev/null || packages="$packages openssh-server"
-for shell in zsh fish; do
-    command -v "$shell" >/dev/null || packages="$packages $shell"
+for program in zsh fish busybox dash shellcheck; do
+    command -v "$program" >/dev/null || packages="$packages $program"
 done
 for server in /usr/lib/postgresql/*/bin/postgres "$(command -v postgres || :)"; do
     [ ! -x "$server" ] || has_postgres=yes

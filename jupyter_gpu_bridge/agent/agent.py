@@ -23,6 +23,8 @@ from jupyter_gpu_bridge.agent.environment import Report
 from jupyter_gpu_bridge.agent.figures import figures
 from jupyter_gpu_bridge.agent.kernel_process import tail
 from jupyter_gpu_bridge.agent.kernels import Kernels
+from jupyter_gpu_bridge.agent.lease import VERBS as LEASE_VERBS
+from jupyter_gpu_bridge.agent.lease import Lease
 from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.agent.mux import Endpoint, Mux, Refusal
 from jupyter_gpu_bridge.agent.places import agent_socket
@@ -42,6 +44,7 @@ class Agent:
         self._version = version
         self._loop = asyncio.get_running_loop()
         self._kernels = Kernels(home)
+        self._lease = Lease(home, self._kernels)
         self._carriers: dict[str, Carrier] = {}
         self._anonymous: set[Carrier] = set()
         self._done = asyncio.Event()
@@ -60,7 +63,9 @@ class Agent:
         self._loop.add_signal_handler(signal.SIGTERM, self._done.set)
         self._loop.add_signal_handler(signal.SIGCHLD, self._kernels.reap)
         self._kernels.sweep_dead()
+        telling = self._loop.create_task(self._lease.tell())
         await self._done.wait()
+        telling.cancel()
         server.close()
         path.unlink(missing_ok=True)
 
@@ -89,7 +94,10 @@ class Agent:
 
     async def _answer(self, request: dict[str, Any], report: Report) -> Any:
         verb = request.get("do")
+        if verb in LEASE_VERBS:
+            return await self._lease.answer(request, report)
         if verb == "start":
+            self._lease.refuse_newcomers()
             return await self._kernels.start(request["spec"], report)
         if verb == "ping":
             return {}

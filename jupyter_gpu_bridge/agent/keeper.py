@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -23,6 +24,7 @@ from jupyter_gpu_bridge.agent.ending import Ending
 from jupyter_gpu_bridge.agent.frames import Buffer, WireError
 from jupyter_gpu_bridge.agent.gaps import Gaps
 from jupyter_gpu_bridge.agent.gathering import Gathering
+from jupyter_gpu_bridge.agent.identity import start_of
 from jupyter_gpu_bridge.agent.kernel_process import FolderMissing, KernelProcess
 from jupyter_gpu_bridge.agent.memory import Thrift, settle_in
 from jupyter_gpu_bridge.agent.outbox import Outbox
@@ -66,6 +68,7 @@ class Keeper:
         self._thrift = Thrift()
         self._gathering = Gathering(self.channels["iopub"].wake)
         self._sockets = self._make_sockets(process.prefix, self._from_kernel, self._pass_on, self._kernel_ready)
+        self._note_processes()
         self._say({"event": "started", "pid": process.process.pid})
 
     async def run(self, server: socket.socket) -> None:
@@ -234,10 +237,19 @@ class Keeper:
             self._last_word = self._say({"event": "ended", "code": 127, "cause": cause, "log": ""})
             return
         self._sockets = self._make_sockets(prefix, self._from_kernel, self._pass_on, self._kernel_ready)
+        self._note_processes()
         self._say({"event": "started", "pid": self._process.process.pid})
         waiting, self._for_next_life = self._for_next_life, []
         for frames in waiting:
             self._hand_over("shell", frames)
+
+    def _note_processes(self) -> None:
+        """For the lease daemon, which is a shell script, and stops us in the end."""
+        pids = (os.getpid(), self._process.process.pid)
+        try:
+            (self._folder / "pids").write_text(" ".join(f"{pid} {start_of(pid)}" for pid in pids) + "\n")
+        except OSError as error:
+            print(f"our processes could not be noted: {error}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Stop the kernel for good; go when the link knows it, or after a while."""

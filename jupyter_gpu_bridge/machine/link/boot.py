@@ -135,6 +135,11 @@ def problem(reason: dict[str, str]) -> BridgeError:
     """The error that the machine told us about."""
     from jupyter_gpu_bridge.errors import Problem
 
+    if reason.get("code") == "unknown-verb":
+        return MachineUnfit(
+            "Our program on the machine is of another version, and does not know what it is asked for.",
+            advice="Connect to it again: that brings this version there.",
+        )
     found = BridgeError.of(Problem(str(reason.get("code")), str(reason.get("what")), str(reason.get("advice") or "")))
     return found if type(found) is not BridgeError else MachineUnfit(found.what, advice=found.advice)
 

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
+import psutil
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from jupyter_gpu_bridge.machine.carriers import PipeDialer
@@ -107,7 +108,8 @@ async def near(**options: object) -> AsyncIterator[Near]:
             await asyncio.gather(caretaker, return_exceptions=True)
             await world.link.close()
             for process in await asyncio.to_thread(below, world.far):
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             shutil.rmtree(folder, ignore_errors=True)
 
 
