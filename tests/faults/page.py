@@ -30,6 +30,7 @@ class Page:
         self.idles: dict[str, int] = defaultdict(int)
 
     async def connect(self) -> None:
+        self.close()
         url = f"ws://127.0.0.1:{self._server.port}/api/kernels/{self._kernel_id}/channels?session_id={self._session}"
         request = HTTPRequest(url, headers={"Authorization": f"token {TOKEN}"})
         self._socket = await websocket_connect(request, on_message_callback=self._message)
@@ -47,8 +48,11 @@ class Page:
             await asyncio.wait_for(self._heard.wait(), within)
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        """At once: to say good-bye first would mean to wait for a server that may be dead."""
+        socket, self._socket = self._socket, None
+        if socket is not None and socket.protocol is not None:
+            socket.protocol._abort()
+            socket.close()
 
     async def _send(self, kind: str, content: dict[str, Any]) -> str:
         assert self._socket is not None

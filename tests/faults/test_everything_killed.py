@@ -68,7 +68,7 @@ def test_the_page_gets_every_line_once_and_the_cell_ends(scene: Scene, server: J
             assert page.repeats <= 2, "a kill falls between a message and its receipt once for each lane at most"
             assert scene.kernels() == [before]
             again = await page.execute("print(line)")
-            await page.until(lambda: bool(page.replies[again]))
+            await page.until(lambda: bool(page.replies[again] and page.idles[again]))
             assert page.text[again] == f"{LINES - 1}\n"
         finally:
             page.close()

@@ -44,8 +44,8 @@ class Home:
         return found
 
     def link(self, machine: str = "local") -> psutil.Process:
-        (found,) = self.processes("machine.link", f"links/{machine}")
-        return found
+        """Beside it another one may be there for a moment, which finds that it is not needed."""
+        return min(self.processes("machine.link", f"links/{machine}"), key=lambda each: each.create_time())
 
     def keeper(self, kernel_id: str) -> psutil.Process:
         (found,) = self.processes(" keeper ", kernel_id)
@@ -69,8 +69,7 @@ class Home:
             for name in (*folders, *files)
             if kernel_id in name or mark in name
         ]
-        lines = [" ".join(process.cmdline()) for process in self.processes(kernel_id) if _runs(process)]
-        return [*names, *lines]
+        return [*names, *filter(None, map(_line, self.processes(kernel_id)))]
 
     async def until_nothing_remains(self, kernel_id: str, within: float = DEADLINE) -> None:
         await until(lambda: not self.remains(kernel_id), within, lambda: f"left: {self.remains(kernel_id)}")
@@ -117,8 +116,9 @@ def kill(process: psutil.Process) -> None:
     os.kill(process.pid, 9)
 
 
-def _runs(process: psutil.Process) -> bool:
+def _line(process: psutil.Process) -> str:
+    """What it runs; nothing when it has just ended."""
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
-        return False
+        return ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
+from jupyter_gpu_bridge.machine.carriers.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route
@@ -65,7 +66,7 @@ class OpenSshDialer:
         carrier = await self._start(binary, route, [*_options(self._target, route[-1]), line])
         try:
             try:
-                accepted = await asyncio.wait_for(wait_for_mark(carrier.socket, mark), self._connect_timeout + _GRACE)
+                accepted = await in_time(wait_for_mark(carrier.socket, mark), self._connect_timeout + _GRACE)
             except asyncio.TimeoutError:
                 at = diagnosis.failing_hop(route, carrier.said)
                 raise diagnosis.timed_out(self._target.name, route, at, self._connect_timeout) from None

@@ -17,6 +17,7 @@ from jupyter_gpu_bridge.errors import BridgeError, Unreachable
 from jupyter_gpu_bridge.machine.carriers import diagnosis
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.in_thread import in_thread
+from jupyter_gpu_bridge.machine.carriers.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier, wide_pair
@@ -54,7 +55,7 @@ class ParamikoDialer:
         route = await find_route(self._target)
         attempt = _Attempt(self._target, route, self._passphrase, self._connect_timeout)
         try:
-            return await asyncio.wait_for(attempt.dial(command), self._connect_timeout)
+            return await in_time(attempt.dial(command), self._connect_timeout, undo=ParamikoCarrier.close)
         except asyncio.TimeoutError:
             raise diagnosis.timed_out(self._target.name, route, attempt.at, self._connect_timeout) from None
 

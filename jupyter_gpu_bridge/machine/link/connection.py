@@ -112,10 +112,10 @@ class Connection:
         task, self._task = self._task, None
         if self.mux is not None:
             log.info("the carrier is ended from here")
-        if task is not None:
+        while task is not None and not task.done():
+            # Once may not be enough: before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes late.
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task], timeout=1.0)
         self._was_up = False
         self._refuse(LinkLost("The connection was ended while it was being made.", advice="Try again."))
         self._set(MachineState.ASLEEP)
