@@ -19,6 +19,7 @@ _OURS, _ITS = "identity", "host"
 
 @dataclass(frozen=True, slots=True)
 class AttemptKeys:
+    attempt_id: AttemptId
     identity_file: Path
     public_key: str
     """A line of authorized_keys."""
@@ -41,11 +42,22 @@ def load(attempt_id: AttemptId) -> AttemptKeys:
     folder = _folder(attempt_id)
     public_key = (folder / f"{_OURS}.pub").read_text().strip()
     return AttemptKeys(
+        attempt_id=attempt_id,
         identity_file=folder / _OURS,
         public_key=f"{public_key} gpu-bridge-{attempt_id[:8]}",
         host_key=(folder / f"{_ITS}.pub").read_text().strip(),
         private_host_key=(folder / _ITS).read_text(),
     )
+
+
+def find(start: str) -> AttemptKeys | None:
+    """Of the attempt whose id begins so, as the names of machines tell it; nothing when they are gone."""
+    for folder in (settings.data_folder() / "keys").glob(f"{start}*"):
+        try:
+            return load(AttemptId(folder.name))
+        except FileNotFoundError:
+            continue
+    return None
 
 
 def forget(attempt_id: AttemptId) -> None:

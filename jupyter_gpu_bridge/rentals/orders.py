@@ -127,6 +127,11 @@ class Orders:
         rental = await book.read(Ledger.by_name, name)
         if rental is None or not rental.state.is_live:
             raise RentalUnknown(f"There is no machine {name!r}.", advice="See: jupyter gpu orphans")
+        if not rental.host_key:
+            raise BadRequest(
+                f"The key of {name} is lost, so nobody can enter it.",
+                billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
+            )
         await book.read(Ledger.rename_wish, rental.wish_id, f"kept:{name}")
         return await self.find(rental.wish_id)
 

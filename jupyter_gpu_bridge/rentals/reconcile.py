@@ -13,9 +13,10 @@ from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish
+from jupyter_gpu_bridge.rentals import keys
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
-from jupyter_gpu_bridge.rentals.installation import installation_id, parse_machine_name
+from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,19 @@ async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan
 async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> Orphan:
     key, now = f"{FOUND}{seen.name}", book.clock.now()
     is_pretend = cloud.traits.is_pretend
-    rental = await book.read(Ledger.adopt, key, cloud.name, account.fingerprint, seen, now, is_pretend=is_pretend)
+    named = parse_machine_name(seen.name)
+    pairs = None if named is None else keys.find(named[1])
+    rental = await book.read(
+        Ledger.adopt,
+        key,
+        cloud.name,
+        account.fingerprint,
+        seen,
+        now,
+        attempt_id=new_attempt_id() if pairs is None else pairs.attempt_id,
+        host_key="" if pairs is None else pairs.host_key,
+        is_pretend=is_pretend,
+    )
     text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
     await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")
     return Orphan(cloud.name, seen, await book.wish(rental.wish_id), text)

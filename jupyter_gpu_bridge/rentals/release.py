@@ -27,7 +27,7 @@ _ALARM_AFTER = 5
 async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> Rental:
     """The attempt once it is gone. May be called again and again, by several, and after any crash."""
     if rental.state in (RentalState.INTENT, RentalState.REQUESTED, RentalState.UNKNOWN):
-        found = await _look_for(rental, cloud, book)
+        found = await look_for(rental, cloud, book)
         if found is None:
             return await book.rental(rental.attempt_id)
         rental = found
@@ -48,8 +48,8 @@ async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> 
     return rental
 
 
-async def _look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None:
-    """With its machine, or gone."""
+async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None:
+    """An attempt of which it is not known whether it has a machine: with its machine, or gone."""
     if rental.state is RentalState.REQUESTED:
         rental = await book.advance(rental, RentalState.UNKNOWN, "The answer to the request was lost.")
     seen = await resolve.find(rental, cloud, book.clock)

@@ -19,13 +19,24 @@ _W, _R = tables.wishes, tables.rentals
 
 
 class Adoption(Book):
-    def adopt(self, key: str, provider: str, account: str, seen: Seen, now: datetime, *, is_pretend: bool) -> Rental:
+    def adopt(
+        self,
+        key: str,
+        provider: str,
+        account: str,
+        seen: Seen,
+        now: datetime,
+        *,
+        attempt_id: AttemptId,
+        host_key: str,
+        is_pretend: bool,
+    ) -> Rental:
         """A row for it, under an open wish of that key; the row that is there already, if there is one.
 
         What it has cost until now nobody knows here; it is counted from now on.
         """
         order = Order()
-        wish_id, attempt_id = WishId(secrets.token_hex(16)), AttemptId(secrets.token_hex(16))
+        wish_id = WishId(secrets.token_hex(16))
         price = seen.price or Money()
         offer = Offer(provider, "", "", 0, 0, price, host=seen.host, is_pretend=is_pretend)
         with self._database.writing() as connection:
@@ -59,7 +70,7 @@ class Adoption(Book):
                     address=seen.address,
                     port=seen.port,
                     login=seen.user,
-                    host_key="",
+                    host_key=host_key,
                     reason="",
                 )
             )

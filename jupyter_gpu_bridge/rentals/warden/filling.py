@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
-from jupyter_gpu_bridge.rentals.release import release
+from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.search import search
 
 _AVOIDED_FOR = timedelta(hours=6)
@@ -76,9 +76,12 @@ class Filling:
         cloud = self._clouds.get(rental.provider)
         if self.is_settled(rental):
             return rental, self._target(wish, rental)
-        if rental.state is RentalState.CREATED:
+        if rental.state is not RentalState.RELEASING:
+            found = rental if rental.state is RentalState.CREATED else await look_for(rental, cloud, self._book)
+            if found is None:
+                return None
             try:
-                return await self._settle(wish, rental)
+                return await self._settle(wish, found)
             except RentFailed as error:
                 await self._stage("searching", f"{error.what}: looking for another")
                 return None

@@ -62,7 +62,7 @@ async def test_limits_that_make_no_sense_are_refused(world: Renting, order: Orde
 
 
 async def test_an_unknown_provider_is_named(world: Renting) -> None:
-    with pytest.raises(BadRequest, match="There is no provider 'sandbx'.*sandbox"):
+    with pytest.raises(BadRequest, match=r"There is no provider 'sandbx'.*sandbox"):
         await world.rent(Order(need=Need(providers=("sandbx",))))
 
 
