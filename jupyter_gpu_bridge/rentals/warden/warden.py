@@ -7,6 +7,7 @@ whoever and for whatever reason: there is to be none, and the warden lives until
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 
@@ -17,6 +18,8 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile_now_and_then
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
@@ -64,12 +67,13 @@ class Warden:
         """Until the wish is closed and nothing is billed for it any more."""
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
+        comparing = asyncio.create_task(self._compare_now_and_then())
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (granting, watching):
+            for task in (granting, watching, comparing):
                 task.cancel()
-            outcome, _ = await asyncio.gather(granting, watching, return_exceptions=True)
+            outcome, _, _ = await asyncio.gather(granting, watching, comparing, return_exceptions=True)
         if isinstance(outcome, Exception):
             log.error("the machine is ended for a mistake of ours", exc_info=outcome)
             await self._close(f"Something went wrong that nobody thought of: {outcome!r}.")
@@ -128,6 +132,14 @@ class Warden:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
         while (await self._book.wish(self._wish_id)).is_open:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_EVERY)
+
+    async def _compare_now_and_then(self) -> None:
+        """The ledger with what the providers list; of all wardens one does it for each account."""
+        while True:
+            await self._book.clock.sleep(EVERY)
+            with contextlib.suppress(BridgeError, OSError):
+                for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
+                    await reconcile_now_and_then(self._book, self._clouds, provider)
 
     async def _close(self, because: str) -> None:
         await self._book.close_wish(self._wish_id, because)

@@ -1,0 +1,222 @@
+"""The failure table: what a cloud, a network or a computer can do, and that nothing stays billed that nobody wants."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jupyter_gpu_bridge.errors import LedgerBroken, RentFailed
+from jupyter_gpu_bridge.model import Money, Order, RentalState
+from jupyter_gpu_bridge.rentals import orders as orders_module
+from tests.rentals.renting.world import PRETEND, RATE, Renting, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+
+async def _end(world: Renting, wish_id: Any) -> None:
+    await world.bridge.end_rental(wish_id, "It was a test.")
+    await world.until_over(wish_id)
+    assert world.billed() == []
+
+
+@pytest.mark.parametrize("fault", ["answer-lost", "error-after", "garbage"])
+async def test_a_lost_answer_is_looked_for_and_its_machine_used(world: Renting, fault: str) -> None:
+    world.cloud.fault(fault, calls=1)
+    standing = await world.rent()
+    (machine,) = world.billed()
+    assert standing.rental is not None
+    assert machine["name"] == standing.rental.name
+    assert world.created() == 1
+    await _end(world, standing.wish.wish_id)
+
+
+async def test_an_error_without_a_machine_is_no_machine_and_the_next_offer_is_tried(world: Renting) -> None:
+    world.cloud.fault("error-before", calls=1)
+    standing = await world.rent()
+    assert world.created() == 1
+    attempts = [each for each in world.cloud.log() if each["verb"] == "create"]
+    assert len(attempts) == len({each["name"] for each in attempts}) == 2
+    await _end(world, standing.wish.wish_id)
+
+
+async def test_a_listing_that_lags_makes_nobody_rent_twice(world: Renting) -> None:
+    world.cloud.fault("listing-lag", value=45)
+    world.cloud.fault("answer-lost", calls=1)
+    standing = await world.rent()
+    assert world.created() == 1
+    await _end(world, standing.wish.wish_id)
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"), [("never-boots", "it did not run after 5 min"), ("no-ssh", "no SSH after 2 min")]
+)
+async def test_a_machine_that_cannot_be_used_is_destroyed_and_said(world: Renting, fault: str, why: str) -> None:
+    world.cloud.fault(fault)
+    world.cloud.fault("no-capacity", calls=0)
+    standing = await world.want()
+    arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
+    await until(lambda: world.created() == 2)
+    assert len(world.billed()) == 1
+    world.cloud.mend()
+    world.cloud.fault("no-capacity")
+    with pytest.raises(RentFailed, match=rf"{why}.*, destroyed at sandbox"):
+        await arriving
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+@pytest.mark.parametrize("notice", [0, 300])
+async def test_a_machine_that_is_taken_back_is_told_and_costs_no_more(world: Renting, notice: int) -> None:
+    standing = await world.rent()
+    assert standing.rental is not None
+    world.cloud.control("POST", f"machines/{standing.rental.ref}/reclaim", {"notice": notice})
+    over = await world.until_over(standing.wish.wish_id)
+    assert "took the machine back" in over.wish.closed_because
+    events = await world.bridge.rental_events(standing.wish.wish_id)
+    assert any("takes the machine back at" in event.text for event in events) == bool(notice)
+    assert world.created() == 1
+
+
+async def test_a_cloud_that_is_down_when_a_machine_is_to_end_is_asked_until_it_is_back(world: Renting) -> None:
+    standing = await world.rent()
+    world.cloud.fault("api-down")
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+
+    async def complaints() -> list[str]:
+        events = await world.bridge.rental_events(standing.wish.wish_id)
+        return [event.text for event in events if event.kind == "warning"]
+
+    while not await complaints():
+        await asyncio.sleep(0.2)
+    assert "is not gone yet and costs" in (await complaints())[0]
+    assert (await world.bridge.rental(standing.wish.wish_id)).rental.state is RentalState.RELEASING  # type: ignore[union-attr]
+    world.kill_wardens()
+    world.cloud.mend()
+    await world.bridge.guard()
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+async def test_a_key_that_is_refused_at_the_end_is_not_the_end_of_it(world: Renting) -> None:
+    standing = await world.rent()
+    world.cloud.fault("key-revoked")
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await asyncio.sleep(120 / RATE)
+    rental = (await world.bridge.rental(standing.wish.wish_id)).rental
+    assert rental is not None
+    assert rental.state is RentalState.RELEASING
+    world.cloud.mend()
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+async def test_a_machine_that_comes_back_is_ended_again(world: Renting) -> None:
+    standing = await world.rent()
+    assert standing.rental is not None
+    await _end(world, standing.wish.wish_id)
+    world.cloud.control("POST", f"machines/{standing.rental.ref}/resurrect")
+    assert len(world.billed()) == 1
+    round_ = await world.bridge.guard()
+    assert "was gone and is there again" in round_.orphans[0].text
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+async def test_a_price_that_is_higher_than_quoted_is_counted(world: Renting) -> None:
+    world.cloud.fault("double-billing", value=2)
+    standing = await world.rent(Order(need=PRETEND.need, budget=Money.parse("0.02")))
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.rental is not None
+    assert over.rental.accrued <= Money.parse("0.02") + over.rental.price.during(timedelta(seconds=60))
+    assert world.billed() == []
+
+
+async def test_a_lost_ledger_is_no_lost_machine(world: Renting) -> None:
+    await world.rent()
+    await _lose_ledger(world)
+    round_ = await world.bridge.guard()
+    assert len(round_.orphans) == 1
+    assert "the ledger knows nothing of it" in round_.orphans[0].text
+    await _time_passes(minutes=6)
+    await world.bridge.guard()
+    await world.bridge.guard()
+    (standing,) = [each for each in await world.bridge.rentals(ended=True)]
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+async def test_a_machine_of_a_lost_ledger_can_be_kept_and_used(world: Renting) -> None:
+    standing = await world.rent()
+    assert standing.rental is not None
+    await _lose_ledger(world)
+    await world.bridge.guard()
+    kept = await world.bridge.keep_orphan(standing.rental.name)
+    kept = await world.bridge.arrive(kept, world.report)
+    assert kept.rental is not None
+    assert kept.rental.state is RentalState.REACHABLE
+    assert world.created() == 1
+    await _end(world, kept.wish.wish_id)
+
+
+async def test_machines_of_others_are_not_touched(world: Renting) -> None:
+    """Neither those of another installation of ours in the same account, nor those of somebody else's program."""
+    provider = world.cloud.provider()
+    try:
+        offer = (await provider.offers(PRETEND.need))[0]
+        for name in ("gpu-bridge-abcdefgh-0123456789ab", "somebody-elses"):
+            await provider.create(world.cloud.plan(offer, name))
+        standing = await world.rent()
+        await world.bridge.guard()
+        await _time_passes(minutes=12)
+        await world.bridge.guard()
+        await _end_only(world, standing.wish.wish_id)
+        assert sorted(each["name"] for each in world.billed()) == ["gpu-bridge-abcdefgh-0123456789ab", "somebody-elses"]
+    finally:
+        await provider.close()
+
+
+async def test_a_ledger_that_cannot_be_written_rents_nothing(world: Renting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", f"sqlite:///{world.home.folder}/there/is/no/such/folder.db")
+    with pytest.raises(LedgerBroken):
+        await world.rent()
+    assert world.created() == 0
+
+
+async def test_with_everything_of_ours_dead_the_machine_ends_itself(world: Renting) -> None:
+    order = Order(need=PRETEND.need, lease=timedelta(minutes=1))
+    standing = await world.rent(order)
+    world.kill_wardens()
+    # The lease counts real time on the machine, whatever the cloud's clock pretends.
+    await until(lambda: not world.billed(), within=150)
+    over = await _told(world, standing.wish.wish_id)
+    assert "took the machine back" in over.wish.closed_because or over.is_over
+
+
+async def _told(world: Renting, wish_id: Any) -> Any:
+    """Somebody comes back, and is told."""
+    await world.bridge.guard()
+    return await world.until_over(wish_id)
+
+
+async def _end_only(world: Renting, wish_id: Any) -> None:
+    await world.bridge.end_rental(wish_id, "It was a test.")
+    await world.until_over(wish_id)
+
+
+async def _lose_ledger(world: Renting) -> None:
+    world.kill_wardens()
+    present = orders_module._present
+    orders_module._present = None
+    if present is not None:
+        present.close()
+    for name in os.listdir(world.home.bridge):
+        if name.startswith("ledger.db"):
+            (world.home.bridge / name).unlink()
+
+
+async def _time_passes(*, minutes: int) -> None:
+    await asyncio.sleep(minutes * 60 / RATE)
