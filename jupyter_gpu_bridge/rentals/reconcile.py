@@ -33,7 +33,7 @@ class Orphan:
 
     provider: str
     seen: Seen
-    wish: Wish | None
+    wish: Wish
     """Under which it is known from now on."""
     text: str
 
@@ -49,11 +49,12 @@ async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Seq
     return found
 
 
-async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> None:
+async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[Orphan]:
     """As one of many processes: whoever comes first does it for all."""
     owner = f"{os.uname().nodename}:{os.getpid()}"
     if await book.read(Ledger.take_lock, f"reconcile:{provider}", owner, EVERY, book.clock.now()):
-        await reconcile(book, clouds, [provider])
+        return await reconcile(book, clouds, [provider])
+    return ()
 
 
 async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:

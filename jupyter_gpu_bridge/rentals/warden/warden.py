@@ -19,6 +19,7 @@ from jupyter_gpu_bridge.model import WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.orders import orders
 from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile_now_and_then
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
@@ -139,7 +140,9 @@ class Warden:
             await self._book.clock.sleep(EVERY)
             with contextlib.suppress(BridgeError, OSError):
                 for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
-                    await reconcile_now_and_then(self._book, self._clouds, provider)
+                    for orphan in await reconcile_now_and_then(self._book, self._clouds, provider):
+                        if not orphan.wish.is_open:
+                            await orders().wake(orphan.wish.wish_id)
 
     async def _close(self, because: str) -> None:
         await self._book.close_wish(self._wish_id, because)
