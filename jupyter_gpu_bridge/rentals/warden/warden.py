@@ -27,7 +27,7 @@ from jupyter_gpu_bridge.rentals.warden.tending import Tending
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY = 0.5
+_LOOK_EVERY = timedelta(seconds=0.5)
 _TRY_AGAIN = timedelta(seconds=5)
 LAST_ANSWERS_FOR = 3.0
 """Seconds in which those who come too late are told why there is no machine."""
@@ -131,8 +131,8 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
-        while (await self._book.wish(self._wish_id)).is_open:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_EVERY)
+        while (await self._book.wish(self._wish_id)).is_open:
+            await self._book.clock.sleep(_LOOK_EVERY)
 
     async def _compare_now_and_then(self) -> None:
         """The ledger with what the providers list; of all wardens one does it for each account."""

@@ -1,0 +1,254 @@
+"""A cloud and a clock in memory, for tests that run a thousand lives of a rental in the time of one.
+
+Nothing here waits for real: time goes on when everybody sleeps. A process is killed by having each of its next steps
+fail, whatever it does to tidy up: what is killed tidies up nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from jupyter_gpu_bridge.errors import NoCapacity, Unclear
+from jupyter_gpu_bridge.model import (
+    Account,
+    Created,
+    CreatePlan,
+    MachineState,
+    Money,
+    Need,
+    Offer,
+    Ref,
+    Seen,
+    SeenState,
+    SelfRemoval,
+    Traits,
+)
+from jupyter_gpu_bridge.rentals.book import Book
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
+PRICE = Money.parse("1.20")
+
+
+_TRAITS = Traits(
+    title="Memory",
+    self_removal=SelfRemoval.SCOPED_KEY,
+    limits_at_create=True,
+    boot_limit=timedelta(minutes=5),
+    login_limit=timedelta(minutes=2),
+    listing_lag=timedelta(seconds=60),
+)
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+class Timeline:
+    """One clock for all; `jump` is what somebody does to the wall clock of this computer."""
+
+    def __init__(self) -> None:
+        self.elapsed = timedelta(0)
+        self.jump = timedelta(0)
+        self._sleepers: list[tuple[timedelta, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    @property
+    def true_now(self) -> datetime:
+        return START + self.elapsed
+
+    async def sleep(self, time: timedelta) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(
+            self._sleepers, (self.elapsed + max(time, timedelta(milliseconds=1)), next(self._numbers), waiter)
+        )
+        await waiter
+
+    async def settle(self) -> None:
+        """Let everybody do what can be done without time."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    async def pass_(self, time: timedelta) -> None:
+        end = self.elapsed + time
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self.elapsed, _, waiter = heapq.heappop(self._sleepers)
+            if not waiter.done():
+                waiter.set_result(None)
+                await self.settle()
+        self.elapsed = end
+
+
+class Process:
+    """Its clock, which began at the wall time of its start, and the number of steps that it has left to live."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._wall = timeline.true_now + timeline.jump
+        self._began = timeline.elapsed
+        self.steps: int | None = None
+
+    def step(self) -> None:
+        if self.steps is None:
+            return
+        if self.steps <= 0:
+            raise Killed
+        self.steps -= 1
+
+    def now(self) -> datetime:
+        return self._wall + (self._timeline.elapsed - self._began)
+
+    async def sleep(self, time: timedelta) -> None:
+        self.step()
+        await self._timeline.sleep(time)
+        self.step()
+
+
+class DirectBook(Book):
+    """Written in this very thread, and not at all by the dead."""
+
+    def __init__(self, ledger: Any, process: Process) -> None:
+        super().__init__(ledger, process)
+        self._process = process
+
+    async def read(self, question: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        self._process.step()
+        answer = question(self.ledger, *args, **more)
+        self._process.step()
+        return answer
+
+
+@dataclass
+class Machine:
+    ref: Ref
+    name: str
+    born: timedelta
+    ends: timedelta
+    """When its own lease or limit ends it."""
+    ended: timedelta | None = None
+    boots_for: timedelta = timedelta(seconds=20)
+
+
+@dataclass
+class MemoryCloud:
+    """`outcomes`: of the next creates: `made`, `lost`, `error`, `full`; then all are made."""
+
+    timeline: Timeline
+    name: str = "memory"
+    outcomes: list[str] = field(default_factory=list)
+    is_down: bool = False
+    lag: timedelta = timedelta(0)
+    machines: list[Machine] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
+    traits: Traits = field(default_factory=lambda: _TRAITS)
+
+    def living(self) -> Sequence[Machine]:
+        self._reap()
+        return [each for each in self.machines if each.ended is None]
+
+    def _reap(self) -> None:
+        for each in self.machines:
+            if each.ended is None and self.timeline.elapsed >= each.ends:
+                each.ended = each.ends
+
+    async def check(self) -> Account:
+        self._refuse_when_down()
+        return Account("memory-account")
+
+    async def offers(self, need: Need) -> Sequence[Offer]:
+        self._refuse_when_down()
+        return [
+            Offer(self.name, f"offer-{number}", "A100", 1, 81920, PRICE, host=f"host-{number}") for number in range(4)
+        ]
+
+    async def create(self, plan: CreatePlan) -> Created:
+        await self.timeline.sleep(timedelta(seconds=1))
+        outcome = self.outcomes.pop(0) if self.outcomes else "made"
+        if self.is_down or outcome == "error":
+            raise Unclear("The cloud did not answer.")
+        if outcome == "full":
+            raise NoCapacity("no capacity")
+        assert plan.name not in [each.name for each in self.machines], "one request was sent twice"
+        ref = Ref(f"m-{len(self.machines)}")
+        self.machines.append(Machine(ref, plan.name, self.timeline.elapsed, self.timeline.elapsed + plan.limit))
+        await self.timeline.sleep(timedelta(seconds=1))
+        if outcome == "lost":
+            raise Unclear("The answer was lost.")
+        return Created(ref)
+
+    async def get(self, ref: Ref) -> Seen | None:
+        self._refuse_when_down()
+        return next((self._seen(each) for each in self._shown() if each.ref == ref), None)
+
+    async def list(self) -> Sequence[Seen]:
+        self._refuse_when_down()
+        return [self._seen(each) for each in self._shown()]
+
+    async def destroy(self, ref: Ref) -> None:
+        self._refuse_when_down()
+        for each in self.machines:
+            if each.ref == ref and each.ended is None:
+                each.ended = self.timeline.elapsed
+                self.destroyed.append(each.name)
+
+    async def close(self) -> None:
+        pass
+
+    def _refuse_when_down(self) -> None:
+        if self.is_down:
+            raise Unclear("The cloud does not answer.")
+
+    def _shown(self) -> Sequence[Machine]:
+        return [each for each in self.living() if self.timeline.elapsed - each.born >= self.lag]
+
+    def _seen(self, each: Machine) -> Seen:
+        runs = self.timeline.elapsed - each.born >= each.boots_for
+        state = SeenState.RUNNING if runs else SeenState.BOOTING
+        return Seen(
+            each.ref, each.name, state, is_billed=True, price=PRICE, address="127.0.0.1" if runs else "", port=22
+        )
+
+
+class MemoryClouds:
+    def __init__(self, cloud: MemoryCloud) -> None:
+        self._cloud = cloud
+
+    def get(self, name: str) -> MemoryCloud:
+        return self._cloud
+
+    async def account(self, name: str) -> Account:
+        return await self._cloud.check()
+
+
+class NoLink:
+    """A link to machines that are always there when they run, and on which nobody works."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self.connection = self
+        self.mux = object()
+        self.state = MachineState.CONNECTED
+
+    async def aim(self, target: object) -> None:
+        pass
+
+    async def up(self) -> None:
+        pass
+
+    def kernels(self) -> Sequence[Any]:
+        return ()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+    async def ask_agent(self, question: dict[str, Any]) -> Any:
+        return {"left": 1200.0, "daemon_alive": True, "serial": question.get("serial"), "phase": "living"}
+
+    def machine_gone(self, cause: str) -> None:
+        pass
