@@ -1,0 +1,91 @@
+"""Nothing secret gets to where it does not belong: every file, argument and variable is looked through."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+
+from jupyter_gpu_bridge import plain
+from jupyter_gpu_bridge.model import RENTED, Profile
+from tests.rentals.renting.world import PRETEND, Renting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+
+async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
+    folder = world.bridge.add_profile(Profile("rented", RENTED, order=PRETEND))
+    manager = AsyncKernelManager(kernel_name="gpu-bridge-rented")
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    await client.wait_for_ready(timeout=30)
+    (standing,) = await world.bridge.rentals()
+    events = await world.bridge.rental_events(standing.wish.wish_id)
+    (machine,) = world.cloud.machines()
+    try:
+        account_key = str(world.cloud.api["account_key"])
+        (attempt,) = (world.home.bridge / "keys").iterdir()
+        ours, its = (_body(attempt / name) for name in ("identity", "host"))
+        its_own = Path(machine["folder"])
+        shown = repr([plain.event(event) for event in events]) + repr(
+            plain.rental(standing.wish, standing.rental, events)
+        )
+        for secret in (account_key, ours, its):
+            assert secret not in shown
+            assert [line for line in _arguments(world) if secret in line] == []
+        # The cloud's own files are not ours: what it keeps of a start script is its affair, as with any cloud.
+        for file in _files(world.home.folder, without=world.cloud.cloud):
+            found = file.read_bytes()
+            assert account_key.encode() not in found, file
+            if file.parent != attempt:
+                assert ours.encode() not in found, file
+                assert its.encode() not in found, file
+        for file in _files(its_own):
+            found = file.read_bytes()
+            assert account_key.encode() not in found, file
+            assert ours.encode() not in found, file
+        for variables in _environments(machine["pids"]):
+            assert account_key not in variables
+            assert ours not in variables
+        assert (folder / "kernel.json").read_text().count("order") == 1
+        for file in attempt.iterdir():
+            assert file.name.endswith(".pub") or file.stat().st_mode & 0o077 == 0, file
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+        await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+        await world.until_over(standing.wish.wish_id)
+
+
+def _body(key: Path) -> str:
+    """The line of a private key that no other key has."""
+    return key.read_text().splitlines()[3]
+
+
+def _arguments(world: Renting) -> Iterator[str]:
+    for process in psutil.process_iter():
+        try:
+            yield " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+
+
+def _environments(pids: list[int]) -> Iterator[str]:
+    for pid in pids:
+        try:
+            yield repr(psutil.Process(pid).environ())
+        except psutil.Error:
+            continue
+
+
+def _files(folder: Path, without: Path | None = None) -> Iterator[Path]:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            file = Path(place) / name
+            if file.is_file() and (without is None or without not in file.parents):
+                yield file
