@@ -20,6 +20,7 @@ from tests.rentals.renting.world import Renting, renting
 
 BAR = "order to first execute reply on a machine that boots at once: <= 3 s, of it outside boot and Python start <= 1 s"
 _WHOLE, _OWN = 3.0, 1.0
+_STAGES = ("searching", "renting", "booting", "connecting")
 
 
 async def _once(world: Renting, name: str) -> dict[str, float]:
@@ -46,9 +47,7 @@ async def _once(world: Renting, name: str) -> dict[str, float]:
 
 
 def _stages(events: Sequence[tuple[datetime, str, str]], began: float, started: float) -> dict[str, float]:
-    known = [
-        (at.timestamp(), kind) for at, kind, _ in events if kind in ("searching", "renting", "booting", "connecting")
-    ]
+    known = [(at.timestamp(), kind) for at, kind, _ in events if kind in _STAGES]
     reachable = next(at.timestamp() for at, kind, text in events if kind == "state" and "can be reached" in text)
     marks = [(began, "asking"), *known, (reachable, "starting"), (started, "")]
     return {kind: later - at for (at, kind), (later, _) in pairwise(marks)}
