@@ -72,6 +72,11 @@ class Sandbox:
         self._running: Running | None = None
         self._client: HttpClient | None = None
 
+    @staticmethod
+    def is_set_up() -> bool:
+        """Whether it was ever used here; to ask it would start it."""
+        return (data_folder() / NAME).exists()
+
     async def check(self) -> Account:
         fields = (await (await self._http()).read("/v1/account")).fields
         mark = hashlib.sha256(f"{NAME} {fields.text('account')}".encode()).hexdigest()[:16]

@@ -130,6 +130,7 @@ class Attempt:
         reached("unknown")
         seen = await resolve.find(rental, self.cloud, self.book.clock)
         if seen is not None:
+            reached("found")
             return Created(seen.ref)
         await self.book.advance(rental, RentalState.GONE, f"{error.what} Nothing was rented.")
         keys.forget(rental.attempt_id)

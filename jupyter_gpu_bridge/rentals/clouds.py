@@ -48,10 +48,19 @@ def cloud_names() -> Sequence[str]:
     return sorted({*_OURS, *(point.name for point in entry_points(group=GROUP))})
 
 
+def clouds_set_up() -> Sequence[str]:
+    """Where machines of ours may be, whatever the ledger says: it may be lost."""
+    return [name for name in cloud_names() if getattr(_maker(name), "is_set_up", lambda: True)()]
+
+
 def _make(name: str) -> Provider:
+    return _maker(name)()
+
+
+def _maker(name: str) -> Callable[[], Provider]:
     if name in _OURS:
         module, _, attribute = _OURS[name].partition(":")
-        return cast("Callable[[], Provider]", getattr(importlib.import_module(module), attribute))()
+        return cast("Callable[[], Provider]", getattr(importlib.import_module(module), attribute))
     for point in entry_points(group=GROUP, name=name):
-        return cast("Callable[[], Provider]", point.load())()
+        return cast("Callable[[], Provider]", point.load())
     raise BadRequest(f"There is no provider {name!r}.", advice=nearest(name, cloud_names()))

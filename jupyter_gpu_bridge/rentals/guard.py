@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, reconcile
@@ -33,7 +33,7 @@ async def look(orders: Orders, book: Book) -> Round:
     clouds = Clouds()
     try:
         used = {rental.provider for rental in await book.read(Ledger.rentals, live_only=False)}
-        orphans = await reconcile(book, clouds, sorted(used))
+        orphans = await reconcile(book, clouds, sorted({*used, *clouds_set_up()}))
     finally:
         await clouds.close()
     watched, troubles = [], []

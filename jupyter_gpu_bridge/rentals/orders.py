@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
 
 
+_SUCCESSORS = 3
+
+
 class Orders:
     """Of one process; see `orders()`."""
 
@@ -73,11 +76,16 @@ class Orders:
 
     async def wake(self, wish_id: WishId) -> None:
         """See to it that its warden lives."""
-        client = LinkClient(machine_of_wish(wish_id))
-        try:
-            await links().run(client.connect(start=True))
-        finally:
-            await links().run(client.close())
+        for attempts_left in range(_SUCCESSORS, -1, -1):
+            client = LinkClient(machine_of_wish(wish_id))
+            try:
+                await links().run(client.connect(start=True))
+                return
+            except LinkLost:  # it ended just then
+                if not attempts_left:
+                    raise
+            finally:
+                await links().run(client.close())
 
     async def until_gone(self, wish_id: WishId) -> Standing:
         while not (standing := await self.find(wish_id)).is_over:  # noqa: ASYNC110 - another process ends it

@@ -168,6 +168,7 @@ class Link:
                     f"The kernel {order.kernel_id} is already run by another program on this computer ({holder}).",
                     advice="Stop it there first, or connect to it from there.",
                 )
+            await self._hear_of(kernel)
             if kernel.exit_code is None and not kernel.is_stopping:
                 self.claim(order.kernel_id, owner)
                 kernel.facade.ensure_bound()
@@ -395,6 +396,14 @@ class Link:
         if not kernel.was_connected and self.connection.mux is not None:
             kernel.connect(self.connection.mux)
         kernel.was_connected = True
+
+    async def _hear_of(self, kernel: LinkedKernel) -> None:
+        """A link that was killed has left it, perhaps before the machine was asked for it: then there is none yet."""
+        give_up = time.monotonic() + ANSWER_PATIENCE
+        while not kernel.life and kernel.exit_code is None and time.monotonic() < give_up:
+            with contextlib.suppress(BridgeError):
+                await self.connection.up()
+            await kernel.news(give_up - time.monotonic())
 
     async def _replace(self, kernel: LinkedKernel, report: Report) -> None:
         """Make room for a kernel of the same id: what is left of this one on the machine ends first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
@@ -12,7 +11,7 @@ from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Order, Provider, Rental, RentalState, SeenState
+from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState
 from jupyter_gpu_bridge.rentals.book import Book
 
 TICK = timedelta(seconds=5)
@@ -30,6 +29,8 @@ class Tending:
         self._link = link
         self._used = book.clock.now()
         """When somebody last had something from this machine."""
+        self._activity: dict[KernelId, float] = {}
+        """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
         self._is_lost = False
@@ -106,12 +107,9 @@ class Tending:
     def _idle(self, order: Order) -> str:
         """An open page is no use, and neither is our own connection; a kernel that works or has just worked is."""
         now = self._book.clock.now()
-        for kernel in self._link.kernels():
-            if kernel.facade.busy:
-                self._used = now
-            elif kernel.facade.last_activity:
-                ago = timedelta(seconds=time.monotonic() - kernel.facade.last_activity)
-                self._used = max(self._used, now - ago)
+        activity = {kernel.order.kernel_id: kernel.facade.last_activity for kernel in self._link.kernels()}
+        if activity != self._activity or any(kernel.facade.busy for kernel in self._link.kernels()):
+            self._used, self._activity = now, activity
         if order.idle is None or now - self._used < order.idle:
             return ""
         return f"Nobody has used it for {_spoken(order.idle)}."

@@ -78,8 +78,11 @@ class Warden:
         if isinstance(outcome, Exception):
             log.error("the machine is ended for a mistake of ours", exc_info=outcome)
             await self._close(f"Something went wrong that nobody thought of: {outcome!r}.")
-        await self._end(link)
-        await asyncio.sleep(LAST_ANSWERS_FOR)
+        is_over = False
+        while not is_over:
+            await self._end(link)
+            await asyncio.sleep(LAST_ANSWERS_FOR)
+            is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
         link.done.set()
 
     # while it is open ----------------------------------------------------------------------------------------------

@@ -180,7 +180,8 @@ async def test_machines_of_others_are_not_touched(world: Renting) -> None:
 
 
 async def test_a_ledger_that_cannot_be_written_rents_nothing(world: Renting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", f"sqlite:///{world.home.folder}/there/is/no/such/folder.db")
+    (world.home.folder / "file").touch()
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", f"sqlite:///{world.home.folder}/file/ledger.db")
     with pytest.raises(LedgerBroken):
         await world.rent()
     assert world.created() == 0

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.sandbox.cloud import SandboxCloud
 RATE = 60
 """How much faster than real time it goes here: a minute in a second."""
 DEADLINE = 60.0
-PRETEND = Order(need=Need(providers=("sandbox",)))
+PRETEND = Order(need=Need(providers=("sandbox",)), idle=timedelta(hours=6))
 
 
 class HomeCloud(SandboxCloud):
