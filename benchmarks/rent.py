@@ -34,7 +34,7 @@ async def _once(world: Renting, name: str) -> dict[str, float]:
     client = manager.client()
     client.start_channels()
     await client.wait_for_ready(timeout=30)
-    await client.execute_interactive("1", timeout=30)
+    await client.execute_interactive("1", timeout=30, output_hook=lambda message: None)
     whole = time.time() - began
     (standing,) = await bridge.rentals()
     events = await bridge.rental_events(standing.wish.wish_id)
