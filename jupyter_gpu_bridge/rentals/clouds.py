@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
-from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import Account, Provider
+from jupyter_gpu_bridge.errors import BadRequest, KeyRefused
+from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
 
 GROUP = "jupyter_gpu_bridge.providers"
@@ -36,6 +36,23 @@ class Clouds:
         if name not in self._accounts:
             self._accounts[name] = await self.get(name).check()
         return self._accounts[name]
+
+    async def of(self, rental: Rental) -> Provider:
+        """The cloud of a rental, asked with a key of the account that rented it. Raises `KeyRefused` for any other's.
+
+        Another account's listing shows nothing of it, and would be taken for its end.
+        """
+        name = rental.provider
+        if (await self.account(name)).fingerprint != rental.account:
+            cloud = self._made.pop(name)  # the next time with whatever key there is then
+            del self._accounts[name]
+            await cloud.close()
+            raise KeyRefused(
+                f"The key of {cloud.traits.title} is one of another account than the one that rented {rental.name}.",
+                billing=f"That machine costs {rental.price} per hour until it is ended.",
+                advice="Give a key of that account, or end the machine by hand.",
+            )
+        return self.get(name)
 
     async def close(self) -> None:
         made, self._made = list(self._made.values()), {}

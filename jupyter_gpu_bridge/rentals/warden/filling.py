@@ -73,9 +73,9 @@ class Filling:
 
     async def _take_up(self, wish: Wish, rental: Rental) -> tuple[Rental, Target] | None:
         """What a killed warden of this wish has left."""
-        cloud = self._clouds.get(rental.provider)
         if self.is_settled(rental):
             return rental, self._target(wish, rental)
+        cloud = await self._clouds.of(rental)
         if rental.state is not RentalState.RELEASING:
             found = rental if rental.state is RentalState.CREATED else await look_for(rental, cloud, self._book)
             if found is None:
@@ -90,7 +90,7 @@ class Filling:
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
-        cloud = self._clouds.get(rental.provider)
+        cloud = await self._clouds.of(rental)
         reached("created")
         try:
             await self._stage("booting", await self._usually("booting", rental))

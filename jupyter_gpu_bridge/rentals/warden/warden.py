@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.errors import BridgeError, LedgerBroken, RentalEnded, St
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import WishId
+from jupyter_gpu_bridge.model import Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -45,6 +45,7 @@ class Warden:
         """Somebody has asked for the machine, at any time."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
+        self._complaints: set[str] = set()
 
     async def provide(self, report: Report) -> Target:
         """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
@@ -102,7 +103,7 @@ class Warden:
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
-        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report)
+        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of)
         try:
             rental = await self._book.live(self._wish_id)
             if rental is None or not filling.is_settled(rental):
@@ -120,7 +121,7 @@ class Warden:
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(self._target)
-        cloud = self._clouds.get(rental.provider)
+        cloud = await self._cloud_of(rental)
         await self._close(await Tending(rental, cloud, self._book, link).until_over())
 
     async def _somebody_waits(self) -> None:
@@ -172,8 +173,26 @@ class Warden:
         link.machine_gone(f"The rented machine was ended: {because}")
         while (rental := await self._book.live(self._wish_id)) is not None:
             try:
-                cloud = self._clouds.get(rental.provider)
-                await release(rental, cloud, self._book, because)
-            except (BridgeError, OSError):
+                await release(rental, await self._cloud_of(rental), self._book, because)
+            except (BridgeError, OSError) as error:
                 log.exception("%s is not ended yet", rental.name)
+                await self._complain(rental, error)
                 await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _cloud_of(self, rental: Rental) -> Provider:
+        """For as long as it takes: that it cannot be asked is no reason to do anything to a machine."""
+        while True:
+            try:
+                return await self._clouds.of(rental)
+            except CloudError as error:
+                await self._complain(rental, error)
+                await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _complain(self, rental: Rental, error: Exception) -> None:
+        """Once for each reason, where every front end reads it."""
+        if str(error) not in self._complaints:
+            self._complaints.add(str(error))
+            with contextlib.suppress(BridgeError):
+                await self._book.note(
+                    rental, "warning", f"{rental.name} is not ended yet, which is tried again: {error}"
+                )

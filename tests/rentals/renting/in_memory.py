@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.model import (
     Need,
     Offer,
     Ref,
+    Rental,
     Seen,
     SeenState,
     SelfRemoval,
@@ -220,6 +221,9 @@ class MemoryClouds:
         self._cloud = cloud
 
     def get(self, name: str) -> MemoryCloud:
+        return self._cloud
+
+    async def of(self, rental: Rental) -> MemoryCloud:
         return self._cloud
 
     async def account(self, name: str) -> Account:
