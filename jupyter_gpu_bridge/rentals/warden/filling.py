@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.errors import BridgeError, KeyRefused, NoCapacity, Refus
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Offer, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.rentals import keys
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
@@ -27,7 +27,17 @@ _MOST_TRIES = 12
 
 
 class Filling:
-    def __init__(self, wish_id: WishId, book: Book, clouds: Clouds, link: Link, report: Report) -> None:
+    def __init__(
+        self,
+        wish_id: WishId,
+        book: Book,
+        clouds: Clouds,
+        link: Link,
+        report: Report,
+        cloud_of: Callable[[Rental], Awaitable[Provider]],
+    ) -> None:
+        """`cloud_of`: the one of a rental, with the key of its account, once it can be asked."""
+        self._cloud_of = cloud_of
         self._wish_id = wish_id
         self._book = book
         self._clouds = clouds
@@ -75,7 +85,7 @@ class Filling:
         """What a killed warden of this wish has left."""
         if self.is_settled(rental):
             return rental, self._target(wish, rental)
-        cloud = await self._clouds.of(rental)
+        cloud = await self._cloud_of(rental)
         if rental.state is not RentalState.RELEASING:
             found = rental if rental.state is RentalState.CREATED else await look_for(rental, cloud, self._book)
             if found is None:
@@ -90,7 +100,7 @@ class Filling:
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
-        cloud = await self._clouds.of(rental)
+        cloud = await self._cloud_of(rental)
         reached("created")
         try:
             await self._stage("booting", await self._usually("booting", rental))

@@ -11,11 +11,11 @@ import contextlib
 import logging
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, LedgerBroken, RentalEnded, StartCancelled
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken, RentalEnded, StartCancelled
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Rental, WishId
+from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -192,7 +192,6 @@ class Warden:
         """Once for each reason, where every front end reads it."""
         if str(error) not in self._complaints:
             self._complaints.add(str(error))
+            text = f"{rental.name} cannot be looked after now; it is tried again: {error}"
             with contextlib.suppress(BridgeError):
-                await self._book.note(
-                    rental, "warning", f"{rental.name} is not ended yet, which is tried again: {error}"
-                )
+                await self._book.note(rental, "warning", text)
