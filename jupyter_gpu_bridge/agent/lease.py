@@ -43,7 +43,9 @@ class Lease:
             raise Refusal("machine-unfit", "This machine has no lease: it does not end by itself.")
         verb = request["do"]
         if verb == "lease":
-            return await self._extend(folder, request.get("seconds"), str(request.get("serial")))
+            return await self._extend(
+                folder, request.get("seconds"), str(request.get("serial")), request.get("extra", 0)
+            )
         if verb == "die":
             return await self._die(folder)
         if verb == "save":
@@ -85,12 +87,14 @@ class Lease:
             self._found = LeaseFolder(path) if path is not None else None
         return self._found
 
-    async def _extend(self, folder: LeaseFolder, seconds: Any, serial: str) -> dict[str, Any]:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= _LONGEST:
-            raise Refusal("bad-request", "A lease is so many seconds.")
+    async def _extend(self, folder: LeaseFolder, seconds: Any, serial: str, extra: Any) -> dict[str, Any]:
+        """`extra`: seconds by which the deadline was put off, all in all."""
+        for given in (seconds, extra):
+            if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= _LONGEST:
+                raise Refusal("bad-request", "A lease is so many seconds.")
         if not _SERIAL.fullmatch(serial):
             raise Refusal("bad-request", "A lease has a serial number.")
-        folder.write("grant", f"{VERSION} {serial} {math.floor(seconds)}")
+        folder.write("grant", f"{VERSION} {serial} {math.floor(seconds)} {math.floor(extra)}")
         await _until(folder, lambda state: state.serial == serial or state.phase == "ending")
         return _status(folder)
 

@@ -33,6 +33,7 @@ from jupyter_gpu_bridge.rentals import keys, resolve
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM
 
 Report = Callable[[str, str], None]
 
@@ -109,7 +110,7 @@ class Attempt:
             name=name,
             public_key=pairs.public_key,
             start_script=start_script(lease),
-            limit=order.deadline,
+            limit=order.deadline + EXTENSION_ROOM,
             image=order.image,
         )
         return rental, plan

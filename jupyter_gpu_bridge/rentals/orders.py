@@ -17,7 +17,7 @@ from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
-from jupyter_gpu_bridge.rentals.standing import LONGEST_DEADLINE, SHORTEST, Standing, check_order
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, LONGEST_DEADLINE, SHORTEST, Standing, check_order
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -123,6 +123,13 @@ class Orders:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
         if not SHORTEST <= more <= LONGEST_DEADLINE:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
+        wish = await book.wish(wish_id)
+        latest = rental.written + wish.order.deadline + EXTENSION_ROOM
+        if rental.deadline + more > latest:
+            raise BadRequest(
+                f"It can be put off to {latest:%Y-%m-%d %H:%M} UTC at the latest.",
+                advice="Rent another machine for what takes longer.",
+            )
         return await book.advance(rental, rental.state, deadline=rental.deadline + more)
 
     async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:

@@ -13,6 +13,8 @@ from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
 LONGEST_DEADLINE = timedelta(days=30)
 SHORTEST = timedelta(minutes=1)
+EXTENSION_ROOM = timedelta(hours=12)
+"""By so much a deadline can be put off: a provider that ends machines by itself is told that much more at the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,12 +67,13 @@ supervise() {
 # what is known -------------------------------------------------------------------------------------------------------
 
 take_up() {
-    lease_end='' hard_end='' seen='' serial=- phase='' save_until=0 hook_pid=- hook_start=-
+    lease_end='' hard_end='' seen='' serial=- phase='' save_until=0 hook_pid=- hook_start=- extra=0
     find_boot
     boot_before=$boot
-    read -r _ boot_before lease_end hard_end seen serial phase save_until hook_pid hook_start _ 2>/dev/null <"$dir/state"
+    read -r _ boot_before lease_end hard_end seen serial phase save_until hook_pid hook_start extra _ 2>/dev/null <"$dir/state"
+    is_number "$extra" || extra=0
     if ! all_numbers "$lease_end" "$hard_end" "$seen" "$save_until" || [ -z "$hook_start" ]; then
-        seen=0 serial=- phase=living save_until=0 hook_pid=- hook_start=-
+        seen=0 serial=- phase=living save_until=0 hook_pid=- hook_start=- extra=0
         look_at_clock
         lease_end=$((now + first_lease)) hard_end=$((now + hard_limit))
         note "The machine may live $first_lease s for a start, and $hard_limit s at the most."
@@ -105,7 +106,7 @@ count_from_here() {
 
 keep_state() {
     [ -n "$dirty" ] || [ $((now - kept)) -ge "$state_every" ] || return 0
-    line="1 $boot $lease_end $hard_end $now $serial $phase $save_until $hook_pid $hook_start"
+    line="1 $boot $lease_end $hard_end $now $serial $phase $save_until $hook_pid $hook_start $extra"
     if { printf '%s\n' "$line" >"$dir/state.new" && mv -f "$dir/state.new" "$dir/state"; } 2>/dev/null ||
         # The disk is full: what is there already can still be written over.
         { [ -s "$dir/state" ] && printf '%s\n' "$line" 1<>"$dir/state"; } 2>/dev/null; then
@@ -127,10 +128,15 @@ look() {
 }
 
 read_grant() {
-    new_serial='' seconds=''
-    read -r _ new_serial seconds _ 2>/dev/null <"$dir/grant" || return 0
+    new_serial='' seconds='' new_extra=''
+    read -r _ new_serial seconds new_extra _ 2>/dev/null <"$dir/grant" || return 0
     if [ "$new_serial" = "$serial" ] || ! is_number "$seconds"; then return 0; fi
     serial=$new_serial lease_end=$((now + seconds)) dirty=yes
+    # All that the deadline was ever put off by, so that a grant which is read twice puts nothing off.
+    if is_number "$new_extra" && [ "$new_extra" -gt "$extra" ]; then
+        hard_end=$((hard_end + new_extra - extra)) extra=$new_extra
+        note "Its deadline was put off: it may live $((hard_end - now)) s at the most."
+    fi
     [ "$lease_end" -le "$hard_end" ] || lease_end=$hard_end
     find_last_call
     if [ "$phase" != living ] && [ "$lease_end" -gt "$now" ] && [ "$last_call" -gt "$now" ]; then

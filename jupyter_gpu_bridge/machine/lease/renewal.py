@@ -72,6 +72,8 @@ class Renewal:
         """`told` is called after each attempt. `seconds` may be changed at any time; the next renewal goes by it."""
         self._ask = ask
         self.seconds = seconds
+        self.extra = 0.0
+        """Seconds by which the deadline was put off, all in all; goes with each renewal."""
         self._told = told
         self._clock = clock or BootClock()
         self._now = asyncio.Event()
@@ -105,7 +107,7 @@ class Renewal:
 
     async def _renew(self) -> LeaseNews:
         serial = next(self._serials)
-        question = {"do": "lease", "seconds": self.seconds, "serial": serial}
+        question = {"do": "lease", "seconds": self.seconds, "serial": serial, "extra": self.extra}
         try:
             answer = await self._within(self.seconds / 4, self._ask(question))
         except Exception as error:

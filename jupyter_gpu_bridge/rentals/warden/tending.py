@@ -33,6 +33,7 @@ class Tending:
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
+        self._lease: Renewal | None = None
         self._is_lost = False
         self._lease_problem = ""
         self._warned: set[str] = set()
@@ -40,7 +41,7 @@ class Tending:
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
         order = (await self._book.wish(self._rental.wish_id)).order
-        lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
+        lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
         try:
@@ -69,6 +70,7 @@ class Tending:
             if reason:
                 return reason
             await self._warn()
+            self._put_off(order)
             if self._lease_problem:
                 await self._say_once("lease", self._lease_problem)
             await self._book.clock.sleep(min(TICK, self._left()))
@@ -83,6 +85,13 @@ class Tending:
         """A machine that is out of reach for a while is no problem yet; one without its dead man's switch is."""
         has_answered = news.left is not None or news.is_ending
         self._lease_problem = news.problem if has_answered else ""
+
+    def _put_off(self, order: Order) -> None:
+        """The machine's own deadline follows the one in the ledger, if that was put off."""
+        extra = (self._rental.deadline - self._rental.written - order.deadline).total_seconds()
+        if self._lease is not None and extra > self._lease.extra:
+            self._lease.extra = extra
+            self._lease.renew_now()
 
     # limits --------------------------------------------------------------------------------------------------------
 

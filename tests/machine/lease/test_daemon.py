@@ -85,6 +85,20 @@ def test_nobody_grants_more_than_the_deadline(machine: Rented) -> None:
     machine.until("it ends", machine.is_ended)
 
 
+def test_a_deadline_can_be_put_off_and_each_hour_counts_once(machine: Rented) -> None:
+    machine.boot()
+    for serial in ("a", "b"):
+        machine.grant(999_999_999, serial=serial, more=" 500")
+        machine.until("it takes the renewal", lambda: machine.lease_end == 1000 + HARD + 500)
+    machine.grant(999_999_999, serial="c", more=" 700")
+    machine.until("it is put off further", lambda: machine.lease_end == 1000 + HARD + 700)
+    machine.grant(999_999_999, serial="d")
+    machine.advance(HARD + 699)
+    assert not machine.is_ended()
+    machine.advance(1)
+    machine.until("it ends", machine.is_ended)
+
+
 def test_a_newer_protocol_can_still_extend(machine: Rented) -> None:
     machine.boot()
     machine.grant(5000, version=7, more=" and why {}")

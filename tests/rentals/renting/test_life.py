@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.errors import BadRequest, NothingFits, OverBudget, RentalEnded, RentFailed
+from jupyter_gpu_bridge.errors import BadRequest, NothingFits, OverBudget, RentalEnded, RentalUnknown, RentFailed
 from jupyter_gpu_bridge.model import Money, Need, Order, RentalState
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from tests.rentals.renting.world import PRETEND, Renting, until
@@ -102,6 +103,24 @@ async def test_a_start_that_is_cancelled_ends_the_machine(world: Renting) -> Non
         await arriving
     await world.until_over(standing.wish.wish_id)
     assert world.billed() == []
+
+
+async def test_a_deadline_is_put_off_here_and_on_the_machine(world: Renting) -> None:
+    standing = await world.rent()
+    wish_id, before = standing.wish.wish_id, standing.rental
+    assert before is not None
+    rental = await world.bridge.extend_rental(wish_id, timedelta(hours=1))
+    assert rental.deadline == before.deadline + timedelta(hours=1)
+    assert rental.worst_case > before.worst_case
+    (machine,) = world.billed()
+    log = Path(machine["folder"]) / "disk" / "home" / ".jupyter-gpu-bridge" / "lease" / "log"
+    await until(lambda: "Its deadline was put off" in log.read_text())
+    with pytest.raises(BadRequest, match=r"It can be put off to .* UTC at the latest"):
+        await world.bridge.extend_rental(wish_id, timedelta(hours=12))
+    await world.bridge.end_rental(wish_id, "It was a test.")
+    await world.until_over(wish_id)
+    with pytest.raises(RentalUnknown):
+        await world.bridge.extend_rental(wish_id, timedelta(hours=1))
 
 
 async def test_a_machine_that_is_gone_is_not_rented_again_by_a_restart(world: Renting) -> None:

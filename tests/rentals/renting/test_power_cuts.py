@@ -38,21 +38,9 @@ def test_every_marked_point_is_tested() -> None:
     assert len(marked) >= 20
 
 
-async def _ask_until_there(world: Renting, point: str) -> WishId:
-    """A warden dies there, and each that follows it and comes there too; the wish, which is wanted all the time."""
-    with dying_at(point):
-        standing = await world.want()
-        with contextlib.suppress(BridgeError):
-            await world.bridge.arrive(standing, world.report)
-        log = (world.folder(standing.machine) / "link.log").read_text()
-        await until(lambda: not world.wardens() or log.count("the link starts") > 1)
-        world.kill_wardens()
-    return standing.wish.wish_id
-
-
 @pytest.mark.parametrize("point", BEFORE_THE_MACHINE)
 async def test_what_dies_on_the_way_goes_on_where_it_was(world: Renting, point: str) -> None:
-    wish_id = await _ask_until_there(world, point)
+    wish_id = await world.ask_until_there(point)
     assert len(world.billed()) <= 1
     standing = await world.bridge.arrive(await world.bridge.rental(wish_id), world.report)
     (machine,) = world.billed()
@@ -63,7 +51,7 @@ async def test_what_dies_on_the_way_goes_on_where_it_was(world: Renting, point: 
 
 @pytest.mark.parametrize("point", BEFORE_THE_MACHINE)
 async def test_what_dies_on_the_way_and_is_not_wanted_any_more_leaves_nothing(world: Renting, point: str) -> None:
-    wish_id = await _ask_until_there(world, point)
+    wish_id = await world.ask_until_there(point)
     await _end(world, wish_id)
 
 
@@ -83,7 +71,7 @@ async def test_what_dies_at_the_end_ends_it_when_it_is_back(world: Renting, poin
 @pytest.mark.parametrize("fault", ["answer-lost", "error-after", "garbage"])
 async def test_a_machine_whose_answer_was_lost_is_found(world: Renting, point: str, fault: str) -> None:
     world.cloud.fault(fault, calls=1)
-    wish_id = await _ask_until_there(world, point)
+    wish_id = await world.ask_until_there(point)
     await _end(world, wish_id)
     assert world.created() == 1
 
@@ -94,7 +82,7 @@ async def test_what_dies_as_an_attempt_fails_leaves_nothing(world: Renting, poin
         world.cloud.fault("no-capacity", calls=1)
     else:
         world.cloud.fault("never-boots")
-    wish_id = await _ask_until_there(world, point)
+    wish_id = await world.ask_until_there(point)
     world.cloud.mend()
     await _end(world, wish_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from tests.kernels.home import Home, entered
@@ -59,6 +61,17 @@ class Renting:
 
     async def until_over(self, wish_id: WishId) -> Standing:
         return await asyncio.wait_for(self.bridge.rental_gone(wish_id), DEADLINE)
+
+    async def ask_until_there(self, point: str, key: str = "name:test") -> WishId:
+        """A warden dies there, and each that follows it and comes there too; the wish, which is wanted all the time."""
+        with dying_at(point):
+            standing = await self.want(key=key)
+            with contextlib.suppress(BridgeError):
+                await self.bridge.arrive(standing, self.report)
+            log = (self.folder(standing.machine) / "link.log").read_text()
+            await until(lambda: not self.wardens() or log.count("the link starts") > 1)
+            self.kill_wardens()
+        return standing.wish.wish_id
 
     def billed(self) -> Sequence[dict[str, Any]]:
         """The truth, whatever the listing says."""
