@@ -7,7 +7,8 @@
 #
 # What others put into the folder (only the first line of a file counts):
 #   settings    what the start script knows
-#   grant       "1 SERIAL SECONDS": it may live so long from now on; newer versions may say more behind that
+#   grant       "1 SERIAL SECONDS EXTRA": it may live so long from now on, and its deadline has been put off by EXTRA
+#               seconds in all; newer versions may say more behind that
 #   die         that it is there is enough: end now, and save nothing
 #   busy        "1 BEAT busy" or "1 BEAT idle"; a beat that stays the same means that nobody is there to tell
 #   homes       the folders of agents, whose kernels are stopped in the end
