@@ -10,6 +10,9 @@ from jupyter_gpu_bridge import durations
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import Money, Need, Order, WhenBusy
 
+LONGEST = timedelta(days=30)
+SHORTEST = timedelta(minutes=1)
+
 _USUAL = Order()
 
 
@@ -51,6 +54,21 @@ def understand(said: Mapping[str, Any]) -> Order:
             raise BadRequest(f"The {name} {value!r} of an order makes no sense.") from None
     need = {name: read.pop(name) for name in tuple(read) if name in Need.__dataclass_fields__}
     return Order(need=Need(**need), **read)
+
+
+def check_order(order: Order) -> None:
+    """Raises `BadRequest` for limits that make no sense."""
+    if order.budget is not None and order.budget.micros <= 0:
+        raise BadRequest(f"A budget of {order.budget} buys nothing.", advice="Give a sum in dollars, for example 5.")
+    if order.need.max_price is not None and order.need.max_price.micros < 0:
+        raise BadRequest("A price below nothing is not offered.", advice="Give dollars per hour, for example 1.50")
+    for what, value in (("deadline", order.deadline), ("lease", order.lease), ("idle limit", order.idle)):
+        if value is not None and not SHORTEST <= value <= LONGEST:
+            raise BadRequest(
+                f"The {what} of {value} is not between a minute and 30 days.", advice="For example: 8h, 45m"
+            )
+    if order.need.gpu_count < 0 or order.need.gpu_memory_mib < 0 or order.need.disk_gib < 0:
+        raise BadRequest("Less than nothing cannot be rented.", advice="Leave out what does not matter.")
 
 
 def _time(value: timedelta, usual: timedelta | None) -> str | None:

@@ -16,8 +16,9 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, LONGEST_DEADLINE, SHORTEST, Standing, check_order
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -121,7 +122,7 @@ class Orders:
         rental = await book.live(wish_id)
         if rental is None or rental.state is RentalState.RELEASING:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
-        if not SHORTEST <= more <= LONGEST_DEADLINE:
+        if not SHORTEST <= more <= LONGEST:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
         wish = await book.wish(wish_id)
         latest = rental.written + wish.order.deadline + EXTENSION_ROOM

@@ -17,7 +17,6 @@ from jupyter_gpu_bridge.naming import PROVISIONER, check_name, check_text, kerne
 from jupyter_gpu_bridge.providers.machines import require_machine
 from jupyter_gpu_bridge.rentals import order_words
 from jupyter_gpu_bridge.rentals.environment import check_environment
-from jupyter_gpu_bridge.rentals.standing import check_order
 
 _ICONS = Path(__file__).parent / "icons"
 
@@ -162,7 +161,7 @@ def _require(profile: Profile) -> None:
     if (profile.order is not None) != (profile.machine == RENTED):
         raise BadRequest("A profile has either a machine or an order for one.", advice="Give one of both.")
     if profile.order is not None:
-        check_order(profile.order)
+        order_words.check_order(profile.order)
     elif profile.machine.provider != RENTED.provider:  # those come and go; one that is gone says so when it is used
         require_machine(profile.machine)
 

@@ -45,11 +45,15 @@ async def test_everything_that_is_offered_is_marked_as_pretence(cloud: SandboxCl
         assert provider.traits.self_removal is SelfRemoval.SCOPED_KEY
 
 
-async def test_only_offers_that_fit_are_shown(cloud: SandboxCloud) -> None:
+async def test_what_does_not_fit_is_shown_as_well_so_that_it_can_be_said_why(cloud: SandboxCloud) -> None:
+    need = Need(gpus=("pretend a100 80 gb",), max_price=Money.parse("1.50"))
     async with account(cloud) as provider:
-        offers = await provider.offers(Need(gpus=("pretend a100 80 gb",), max_price=Money.parse("1.50")))
-        assert {offer.gpu for offer in offers} == {"Pretend A100 80 GB"}
-        assert all(offer.price <= Money.parse("1.50") and not offer.is_spot for offer in offers)
+        offers = await provider.offers(need)
+        fitting = [offer for offer in offers if not need.lacks(offer)]
+        assert {offer.gpu for offer in fitting} == {"Pretend A100 80 GB"}
+        assert all(offer.price <= Money.parse("1.50") and not offer.is_spot for offer in fitting)
+        others = [offer for offer in offers if need.lacks(offer)]
+        assert any("GPU pretend a100 80 gb" in need.lacks(offer) for offer in others)
 
 
 async def test_prices_move_as_time_goes_by(cloud: SandboxCloud) -> None:
