@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.model import (
     SelfRemoval,
     Traits,
 )
-from jupyter_gpu_bridge.naming import PROVISIONER
+from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import Answer, HttpClient
 from jupyter_gpu_bridge.providers.sandbox_process import Running, running
@@ -29,9 +29,6 @@ from jupyter_gpu_bridge.settings import data_folder
 
 NAME = "sandbox"
 TITLE = "Sandbox (pretend cloud on this computer)"
-PREFIX = f"{PROVISIONER}-"
-"""What the names of our machines begin with; others of the account are nobody's business."""
-
 _STATES = {
     "provisioning": SeenState.BOOTING,
     "active": SeenState.RUNNING,
@@ -106,7 +103,7 @@ class Sandbox:
 
     async def list(self) -> Sequence[Seen]:
         answer = await (await self._http()).read("/v1/machines")
-        return [_seen(each) for each in answer.fields.list("machines") if each.text("name").startswith(PREFIX)]
+        return [_seen(each) for each in answer.fields.list("machines") if each.text("name").startswith(MACHINE_PREFIX)]
 
     async def destroy(self, ref: Ref) -> None:
         await (await self._http()).destroy(f"/v1/machines/{ref}")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jupyter_gpu_bridge.rentals.ledger.limits import LIMITS_COMMAND, Limits, Standing
+from jupyter_gpu_bridge.rentals.ledger.limits import LIMITS_COMMAND, Limits, Spending
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.ledger.facts import Facts
     from jupyter_gpu_bridge.rentals.ledger.ledger import Ledger
 
-__all__ = ["LIMITS_COMMAND", "Facts", "Ledger", "Limits", "Standing"]
+__all__ = ["LIMITS_COMMAND", "Facts", "Ledger", "Limits", "Spending"]
 
 
 def __getattr__(name: str) -> Any:

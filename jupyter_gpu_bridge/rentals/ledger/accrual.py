@@ -9,13 +9,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.model import AttemptId, Money, Rental
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.registry import read_rental
 
 _R, _D = tables.rentals, tables.days
 
 
-class Accrual(Book):
+class Accrual(Chapter):
     def accrue(self, attempt_id: AttemptId, until: datetime) -> Rental:
         """Count its price from where it was counted last, at first from the request; never twice, never after its end.
 

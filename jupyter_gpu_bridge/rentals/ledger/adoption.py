@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Order, Rental, RentalState, Seen, WishId
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.history import write_event
 from jupyter_gpu_bridge.rentals.ledger.registry import read_rental
 from jupyter_gpu_bridge.rentals.ledger.rows import offer_text, order_text, rental_of
@@ -18,7 +18,7 @@ from jupyter_gpu_bridge.rentals.ledger.wishes import read_wish
 _W, _R = tables.wishes, tables.rentals
 
 
-class Adoption(Book):
+class Adoption(Chapter):
     def adopt(
         self,
         key: str,

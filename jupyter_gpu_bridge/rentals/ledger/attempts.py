@@ -12,13 +12,13 @@ from jupyter_gpu_bridge.db import SCHEMA, read_version, tables
 from jupyter_gpu_bridge.errors import AttemptUnderWay, BadRequest, LedgerBroken, RentalEnded
 from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.ledger.accrual import strike
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.facts import Facts, changes_of
 from jupyter_gpu_bridge.rentals.ledger.history import write_event
 from jupyter_gpu_bridge.rentals.ledger.limits import Limits, require_within
 from jupyter_gpu_bridge.rentals.ledger.registry import read_rental
 from jupyter_gpu_bridge.rentals.ledger.rows import offer_text, rental_of
-from jupyter_gpu_bridge.rentals.ledger.standing import read_standing
+from jupyter_gpu_bridge.rentals.ledger.spending import read_spending
 from jupyter_gpu_bridge.rentals.ledger.steps import WITHOUT_MACHINE, require_step, sentence
 from jupyter_gpu_bridge.rentals.ledger.wishes import read_wish
 
@@ -30,7 +30,7 @@ _T = tables.rentals
 _NOTHING_SENT = "Nothing new was rented."
 
 
-class Attempts(Book):
+class Attempts(Chapter):
     @property
     def is_newer(self) -> bool:
         """Newer code had changed the tables before we came: all can be read and ended here, and nothing new rented."""
@@ -61,8 +61,8 @@ class Attempts(Book):
             self._require_known_tables(connection)
             _require_open(read_wish(connection, wish_id))
             _require_no_other(connection, wish_id)
-            standing = read_standing(connection, now, is_pretend=offer.is_pretend)
-            require_within(limits, standing, price, worst_case)
+            spending = read_spending(connection, now, is_pretend=offer.is_pretend)
+            require_within(limits, spending, price, worst_case)
             row = insert(_T).values(
                 attempt_id=attempt_id,
                 wish_id=wish_id,

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.errors import RentalUnknown
 from jupyter_gpu_bridge.model import AttemptId, Event, WishId
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.rows import event_of
 
 _RECENT = 20
@@ -20,7 +20,7 @@ _RECENT = 20
 _E, _S = tables.events, tables.stages
 
 
-class History(Book):
+class History(Chapter):
     def note(self, wish_id: WishId, attempt_id: AttemptId | None, kind: str, text: str, now: datetime) -> None:
         """Raises `RentalUnknown`."""
         with self._database.writing() as connection:

@@ -7,12 +7,12 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 
 from jupyter_gpu_bridge.db import tables
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 
 _T = tables.hosts
 
 
-class BadHosts(Book):
+class BadHosts(Chapter):
     def avoid(self, provider: str, host: str, until: datetime, why: str) -> None:
         """Told again, the later end holds."""
         this = (_T.c.provider == provider) & (_T.c.host == host)

@@ -24,7 +24,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Spending:
     """What has been spent, and what is still to come of what is rented now."""
 
     spent_today: Money = _NOTHING
@@ -35,29 +35,29 @@ class Standing:
     live: int = 0
 
 
-def require_within(limits: Limits, standing: Standing, price: Money, worst_case: Money) -> None:
+def require_within(limits: Limits, spending: Spending, price: Money, worst_case: Money) -> None:
     """Raises `OverBudget` when renting one more, at this price and with this worst case, could break a limit."""
-    if limits.live_at_once is not None and standing.live + 1 > limits.live_at_once:
+    if limits.live_at_once is not None and spending.live + 1 > limits.live_at_once:
         raise _over(
             "live-at-once",
             f"{limits.live_at_once} machine{'s' * (limits.live_at_once != 1)} at once",
-            f"{_machines(standing.live)} rented now.",
+            f"{_machines(spending.live)} rented now.",
         )
-    if limits.per_hour_at_once is not None and standing.per_hour + price > limits.per_hour_at_once:
+    if limits.per_hour_at_once is not None and spending.per_hour + price > limits.per_hour_at_once:
         raise _over(
             "per-hour-at-once",
             f"{limits.per_hour_at_once} per hour for all machines together",
-            f"{_machines(standing.live)} rented now for {standing.per_hour} per hour, and this one costs {price}.",
+            f"{_machines(spending.live)} rented now for {spending.per_hour} per hour, and this one costs {price}.",
         )
     for name, limit, period, spent in (
-        ("per-day", limits.per_day, "per day", standing.spent_today),
-        ("per-month", limits.per_month, "per month", standing.spent_this_month),
+        ("per-day", limits.per_day, "per day", spending.spent_today),
+        ("per-month", limits.per_month, "per month", spending.spent_this_month),
     ):
-        if limit is not None and spent + standing.reserved + worst_case > limit:
+        if limit is not None and spent + spending.reserved + worst_case > limit:
             raise _over(
                 name,
                 f"{limit} {period}",
-                f"{spent} is spent, {standing.reserved} is reserved for what is rented now, and this one can come to "
+                f"{spent} is spent, {spending.reserved} is reserved for what is rented now, and this one can come to "
                 f"{worst_case}. (Days and months are those of UTC.)",
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from jupyter_gpu_bridge.db import tables
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 
 _SKEW = timedelta(minutes=10)
 """So far may the clocks of two computers be apart."""
@@ -16,7 +16,7 @@ _SKEW = timedelta(minutes=10)
 _T = tables.locks
 
 
-class Locks(Book):
+class Locks(Chapter):
     def take_lock(self, name: str, owner: str, for_: timedelta, now: datetime) -> bool:
         """Whether it is the owner's for so long, also when it was before. Take it anew or `renew` it in time."""
         with self._database.writing() as connection:

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Select, select
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.errors import RentalUnknown
 from jupyter_gpu_bridge.model import AttemptId, Rental, RentalState, WishId
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.prefixes import only_one
 from jupyter_gpu_bridge.rentals.ledger.rows import rental_of
 
 _T = tables.rentals
 
 
-class Registry(Book):
+class Registry(Chapter):
     """Wherever there are several, the newest is the first."""
 
     def rentals(self, live_only: bool = True, newest: int | None = None) -> Sequence[Rental]:

@@ -10,19 +10,19 @@ from sqlalchemy import ColumnElement, Row, Select, distinct, func, select
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
-from jupyter_gpu_bridge.rentals.ledger.book import Book
-from jupyter_gpu_bridge.rentals.ledger.limits import Standing
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
+from jupyter_gpu_bridge.rentals.ledger.limits import Spending
 from jupyter_gpu_bridge.rentals.ledger.rows import offer_of
-from jupyter_gpu_bridge.rentals.ledger.standing import read_standing
+from jupyter_gpu_bridge.rentals.ledger.spending import read_spending
 
 _R, _D = tables.rentals, tables.days
 
 
-class Sums(Book):
-    def standing(self, now: datetime, *, is_pretend: bool = False) -> Standing:
+class Sums(Chapter):
+    def spending(self, now: datetime, *, is_pretend: bool = False) -> Spending:
         """What counts against the limits at this moment."""
         with self._database.reading() as connection:
-            return read_standing(connection, now, is_pretend=is_pretend)
+            return read_spending(connection, now, is_pretend=is_pretend)
 
     def costs(self, by: CostsBy = "rental", since: date | None = None) -> Sequence[CostRow]:
         """Days in order, rentals as they were written down, providers by name; from that day of UTC on."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.errors import RentalUnknown
 from jupyter_gpu_bridge.model import Order, Wish, WishId
-from jupyter_gpu_bridge.rentals.ledger.book import Book
+from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.history import write_event
 from jupyter_gpu_bridge.rentals.ledger.prefixes import only_one
 from jupyter_gpu_bridge.rentals.ledger.rows import order_text, wish_of
@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.rentals.ledger.rows import order_text, wish_of
 _T = tables.wishes
 
 
-class Wishes(Book):
+class Wishes(Chapter):
     def wish(self, key: str, order: Order, asked_by: str, now: datetime) -> tuple[Wish, bool]:
         """The open wish of that key, or else a new one; and whether it is new."""
         with self._database.writing() as connection:

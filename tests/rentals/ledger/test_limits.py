@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest, OverBudget
 from jupyter_gpu_bridge.model import Money, RentalState
-from jupyter_gpu_bridge.rentals.ledger import LIMITS_COMMAND, Ledger, Limits, Standing
+from jupyter_gpu_bridge.rentals.ledger import LIMITS_COMMAND, Ledger, Limits, Spending
 from tests.rentals.ledger.scene import HOUR, NOON, OFFER, Scene
 
 dollars = Money.parse
@@ -52,17 +52,17 @@ def test_what_could_break_a_limit_is_refused(scene: Scene, limits: Limits, optio
 @pytest.mark.parametrize("state", list(RentalState))
 def test_whatever_may_be_billed_is_reserved(scene: Scene, state: RentalState) -> None:
     scene.rental(state=state)
-    standing = scene.ledger.standing(NOON)
-    assert standing == (Standing(reserved=EACH, per_hour=dollars("0.40"), live=1) if state.is_live else Standing())
+    spending = scene.ledger.spending(NOON)
+    assert spending == (Spending(reserved=EACH, per_hour=dollars("0.40"), live=1) if state.is_live else Spending())
 
 
 def test_what_has_accrued_is_spent_and_reserved_no_more(ledger: Ledger, scene: Scene) -> None:
     attempt = scene.rental().attempt_id
     ledger.accrue(attempt, NOON + HOUR)
-    standing = ledger.standing(NOON + HOUR)
-    assert (standing.spent_today, standing.reserved) == (dollars("0.40"), dollars("2.60"))
+    spending = ledger.spending(NOON + HOUR)
+    assert (spending.spent_today, spending.reserved) == (dollars("0.40"), dollars("2.60"))
     ledger.advance(attempt, RentalState.GONE, now=NOON + HOUR)
-    assert ledger.standing(NOON + HOUR) == Standing(dollars("0.40"), dollars("0.40"))
+    assert ledger.spending(NOON + HOUR) == Spending(dollars("0.40"), dollars("0.40"))
     wish = scene.wish("profile:second")
     with pytest.raises(OverBudget, match=r"\$0.40 is spent, \$0.00 is reserved"):
         scene.intend(wish, limits=Limits(per_day=dollars("3.39")), now=NOON + HOUR)
@@ -72,23 +72,23 @@ def test_what_has_accrued_is_spent_and_reserved_no_more(ledger: Ledger, scene: S
 def test_what_costs_more_than_its_worst_case_frees_nothing(ledger: Ledger, scene: Scene) -> None:
     attempt = scene.rental().attempt_id
     ledger.bill(attempt, dollars("10.00"))
-    standing = ledger.standing(NOON)
-    assert (standing.spent_today, standing.reserved) == (dollars("10.00"), Money())
+    spending = ledger.spending(NOON)
+    assert (spending.spent_today, spending.reserved) == (dollars("10.00"), Money())
 
 
 def test_a_day_ends_at_midnight_and_a_month_goes_on(ledger: Ledger, scene: Scene) -> None:
     attempt = scene.rental().attempt_id
     ledger.accrue(attempt, NOON + 14 * HOUR)
-    tomorrow = ledger.standing(NOON + 14 * HOUR)
+    tomorrow = ledger.spending(NOON + 14 * HOUR)
     assert (tomorrow.spent_today, tomorrow.spent_this_month) == (dollars("0.80"), dollars("5.60"))
-    next_month = ledger.standing(NOON + timedelta(days=11))
+    next_month = ledger.spending(NOON + timedelta(days=11))
     assert (next_month.spent_today, next_month.spent_this_month) == (Money(), Money())
 
 
 def test_a_clock_that_ran_ahead_hides_no_cost(ledger: Ledger, scene: Scene) -> None:
     attempt = scene.rental().attempt_id
     ledger.accrue(attempt, NOON + timedelta(days=2))
-    assert ledger.standing(NOON).spent_today == dollars("19.20")
+    assert ledger.spending(NOON).spent_today == dollars("19.20")
 
 
 def test_the_sandbox_has_money_of_its_own(ledger: Ledger, scene: Scene) -> None:
@@ -96,8 +96,8 @@ def test_the_sandbox_has_money_of_its_own(ledger: Ledger, scene: Scene) -> None:
     limits = Limits(EACH, EACH, dollars("0.40"), 1)
     rental = scene.bring(scene.intend(scene.wish(), offer=pretend, limits=limits), RentalState.IN_USE)
     ledger.accrue(rental.attempt_id, NOON + HOUR)
-    assert ledger.standing(NOON) == Standing()
-    assert ledger.standing(NOON, is_pretend=True).live == 1
+    assert ledger.spending(NOON) == Spending()
+    assert ledger.spending(NOON, is_pretend=True).live == 1
     scene.intend(scene.wish("profile:real"), limits=limits)
     with pytest.raises(OverBudget):
         scene.intend(scene.wish("profile:pretend"), offer=pretend, limits=limits)

@@ -1,12 +1,12 @@
-"""What the parts of the ledger have in common: the database that all of them write in."""
+"""What the chapters of the ledger have in common: the database that all of them write in."""
 
 from __future__ import annotations
 
 from jupyter_gpu_bridge.db import Database
 
 
-class Book:
-    """Every public method of a part is one transaction; `now` is the caller's clock, with its time zone."""
+class Chapter:
+    """Every public method is one transaction; `now` is the caller's clock, with its time zone."""
 
     def __init__(self, database: Database, version: str) -> None:
         self._database = database

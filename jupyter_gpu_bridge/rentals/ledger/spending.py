@@ -8,12 +8,12 @@ from sqlalchemy import Connection, func, select
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.model import Money, RentalState
-from jupyter_gpu_bridge.rentals.ledger.limits import Standing
+from jupyter_gpu_bridge.rentals.ledger.limits import Spending
 
 _R, _D = tables.rentals, tables.days
 
 
-def read_standing(connection: Connection, now: datetime, *, is_pretend: bool) -> Standing:
+def read_spending(connection: Connection, now: datetime, *, is_pretend: bool) -> Spending:
     """Of real money, or of the sandbox's: neither counts for the other's limits."""
     today = now.astimezone(timezone.utc).date()
     live = connection.execute(
@@ -21,7 +21,7 @@ def read_standing(connection: Connection, now: datetime, *, is_pretend: bool) ->
             _R.c.state != RentalState.GONE.value, _R.c.is_pretend == is_pretend
         )
     ).all()
-    return Standing(
+    return Spending(
         spent_today=_spent_since(connection, today, is_pretend),
         spent_this_month=_spent_since(connection, today.replace(day=1), is_pretend),
         reserved=sum((max(row.worst_case - row.accrued, Money()) for row in live), Money()),
