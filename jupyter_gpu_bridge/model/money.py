@@ -56,6 +56,10 @@ class Money:
         places = f"{part:06d}".rstrip("0")
         return f"{sign}${whole}.{places:0<2}"
 
+    def exact(self) -> str:
+        """For other programs: all places, and no sign of the currency: `1.200000`."""
+        return f"{Decimal(self.micros) / _MICROS:.6f}"
+
     def cents(self) -> str:
         """For a sum: rounded to cents."""
         dollars = (Decimal(self.micros) / _MICROS).quantize(Decimal("0.01"), ROUND_HALF_EVEN)

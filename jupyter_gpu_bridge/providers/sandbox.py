@@ -12,7 +12,6 @@ from jupyter_gpu_bridge.model import (
     Account,
     Created,
     CreatePlan,
-    Money,
     Need,
     Offer,
     Ref,
@@ -87,7 +86,7 @@ class Sandbox:
     async def create(self, plan: CreatePlan) -> Created:
         order: dict[str, object] = {
             "offer_id": plan.offer.offer_id,
-            "price": _dollars(plan.offer.price),
+            "price": plan.offer.price.exact(),
             "name": plan.name,
             "public_key": plan.public_key,
             "start_script": plan.start_script,
@@ -172,8 +171,3 @@ def _refusal(answer: Answer) -> CloudError:
     code, message = error.text("code"), error.text("message")
     kind = NoCapacity if code in _TAKEN else Refused
     return kind(f"{TITLE}: {message}")
-
-
-def _dollars(price: Money) -> str:
-    whole, part = divmod(price.micros, 1_000_000)
-    return f"{whole}.{part:06d}"

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
 from jupyter_gpu_bridge.model import Money
@@ -16,7 +15,6 @@ CostsBy = Literal["rental", "provider", "day"]
 
 _COLUMNS = ("of", "title", "provider", "rentals", "cost", "currency", "is_pretend")
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-_MICROS = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,8 @@ def as_json(rows: Iterable[CostRow]) -> str:
     return json.dumps([_cells(row) for row in rows], indent=1) + "\n"
 
 
-def dollars(money: Money) -> str:
-    """`1.200000`: all places, no sign of the currency, nothing rounded."""
-    return f"{Decimal(money.micros) * _MICROS:.6f}"
-
-
 def _cells(row: CostRow) -> dict[str, str | int | bool]:
-    cells = (row.of, row.title, row.provider, row.rentals, dollars(row.cost), "USD", row.is_pretend)
+    cells = (row.of, row.title, row.provider, row.rentals, row.cost.exact(), "USD", row.is_pretend)
     return dict(zip(_COLUMNS, cells, strict=True))
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from jupyter_gpu_bridge.model import Money
-from jupyter_gpu_bridge.rentals.costs import CostRow, as_csv, as_json, dollars
+from jupyter_gpu_bridge.rentals.costs import CostRow, as_csv, as_json
 
 ROWS = [
     CostRow("abc1", "2 x RTX 4090", "vast", 1, Money(1_234_567)),
@@ -37,5 +37,5 @@ def test_a_program_reads_exact_sums() -> None:
     ("micros", "text"), [(0, "0.000000"), (-1, "-0.000001"), (10**15 + 1, "1000000000.000001"), (2**63 - 1, None)]
 )
 def test_every_place_is_written(micros: int, text: str | None) -> None:
-    assert dollars(Money(micros)) == (text or "9223372036854.775807")
-    assert Money.parse(dollars(Money(micros))) == Money(micros)
+    assert Money(micros).exact() == (text or "9223372036854.775807")
+    assert Money.parse(Money(micros).exact()) == Money(micros)
