@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def test_a_newcomer_rents_a_machine_by_one_click_and_ends_it_by_another(
 ) -> None:
     lab = make_lab()
     lab.gpu(
-        "profiles", "add", "sandbox", "--rent", "--provider", "sandbox", "--budget", "1", "--display-name", "Sandbox"
+        *["profiles", "add", "sandbox", "--rent", "--provider", "sandbox", "--budget", "1", "--display-name", "Sandbox"]
     )
     lab.start()
     try:
@@ -37,11 +38,11 @@ def test_a_newcomer_rents_a_machine_by_one_click_and_ends_it_by_another(
         expect(row).to_contain_text("pretend")
         expect(row).to_contain_text("Untitled.ipynb")
         _picture(lab_page, "rented")
-        row.get_by_role("button", name="Stop").first.click()
+        row.get_by_role("button", name=re.compile("^Stop Pretend")).click()
         dialogue = lab_page.page.get_by_role("dialog")
         expect(dialogue).to_contain_text("Untitled.ipynb")
         _picture(lab_page, "ending")
-        dialogue.get_by_role("button", name="End the machine").click()
+        dialogue.get_by_role("button", name="Stop and delete it").click()
         expect(row).to_contain_text("It cost", timeout=90_000)
         assert "Nothing is rented." in lab.gpu("ls")
     finally:
