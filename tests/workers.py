@@ -17,8 +17,8 @@ ALONE = "tests/kernels/test_event_loop.py"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """More than there are cores, since most of the time tests wait; few, since they have deadlines."""
-    return min((os.cpu_count() or 1) + 1, 4)
+    """As many as there are cores, two at least, since most of the time tests wait; few, since they have deadlines."""
+    return min(max(os.cpu_count() or 1, 2), 4)
 
 
 @pytest.hookimpl(optionalhook=True)

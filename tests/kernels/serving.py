@@ -48,9 +48,9 @@ class Server(AsyncMappingKernelManager):
 
     async def close(self) -> None:
         everything: Any = self
-        failing = [task for kernel_id, task in everything._pending_kernels.items() if kernel_id not in everything]
-        if failing:  # a start that has just failed is not over before its task is
-            await asyncio.wait(failing, timeout=DEADLINE)
+        starting = list(everything._pending_kernels.values())
+        if starting:  # a start that has just failed is not over before its task is
+            await asyncio.wait(starting, timeout=DEADLINE)
         forget_failed_starts(everything)
         await everything.shutdown_all(now=True)
         everything.context.destroy(linger=0)

@@ -46,6 +46,8 @@ class Warden:
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._complaints: set[str] = set()
+        self._said: list[tuple[str, str]] = []
+        """All stages until now, for those who come later."""
 
     async def provide(self, report: Report) -> Target:
         """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
@@ -56,6 +58,8 @@ class Warden:
             return self._target
         waiter: asyncio.Future[Target] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = report
+        for stage, text in self._said:
+            report(stage, text)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -153,6 +157,7 @@ class Warden:
 
     def _report(self, stage: str, text: str) -> None:
         log.info("%s: %s", stage, text)
+        self._said.append((stage, text))
         for report in list(self._waiting.values()):
             report(stage, text)
 
