@@ -59,7 +59,7 @@ async def test_a_machine_that_cannot_be_used_is_destroyed_and_said(world: Rentin
     world.cloud.fault("no-capacity", calls=0)
     standing = await world.want()
     arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
-    await until(lambda: world.created() == 2)
+    await until(lambda: world.created() == 2, within=120)
     assert len(world.billed()) == 1
     world.cloud.mend()
     world.cloud.fault("no-capacity")
