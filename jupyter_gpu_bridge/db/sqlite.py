@@ -104,7 +104,7 @@ class SqliteDatabase(Database):
             raise LedgerBroken(
                 f"The ledger ({self.place}) was replaced by another file while it was in use.",
                 billing=BILLING,
-                advice="Restart Jupyter, and look at what is rented: jupyter gpu rentals",
+                advice="Restart Jupyter, and look at what is rented: jupyter gpu ls",
             )
 
 

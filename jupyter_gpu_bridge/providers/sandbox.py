@@ -59,7 +59,6 @@ class Sandbox:
             boot_limit=timedelta(minutes=5),
             login_limit=timedelta(minutes=2),
             listing_lag=timedelta(seconds=60),
-            console="jupyter gpu rentals",
             is_pretend=True,
         )
         self._folder = folder

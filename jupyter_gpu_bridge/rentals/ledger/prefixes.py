@@ -19,7 +19,7 @@ def only_one(connection: Connection, column: Column[Any], prefix: str, what: str
     if len(rows) == 1:
         return rows[0]
     if not rows:
-        raise RentalUnknown(f"There is no {what} {prefix!r}.", advice="See which there are: jupyter gpu rentals --all")
+        raise RentalUnknown(f"There is no {what} {prefix!r}.", advice="See which there are: jupyter gpu ls --all")
     ids = ", ".join(str(row._mapping[column])[: len(wanted) + 4] for row in rows) + ", ..." * (len(rows) == _SHOWN)
     raise RentalUnknown(
         f"Several {what}{'es' if what == 'wish' else 's'} begin with {prefix!r}: {ids}.",

@@ -51,7 +51,7 @@ def read_rental(connection: Connection, attempt_id: AttemptId) -> Rental:
     """Raises `RentalUnknown`."""
     row = connection.execute(select(_T).where(_T.c.attempt_id == attempt_id)).one_or_none()
     if row is None:
-        raise RentalUnknown(f"There is no rental {attempt_id[:8]!r}.", advice="See: jupyter gpu rentals --all")
+        raise RentalUnknown(f"There is no rental {attempt_id[:8]!r}.", advice="See: jupyter gpu ls --all")
     return rental_of(row)
 
 

@@ -26,7 +26,7 @@ ANSWER_LOST = ["unknown", "found"]
 FAILED = ["failed", "refused"]
 LIMIT = ["limit", "farewell"]
 ASKING = ["wish", "unwanted", "in-use"]
-"""Tested where they are: in the process that asks, and with a kernel."""
+"""`in-use` is tested with a kernel, in `test_kernels.py`; the others, in the process that asks, are not tested yet."""
 
 
 def test_every_marked_point_is_tested() -> None:

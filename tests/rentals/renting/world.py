@@ -89,9 +89,6 @@ class Renting:
             process.kill()
         psutil.wait_procs(self.wardens(), timeout=10)
 
-    def texts(self, standing: Standing, events: Sequence[Any]) -> str:
-        return "\n".join(event.text for event in events)
-
     def folder(self, machine: MachineRef) -> Path:
         return self.home.bridge / "links" / str(machine).replace(":", "-")
 
