@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
-from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Event,
@@ -30,7 +29,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, doctor, guard_timer, observe, order_words
+from jupyter_gpu_bridge.rentals import check, observe, order_words
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
@@ -40,6 +39,7 @@ from jupyter_gpu_bridge.rentals.reach import leave, target_of
 from jupyter_gpu_bridge.rentals.standing import Standing
 
 if TYPE_CHECKING:
+    from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.orders import Orders
 
@@ -240,6 +240,8 @@ class Bridge:
 
     async def install_guard(self, *, remove: bool = False) -> str:
         """Have the system look after what is rented, also when nothing of ours runs; what was done, as a sentence."""
+        from jupyter_gpu_bridge.rentals import guard_timer
+
         return await guard_timer.install(remove=remove)
 
     async def guard(self) -> Round:
@@ -263,12 +265,16 @@ class Bridge:
 
     def receipts(self, prefix: Path, session: bytes) -> Receipts | None:
         """For a server, before it connects a page's sockets to a kernel: where to note what the page has."""
+        from jupyter_gpu_bridge.machine.facade import Receipts
+
         return Receipts.open(prefix, session)
 
     # health ----------------------------------------------------------------------------------------------------------
 
     async def doctor(self, *, hosts: bool = False) -> Sequence[Finding]:
         """What is installed, reachable and wrong; connects to each host only when asked."""
+        from jupyter_gpu_bridge.rentals import doctor
+
         return await doctor.examine(self.check_host if hosts else None)
 
 

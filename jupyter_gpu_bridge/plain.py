@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from jupyter_gpu_bridge.errors import Problem
@@ -99,9 +99,8 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
-def rental(wish: Wish, newest: Rental | None, events: Iterable[Event]) -> Plain:
+def rental(wish: Wish, newest: Rental | None, warning: Event | None = None) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere."""
-    warning = _warning(newest, events)
     return {
         "id": wish.wish_id,
         "key": wish.key,
@@ -166,15 +165,6 @@ def _rental_stage(wish: Wish, newest: Rental | None) -> str:
     if newest.state in (RentalState.REACHABLE, RentalState.IN_USE):
         return "ready" if newest.state is RentalState.REACHABLE else "in_use"
     return "renting"
-
-
-def _warning(newest: Rental | None, events: Iterable[Event]) -> Event | None:
-    """The last one, as long as there is something that it warns of."""
-    if newest is not None and not newest.state.is_live:
-        return None
-    about = {None, None if newest is None else newest.attempt_id}
-    warnings = [event for event in events if event.kind == "warning" and event.attempt_id in about]
-    return warnings[-1] if warnings else None
 
 
 def _joined(*parts: str) -> str:

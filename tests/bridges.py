@@ -103,7 +103,7 @@ class ScriptedBridge(Bridge):
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
         if self.trouble:
             raise self.trouble
-        return [each for each in self.standings if ended or not each.is_over]
+        return [self._warned(each) for each in self.standings if ended or not each.is_over]
 
     async def rentals_lately(self) -> Sequence[Standing]:
         return await self.rentals(ended=True)
@@ -130,6 +130,10 @@ class ScriptedBridge(Bridge):
         extended = replace(standing.rental, deadline=standing.rental.deadline + more)
         self._put(Standing(standing.wish, extended))
         return extended
+
+    def _warned(self, standing: Standing) -> Standing:
+        about = [each for each in self.events if each.kind == "warning" and each.wish_id == standing.wish.wish_id]
+        return Standing.of(standing.wish, standing.rental, about)
 
     def _put(self, changed: Standing) -> None:
         wish_id = changed.wish.wish_id

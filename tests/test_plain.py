@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.model import AttemptId, Event, RentalState
-from tests.renting import ASKED, RENTED, WISH, minutes, over, warning, wish
+from jupyter_gpu_bridge.model import RentalState
+from tests.renting import ASKED, RENTED, minutes, warning, wish
 
 
 def test_money_of_a_rental_is_exact_text() -> None:
@@ -37,35 +37,22 @@ def test_money_of_a_rental_is_exact_text() -> None:
     ],
 )
 def test_a_wanted_machine_is_at_a_stage(state: RentalState, address: str, stage: str) -> None:
-    described = plain.rental(wish(), replace(RENTED, state=state, address=address), ())
+    described = plain.rental(wish(), replace(RENTED, state=state, address=address))
     assert described["stage"] == stage
 
 
 @pytest.mark.parametrize("state", RentalState)
 def test_what_is_not_wanted_any_more_is_ending_until_it_is_gone(state: RentalState) -> None:
     closed = wish(closed=ASKED, closed_because="It was stopped.")
-    described = plain.rental(closed, replace(RENTED, state=state), ())
+    described = plain.rental(closed, replace(RENTED, state=state))
     assert described["stage"] == ("gone" if state is RentalState.GONE else "ending")
 
 
 def test_without_an_attempt_it_is_searched_for_or_gone() -> None:
-    assert plain.rental(wish(), None, ())["stage"] == "searching"
-    assert plain.rental(wish(closed=ASKED), None, ())["stage"] == "gone"
+    assert plain.rental(wish(), None)["stage"] == "searching"
+    assert plain.rental(wish(closed=ASKED), None)["stage"] == "gone"
 
 
-def test_the_last_warning_is_told() -> None:
-    events = [
-        warning("of another attempt", attempt=AttemptId("ee" * 16)),
-        warning("first"),
-        warning("last", at=minutes(3)),
-        Event(minutes(4), WISH, None, "state", "no warning"),
-    ]
-    described = plain.rental(wish(), RENTED, events)
-    assert (described["warning"], described["warned"]) == ("last", "2026-11-20T12:03:00+00:00")
-    unwarned = plain.rental(wish(), RENTED, events[:1])
-    assert (unwarned["warning"], unwarned["warned"]) == ("", None)
-
-
-def test_nobody_is_warned_of_what_is_gone() -> None:
-    ended = over()
-    assert plain.rental(ended.wish, ended.rental, [warning("It is not gone yet.")])["warning"] == ""
+def test_a_warning_is_told_with_its_time() -> None:
+    described = plain.rental(wish(), RENTED, warning("It is not gone yet.", at=minutes(3)))
+    assert (described["warning"], described["warned"]) == ("It is not gone yet.", "2026-11-20T12:03:00+00:00")

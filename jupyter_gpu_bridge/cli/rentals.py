@@ -64,7 +64,7 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.note(f"{spoken(datetime.now(timezone.utc) - began):>9}  {stage:<11}{text}")
 
     standing = await bridge.arrive(standing, report)
-    screen.data(await _plain(standing, bridge))
+    screen.data(_plain(standing))
     wish_id = standing.wish.wish_id
     screen.say(f"Rented {wish_id[:8]}. A kernel on it: jupyter gpu profiles add {name} --machine {standing.machine}")
     screen.say(f"End it with: jupyter gpu stop {wish_id[:8]}")
@@ -73,7 +73,7 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    screen.data({"rentals": [await _plain(standing, bridge) for standing in standings]})
+    screen.data({"rentals": [_plain(standing) for standing in standings]})
     if standings:
         screen.table(
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
@@ -87,8 +87,7 @@ async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standing = await bridge.rental(arguments.id)
     events = await bridge.rental_events(standing.wish.wish_id)
-    described = plain.rental(standing.wish, standing.rental, events)
-    screen.data({**described, "events": [plain.event(event) for event in events]})
+    screen.data({**_plain(standing), "events": [plain.event(event) for event in events]})
     wish, rental = standing.wish, standing.rental
     screen.say(f"{wish.wish_id}  {_state(standing)}  for {wish.key}, asked {ago(wish.asked)} by {wish.asked_by or '?'}")
     if not wish.is_open:
@@ -105,7 +104,7 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standing = await bridge.rental(arguments.id)
     rental = await bridge.extend_rental(standing.wish.wish_id, arguments.more)
-    screen.data(await _plain(Standing(standing.wish, rental), bridge))
+    screen.data(_plain(replace(standing, rental=rental)))
     screen.say(f"It ends at {rental.deadline:%H:%M} UTC now ({_left(rental)}).")
     return 0
 
@@ -119,7 +118,7 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     for standing in wanted:
         await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
     ended = wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id) for each in wanted]
-    screen.data({"stopped": [await _plain(standing, bridge) for standing in ended]})
+    screen.data({"stopped": [_plain(standing) for standing in ended]})
     for standing in ended:
         cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
         done = "Ended" if standing.is_over else "Ending"
@@ -166,5 +165,5 @@ def _left(rental: Rental) -> str:
     return spoken(left)
 
 
-async def _plain(standing: Standing, bridge: Bridge) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, await bridge.rental_events(standing.wish.wish_id))
+def _plain(standing: Standing) -> plain.Plain:
+    return plain.rental(standing.wish, standing.rental, standing.warning)

@@ -1,6 +1,6 @@
 """The tables of the ledger. They bear its name, for a team's database may hold other things as well.
 
-What is written here is what `migrations` makes; a test compares the two.
+With `indexes`, it is what `migrations` makes; a test compares the two.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
-    Index,
     Integer,
     MetaData,
     Table,
-    and_,
 )
 
 from jupyter_gpu_bridge.db.types import DurationColumn, MoneyColumn, TextColumn, TimeColumn
@@ -34,14 +32,6 @@ wishes = Table(
     Column("asked_by", TextColumn, nullable=False),
     Column("closed", TimeColumn),
     Column("closed_because", TextColumn, nullable=False),
-)
-
-Index(
-    "ledger_one_open_wish",
-    wishes.c.key,
-    unique=True,
-    sqlite_where=wishes.c.closed.is_(None),
-    postgresql_where=wishes.c.closed.is_(None),
 )
 
 rentals = Table(
@@ -75,20 +65,6 @@ rentals = Table(
     Column("reason", TextColumn, nullable=False),
 )
 
-_FILLS_ITS_WISH = and_(rentals.c.state != "gone", rentals.c.resurrected.is_(None))
-"""One that its provider brought back is only to be destroyed: it must not stand in the way of its successor."""
-
-Index(
-    "ledger_one_attempt_at_a_time",
-    rentals.c.wish_id,
-    unique=True,
-    sqlite_where=_FILLS_ITS_WISH,
-    postgresql_where=_FILLS_ITS_WISH,
-)
-Index("ledger_rentals_name", rentals.c.name, unique=True)
-Index("ledger_rentals_state", rentals.c.state)
-Index("ledger_rentals_wish", rentals.c.wish_id)
-Index("ledger_rentals_written", rentals.c.written)
 
 days = Table(
     "ledger_days",
@@ -97,8 +73,6 @@ days = Table(
     Column("day", Date, primary_key=True),  # in UTC
     Column("cost", MoneyColumn, nullable=False),
 )
-
-Index("ledger_days_day", days.c.day)
 
 events = Table(
     "ledger_events",
@@ -111,8 +85,6 @@ events = Table(
     Column("text", TextColumn, nullable=False),
 )
 
-Index("ledger_events_wish", events.c.wish_id)
-
 stages = Table(
     "ledger_stages",
     metadata,
@@ -123,8 +95,6 @@ stages = Table(
     Column("provider", TextColumn, nullable=False),
     Column("gpu", TextColumn, nullable=False),
 )
-
-Index("ledger_stages_place", stages.c.provider, stages.c.gpu)
 
 hosts = Table(
     "ledger_hosts",

@@ -61,7 +61,8 @@ async def rentals() -> Sequence[Standing]:
         return ()
     from jupyter_gpu_bridge.rentals.orders import orders
 
-    return lately(await orders().all(ended=True), datetime.now(timezone.utc))
+    now = datetime.now(timezone.utc)
+    return lately(await orders().all(ended_since=now - _LATELY), now)
 
 
 def lately(standings: Iterable[Standing], now: datetime) -> Sequence[Standing]:

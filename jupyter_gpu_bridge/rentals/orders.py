@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import BadRequest, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, WishId
+from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
@@ -52,7 +52,7 @@ class Orders:
         book = await self._ready()
         wish, _ = await book.read(Ledger.wish, key, order, asked_by, self._clock.now())
         reached("wish")
-        return Standing(wish, await book.live(wish.wish_id))
+        return await self._standing(wish)
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
         """Until its machine can be used. Cancelled, or when it fails, the wish is closed and nothing stays rented."""
@@ -97,20 +97,27 @@ class Orders:
         """By the first letters of its id. Raises `RentalUnknown`."""
         book = await self._ready()
         wish = await book.read(Ledger.find_wish, start)
-        return Standing(wish, await self._newest(wish.wish_id))
+        return await self._standing(wish)
 
-    async def all(self, *, ended: bool = False) -> Sequence[Standing]:
+    async def all(self, *, ended: bool = False, ended_since: datetime | None = None) -> Sequence[Standing]:
         """The newest first; those that are over only when asked for."""
         book = await self._ready()
-        wishes = await book.read(Ledger.wishes, open_only=False)
-        rentals = await book.read(Ledger.rentals, live_only=False)
+        if ended:
+            wishes = await book.read(Ledger.wishes, open_only=False)
+            rentals = await book.read(Ledger.rentals, live_only=False)
+        else:
+            wishes = await book.read(Ledger.unsettled, ended_since)
+            rentals = await book.read(Ledger.of_wishes, [wish.wish_id for wish in wishes])
         newest: dict[WishId, Rental] = {}
         for rental in sorted(rentals, key=lambda each: each.written):
             newest[rental.wish_id] = rental
-        found = [Standing(wish, newest.get(wish.wish_id)) for wish in wishes]
-        return sorted(
-            (each for each in found if ended or not each.is_over), key=lambda each: each.wish.asked, reverse=True
-        )
+        standings = [Standing(wish, newest.get(wish.wish_id)) for wish in reversed(wishes)]
+        warnings = await book.read(Ledger.warnings, [each.wish.wish_id for each in standings if not each.is_over])
+        return [
+            Standing.of(each.wish, each.rental, warnings.get(each.wish.wish_id, ()))
+            for each in standings
+            if ended or ended_since is not None or not each.is_over
+        ]
 
     async def events(self, wish_id: WishId) -> Sequence[Event]:
         book = await self._ready()
@@ -157,10 +164,12 @@ class Orders:
 
         return await look(self, await self._ready())
 
-    async def _newest(self, wish_id: WishId) -> Rental | None:
+    async def _standing(self, wish: Wish) -> Standing:
         book = await self._ready()
-        attempts = await book.read(Ledger.of_wish, wish_id)
-        return max(attempts, key=lambda each: each.written, default=None)
+        attempts = await book.read(Ledger.of_wish, wish.wish_id)
+        newest = max(attempts, key=lambda each: each.written, default=None)
+        warnings = await book.read(Ledger.warnings, [wish.wish_id])
+        return Standing.of(wish, newest, warnings.get(wish.wish_id, ()))
 
     async def _ready(self) -> Book:
         return await asyncio.to_thread(self._open)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.model import MachineRef, Rental, Wish
+from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
 EXTENSION_ROOM = timedelta(hours=12)
@@ -20,6 +21,17 @@ class Standing:
 
     wish: Wish
     rental: Rental | None
+    warning: Event | None = None
+    """The last one, as long as there is something that it warns of."""
+
+    @classmethod
+    def of(cls, wish: Wish, newest: Rental | None, warnings: Iterable[Event]) -> Standing:
+        """`warnings`: of this wish, the oldest first."""
+        if newest is not None and not newest.state.is_live:
+            return cls(wish, newest)
+        about = (None, None if newest is None else newest.attempt_id)
+        told = [event for event in warnings if event.attempt_id in about]
+        return cls(wish, newest, told[-1] if told else None)
 
     @property
     def machine(self) -> MachineRef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
 
 if TYPE_CHECKING:
-    from jupyter_gpu_bridge.bridge import Bridge
+    pass
 
 _LONGEST = 30 * 24 * 60
 """Minutes: what is more is a mistake, and no number for a clock."""
@@ -27,7 +28,7 @@ class Rentals(Handler):
     async def get(self) -> None:
         """With `ended=1` also those that are over."""
         standings = await self.app.bridge.rentals(ended=self.get_argument("ended", "") == "1")
-        self.finish({"rentals": [await described(standing, self.app.bridge) for standing in standings]})
+        self.finish({"rentals": [described(standing) for standing in standings]})
 
 
 class Rental(Handler):
@@ -38,8 +39,7 @@ class Rental(Handler):
     async def get(self, start: str) -> None:
         standing = await self.app.bridge.rental(start)
         events = await self.app.bridge.rental_events(standing.wish.wish_id)
-        described = plain.rental(standing.wish, standing.rental, events)
-        self.finish({**described, "events": [plain.event(event) for event in events]})
+        self.finish({**described(standing), "events": [plain.event(event) for event in events]})
 
     @web.authenticated
     @may_write
@@ -48,8 +48,7 @@ class Rental(Handler):
         standing = await self.app.bridge.rental(start)
         await self.app.bridge.end_rental(standing.wish.wish_id, "It was stopped in the Compute panel.")
         self.set_status(202)
-        ending = await self.app.bridge.rental(standing.wish.wish_id)
-        self.finish(await described(ending, self.app.bridge))
+        self.finish(described(await self.app.bridge.rental(standing.wish.wish_id)))
 
 
 class Extension(Handler):
@@ -59,11 +58,11 @@ class Extension(Handler):
         minutes = _minutes(self.get_json_body())
         standing = await self.app.bridge.rental(start)
         rental = await self.app.bridge.extend_rental(standing.wish.wish_id, timedelta(minutes=minutes))
-        self.finish(await described(Standing(standing.wish, rental), self.app.bridge))
+        self.finish(described(replace(standing, rental=rental)))
 
 
-async def described(standing: Standing, bridge: Bridge) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, await bridge.rental_events(standing.wish.wish_id))
+def described(standing: Standing) -> plain.Plain:
+    return plain.rental(standing.wish, standing.rental, standing.warning)
 
 
 def _minutes(body: object) -> int:

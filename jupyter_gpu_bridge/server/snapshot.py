@@ -69,7 +69,7 @@ class Snapshot:
         views = await self._bridge.machines()
         places = await self._places()
         machines = [plain.machine(_placed(view, places), profiles) for view in views]
-        rentals = [await described(standing, self._bridge) for standing in await self._bridge.rentals_lately()]
+        rentals = [described(standing) for standing in await self._bridge.rentals_lately()]
         mark = json.dumps(_settled([machines, rentals]))
         if mark != self._mark:
             self._mark = mark

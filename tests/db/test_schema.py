@@ -17,8 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Float, Numeric, inspect, text
 
 from jupyter_gpu_bridge.db import SCHEMA, Database, open_database
+from jupyter_gpu_bridge.db.indexes import metadata
 from jupyter_gpu_bridge.db.schema import MIGRATIONS, VERSION_TABLE, bring_up_to_date
-from jupyter_gpu_bridge.db.tables import metadata
 from jupyter_gpu_bridge.errors import LedgerBroken
 from jupyter_gpu_bridge.model import RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select
@@ -31,6 +31,15 @@ class History(Chapter):
         with self._database.reading() as connection:
             rows = connection.execute(select(_E).where(_E.c.wish_id == wish_id).order_by(_E.c.number)).all()
             return [event_of(row) for row in rows]
+
+    def warnings(self, wish_ids: Sequence[WishId]) -> Mapping[WishId, Sequence[Event]]:
+        """Of each of these that has any, the oldest first."""
+        query = select(_E).where(_E.c.kind == "warning", _E.c.wish_id.in_(wish_ids)).order_by(_E.c.number)
+        found: defaultdict[WishId, list[Event]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                found[row.wish_id].append(event_of(row))
+        return found
 
     def stage(self, attempt_id: AttemptId, name: str, took: timedelta, provider: str, gpu: str) -> None:
         """A stage is over. Raises `RentalUnknown`."""

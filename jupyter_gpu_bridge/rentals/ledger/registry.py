@@ -28,6 +28,9 @@ class Registry(Chapter):
     def of_wish(self, wish_id: WishId) -> Sequence[Rental]:
         return self._all(_newest_first().where(_T.c.wish_id == wish_id))
 
+    def of_wishes(self, wish_ids: Sequence[WishId]) -> Sequence[Rental]:
+        return self._all(_newest_first().where(_T.c.wish_id.in_(wish_ids)))
+
     def recently_gone(self, now: datetime, within: timedelta = timedelta(hours=24)) -> Sequence[Rental]:
         """A provider may bring one of these back."""
         return self._all(_newest_first().where(_T.c.state == RentalState.GONE.value, _T.c.gone >= now - within))

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
 from sqlalchemy import Row
 
 from jupyter_gpu_bridge.errors import LedgerBroken
 from jupyter_gpu_bridge.model import Event, Offer, Order, Rental, RentalState, Wish
 
-_orders = TypeAdapter(Order)
-_offers = TypeAdapter(Offer)
+_orders = msgspec.json.Decoder(Order)
+_offers = msgspec.json.Decoder(Offer)
 
 
 def order_text(order: Order) -> str:
-    return _orders.dump_json(order).decode()
+    return msgspec.json.encode(order).decode()
 
 
 def offer_text(offer: Offer) -> str:
-    return _offers.dump_json(offer).decode()
+    return msgspec.json.encode(offer).decode()
 
 
 def wish_of(row: Row[Any]) -> Wish:
     try:
-        order = _orders.validate_json(row.wanted)
-    except ValidationError:
+        order = _orders.decode(row.wanted)
+    except msgspec.MsgspecError:
         raise LedgerBroken(
             f"What was ordered in the wish {row.wish_id[:8]} cannot be read.",
             billing="What is rented for it goes on and goes on costing money.",
@@ -85,6 +85,6 @@ def _state_of(text: str) -> RentalState:
 def offer_of(row: Row[Any]) -> Offer:
     """A machine must be found and ended whatever has become of the description of its offer."""
     try:
-        return _offers.validate_json(row.offer)
-    except ValidationError:
+        return _offers.decode(row.offer)
+    except msgspec.MsgspecError:
         return Offer(row.provider, "", "", 0, 0, row.price, is_pretend=row.is_pretend)

@@ -6,17 +6,17 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.errors import RentalUnknown
-from jupyter_gpu_bridge.model import Order, Wish, WishId
+from jupyter_gpu_bridge.model import Order, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.history import write_event
 from jupyter_gpu_bridge.rentals.ledger.prefixes import only_one
 from jupyter_gpu_bridge.rentals.ledger.rows import order_text, wish_of
 
-_T = tables.wishes
+_T, _A = tables.wishes, tables.rentals
 
 
 class Wishes(Chapter):
@@ -54,6 +54,19 @@ class Wishes(Chapter):
         with self._database.reading() as connection:
             rows = connection.execute(query.where(_T.c.closed.is_(None)) if open_only else query).all()
             return [wish_of(row) for row in rows]
+
+    def unsettled(self, since: datetime | None = None) -> Sequence[Wish]:
+        """Those that are open or have a machine, or that had one or were open at this moment; the oldest first."""
+        is_live = _A.c.state != RentalState.GONE.value
+        is_kept: list[ColumnElement[bool]] = [
+            _T.c.closed.is_(None),
+            _T.c.wish_id.in_(select(_A.c.wish_id).where(is_live)),
+        ]
+        if since is not None:
+            is_kept += [_T.c.closed >= since, _T.c.wish_id.in_(select(_A.c.wish_id).where(_A.c.gone >= since))]
+        query = select(_T).where(or_(*is_kept)).order_by(_T.c.asked, _T.c.wish_id)
+        with self._database.reading() as connection:
+            return [wish_of(row) for row in connection.execute(query).all()]
 
     def find_wish(self, id_or_prefix: str) -> Wish:
         """Raises `RentalUnknown`, also when several begin so."""

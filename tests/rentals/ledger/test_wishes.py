@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jupyter_gpu_bridge.errors import RentalUnknown
-from jupyter_gpu_bridge.model import Money, Need, Order, WhenBusy, WishId
+from jupyter_gpu_bridge.model import Money, Need, Order, Rental, RentalState, WhenBusy, WishId
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from tests.rentals.ledger.scene import MINUTE, NOON
+from tests.rentals.ledger.scene import MINUTE, NOON, Scene
 
 EVERYTHING = Order(
     Need(
@@ -86,3 +86,33 @@ def test_a_time_without_its_zone_is_a_mistake_of_the_caller(ledger: Ledger) -> N
     with pytest.raises(TypeError, match="time zone"):
         ledger.wish("profile:box", Order(), "ada", datetime(2026, 11, 20))
     assert not ledger.wishes()
+
+
+def test_what_is_open_or_has_a_machine_is_not_settled(scene: Scene) -> None:
+    ledger = scene.ledger
+    searched = scene.wish("name:searched", NOON)
+    rented = scene.rental("name:rented", now=NOON + MINUTE)
+    ending = scene.rental("name:ending", now=NOON + 2 * MINUTE)
+    ledger.close_wish(ending.wish_id, "It was stopped.", NOON + 3 * MINUTE)
+    given_up = scene.wish("name:given-up", NOON + 3 * MINUTE)
+    ledger.close_wish(given_up, "It was given up.", NOON + 4 * MINUTE)
+    assert [wish.wish_id for wish in ledger.unsettled()] == [searched, rented.wish_id, ending.wish_id]
+    _end(ledger, ending, NOON + 5 * MINUTE)
+    assert [wish.wish_id for wish in ledger.unsettled()] == [searched, rented.wish_id]
+
+
+def test_what_was_settled_since_a_moment_is_shown_on_request(scene: Scene) -> None:
+    ledger = scene.ledger
+    ended = scene.rental("name:ended", now=NOON)
+    ledger.close_wish(ended.wish_id, "It was stopped.", NOON + MINUTE)
+    _end(ledger, ended, NOON + 5 * MINUTE)
+    given_up = scene.wish("name:given-up", NOON + 2 * MINUTE)
+    ledger.close_wish(given_up, "It was given up.", NOON + 3 * MINUTE)
+    assert [wish.wish_id for wish in ledger.unsettled(NOON + 3 * MINUTE)] == [ended.wish_id, given_up]
+    assert [wish.wish_id for wish in ledger.unsettled(NOON + 4 * MINUTE)] == [ended.wish_id]
+    assert ledger.unsettled(NOON + 6 * MINUTE) == []
+
+
+def _end(ledger: Ledger, rental: Rental, now: datetime) -> None:
+    for state in (RentalState.RELEASING, RentalState.GONE):
+        ledger.advance(rental.attempt_id, state, now=now)

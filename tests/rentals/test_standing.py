@@ -1,0 +1,25 @@
+"""What is told of a wish: also the last warning, as long as there is something that it warns of."""
+
+from __future__ import annotations
+
+from jupyter_gpu_bridge.model import AttemptId
+from jupyter_gpu_bridge.rentals.standing import Standing
+from tests.renting import RENTED, minutes, over, warning, wish
+
+
+def test_the_last_warning_about_the_newest_attempt_counts() -> None:
+    of_another = warning("of another attempt", attempt=AttemptId("ee" * 16))
+    last = warning("last", at=minutes(3))
+    assert Standing.of(wish(), RENTED, [warning("first"), last, of_another]).warning == last
+    assert Standing.of(wish(), RENTED, [of_another]).warning is None
+
+
+def test_what_is_said_of_the_wish_itself_counts_as_well() -> None:
+    of_the_wish = warning("It cannot be looked after.", attempt=None)
+    assert Standing.of(wish(), RENTED, [of_the_wish]).warning == of_the_wish
+    assert Standing.of(wish(), None, [of_the_wish]).warning == of_the_wish
+
+
+def test_nobody_is_warned_of_what_is_gone() -> None:
+    ended = over()
+    assert Standing.of(ended.wish, ended.rental, [warning("It is not gone yet.")]).warning is None
