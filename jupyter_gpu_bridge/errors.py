@@ -175,6 +175,12 @@ class AttemptUnderWay(BadRequest):
     code = "attempt-under-way"
 
 
+class AccountUnclear(AttemptUnderWay):
+    """Of another wish's attempt in this account it is not known whether it has a machine; `details`: its `wish`."""
+
+    code = "account-unclear"
+
+
 class RentalUnknown(BridgeError):
     """No rental, or no wish, of that id; or several whose ids begin so."""
 

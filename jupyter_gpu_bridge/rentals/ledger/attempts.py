@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from jupyter_gpu_bridge.db import SCHEMA, read_version, tables
-from jupyter_gpu_bridge.errors import AttemptUnderWay, BadRequest, LedgerBroken, RentalEnded
+from jupyter_gpu_bridge.errors import AccountUnclear, AttemptUnderWay, BadRequest, LedgerBroken, RentalEnded
 from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.ledger.accrual import strike
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
@@ -55,12 +55,13 @@ class Attempts(Chapter):
         """Write down that this offer is about to be rented; only then may the request be sent.
 
         Raises `RentalUnknown`, `RentalEnded` when the wish is closed, `AttemptUnderWay` while another attempt of it is
-        not gone, `OverBudget`, and `LedgerBroken`.
+        not gone, `AccountUnclear`, `OverBudget`, and `LedgerBroken`.
         """
         with self._database.writing() as connection:
             self._require_known_tables(connection)
             _require_open(read_wish(connection, wish_id))
             _require_no_other(connection, wish_id)
+            _require_clear(connection, offer.provider, account)
             spending = read_spending(connection, now, is_pretend=offer.is_pretend)
             require_within(limits, spending, price, worst_case)
             row = insert(_T).values(
@@ -177,6 +178,22 @@ def _require_no_other(connection: Connection, wish_id: WishId) -> None:
         billing=f"It costs {other.price} per hour. {_NOTHING_SENT}",
         advice="Use that one, or wait until it is gone.",
     )
+
+
+def _require_clear(connection: Connection, provider: str, account: str) -> None:
+    """A provider that does not say what it has done is asked for nothing more, until that is known."""
+    query = select(_T).where(
+        _T.c.provider == provider, _T.c.account == account, _T.c.state == RentalState.UNKNOWN.value
+    )
+    row = connection.execute(query).first()
+    if row is not None:
+        other = rental_of(row)
+        raise AccountUnclear(
+            f"It is not known yet whether {provider} has rented a machine for another order ({other.name}).",
+            billing=f"If it has, that machine costs {other.price} per hour. {_NOTHING_SENT}",
+            advice="It is being looked for; until then nothing more is rented there.",
+            details={"wish": other.wish_id},
+        )
 
 
 def _reason(before: Rental, to: RentalState, reason: str) -> dict[str, object]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.errors import BridgeError, KeyRefused, NoCapacity, Refused, RentFailed, Unreachable
+from jupyter_gpu_bridge.errors import (
+    AccountUnclear,
+    BridgeError,
+    KeyRefused,
+    NoCapacity,
+    Refused,
+    RentFailed,
+    Unreachable,
+)
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
@@ -24,6 +33,7 @@ from jupyter_gpu_bridge.rentals.search import search
 
 _AVOIDED_FOR = timedelta(hours=6)
 _MOST_TRIES = 12
+_CLEAR_SOON = timedelta(seconds=2)
 
 
 class Filling:
@@ -35,8 +45,13 @@ class Filling:
         link: Link,
         report: Report,
         cloud_of: Callable[[Rental], Awaitable[Provider]],
+        wake: Callable[[WishId], Awaitable[None]],
     ) -> None:
-        """`cloud_of`: the one of a rental, with the key of its account, once it can be asked."""
+        """`cloud_of`: the one of a rental, with the key of its account, once it can be asked.
+
+        `wake`: sees to it that a wish has its warden.
+        """
+        self._wake = wake
         self._cloud_of = cloud_of
         self._wish_id = wish_id
         self._book = book
@@ -63,11 +78,20 @@ class Filling:
         avoided = await self._avoided(found.offers)
         offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
         failures: list[str] = []
-        for offer in offers[:_MOST_TRIES]:
+        candidates, in_vain = deque(offers[:_MOST_TRIES]), 0
+        while candidates:
+            offer = candidates.popleft()
             try:
                 return await self._try(wish, offer)
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
+                in_vain = 0
+            except AccountUnclear as error:
+                candidates.append(offer)
+                in_vain += 1
+                if in_vain >= len(candidates):
+                    await self._wait_for_clarity(error)
+                    in_vain = 0
         raise RentFailed(
             f"Tried {len(failures)} of {len(found.offers)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
             advice="Try again later, or allow more: another GPU, a higher price, spot offers.",
@@ -80,6 +104,12 @@ class Filling:
         await self._stage("renting", f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour")
         rental = await Attempt(wish, offer, cloud, account, self._book, user_limits()).request()
         return await self._settle(wish, rental)
+
+    async def _wait_for_clarity(self, error: AccountUnclear) -> None:
+        """By whoever looks after the other wish; should nobody do that any more, somebody does from now on."""
+        await self._stage("renting", error.what)
+        await self._wake(WishId(str(error.details["wish"])))
+        await self._book.clock.sleep(_CLEAR_SOON)
 
     async def _take_up(self, wish: Wish, rental: Rental) -> tuple[Rental, Target] | None:
         """What a killed warden of this wish has left."""

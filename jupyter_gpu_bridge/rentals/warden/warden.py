@@ -107,7 +107,7 @@ class Warden:
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
-        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of)
+        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._wake)
         try:
             rental = await self._book.live(self._wish_id)
             if rental is None or not filling.is_settled(rental):
@@ -150,7 +150,12 @@ class Warden:
                 for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
                     for orphan in await reconcile_now_and_then(self._book, self._clouds, provider):
                         if not orphan.wish.is_open:
-                            await orders().wake(orphan.wish.wish_id)
+                            await self._wake(orphan.wish.wish_id)
+
+    async def _wake(self, wish_id: WishId) -> None:
+        """Another one's warden."""
+        with contextlib.suppress(BridgeError, OSError):
+            await orders().wake(wish_id)
 
     async def _close(self, because: str) -> None:
         await self._book.close_wish(self._wish_id, because)

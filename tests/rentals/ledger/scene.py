@@ -30,6 +30,7 @@ class Scene:
         wish_id: WishId,
         *,
         offer: Offer = OFFER,
+        account: str = "fingerprint",
         cap: Money | None = ORDER.budget,
         worst_case: Money | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
@@ -41,7 +42,7 @@ class Scene:
         return self.ledger.intend(
             wish_id,
             offer,
-            "fingerprint",
+            account,
             attempt_id=attempt,
             name=name or f"gpu-bridge-aaaaaaaa-{attempt[:12]}",
             price=offer.price,
@@ -54,10 +55,15 @@ class Scene:
         )
 
     def rental(
-        self, key: str = "profile:box", *, state: RentalState = RentalState.IN_USE, now: datetime = NOON
+        self,
+        key: str = "profile:box",
+        *,
+        state: RentalState = RentalState.IN_USE,
+        account: str = "fingerprint",
+        now: datetime = NOON,
     ) -> Rental:
         """One that has come as far as this, all at one moment."""
-        return self.bring(self.intend(self.wish(key, now), now=now), state, now)
+        return self.bring(self.intend(self.wish(key, now), account=account, now=now), state, now)
 
     def bring(self, rental: Rental, state: RentalState, now: datetime = NOON) -> Rental:
         """On the shortest way."""

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_gpu_bridge.errors import AttemptUnderWay, BadRequest, HostKeyChanged, RentalEnded, RentalUnknown
+from jupyter_gpu_bridge.errors import (
+    AccountUnclear,
+    AttemptUnderWay,
+    BadRequest,
+    HostKeyChanged,
+    RentalEnded,
+    RentalUnknown,
+)
 from jupyter_gpu_bridge.model import AttemptId, Money, Ref, RentalState, WishId
 from jupyter_gpu_bridge.rentals.installation import new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -58,7 +65,7 @@ def test_a_whole_life(ledger: Ledger, scene: Scene) -> None:
 @pytest.mark.parametrize("before", list(RentalState))
 def test_each_step_is_possible_or_refused_as_the_table_says(ledger: Ledger, scene: Scene, before: RentalState) -> None:
     for to in RentalState:
-        rental = scene.rental(f"profile:{to.value}", state=before)
+        rental = scene.rental(f"profile:{to.value}", state=before, account=f"account of {to.value}")
         if to is before or to in STEPS[before]:
             assert ledger.advance(rental.attempt_id, to, now=NOON).state is to
             continue
@@ -141,13 +148,24 @@ def test_a_wish_has_one_attempt_that_is_not_gone(scene: Scene, state: RentalStat
     assert "Nothing new was rented." in raised.value.billing
     if state is RentalState.UNKNOWN:
         assert "not known yet whether vast has rented" in raised.value.what
-    scene.intend(scene.wish("profile:other"))
+    scene.intend(scene.wish("profile:other"), account="another")
 
 
 def test_the_next_attempt_comes_after_the_last_is_gone(ledger: Ledger, scene: Scene) -> None:
     first = scene.rental(state=GONE)
     second = scene.intend(first.wish_id, now=NOON + MINUTE)
     assert list(ledger.of_wish(first.wish_id)) == [second, first]
+
+
+def test_nothing_more_is_rented_where_it_is_not_known_what_was(ledger: Ledger, scene: Scene) -> None:
+    unclear = scene.rental("name:unclear", state=RentalState.UNKNOWN)
+    other = scene.wish("name:other")
+    with pytest.raises(AccountUnclear, match=unclear.name) as caught:
+        scene.intend(other)
+    assert caught.value.details["wish"] == unclear.wish_id
+    assert scene.intend(scene.wish("name:elsewhere"), offer=replace(OFFER, provider="lambda")).provider == "lambda"
+    ledger.advance(unclear.attempt_id, GONE, now=NOON)
+    assert scene.intend(other).wish_id == other
 
 
 def test_nothing_is_rented_for_a_closed_or_unknown_wish(ledger: Ledger, scene: Scene) -> None:
