@@ -30,6 +30,7 @@ from jupyter_gpu_bridge.machine.link.log import one_line
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
 from jupyter_gpu_bridge.machine.link.ssh_agents import SshAgents
+from jupyter_gpu_bridge.machine.link.stages import Report, StageTimes, StageWatch, remember, typical_of
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
@@ -43,9 +44,6 @@ DEAD_LIFE = 600.0
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[str, str], None]
-"""Told the name of a stage and a sentence."""
-
 Reach = Callable[[Target, "str | None"], Dialer]
 """Given a target and a passphrase, how to get there."""
 
@@ -56,8 +54,11 @@ Provide = Callable[[Report], Awaitable[Target]]
 class Link:
     """All that one process does for one machine."""
 
-    def __init__(self, folder: Path, reach: Reach, provide: Provide | None = None) -> None:
+    def __init__(
+        self, folder: Path, reach: Reach, provide: Provide | None = None, times: StageTimes | None = None
+    ) -> None:
         """With `provide` the machine is found when it is needed first, and whoever asks need not know where it is."""
+        self._times = times
         self._folder = folder
         self._reach = reach
         self._provide = provide
@@ -355,13 +356,14 @@ class Link:
         order = kernel.order
         report("connecting", "connecting to the machine")
         await self.connection.up()
-        report("starting", "starting the kernel")
+        watch = StageWatch(report, await typical_of(self._times))
+        watch.report("starting", "starting the kernel")
         spec = order.as_spec(self.identity)
         repeated = False
         while True:
             try:
                 kernel.was_asked_for = True
-                await self._ask({"do": "start", "spec": spec}, lambda text: report("preparing", text))
+                await self._ask({"do": "start", "spec": spec}, lambda text: watch.report("preparing", text))
                 break
             except CarrierLost:
                 repeated = True
@@ -377,6 +379,7 @@ class Link:
         mux = await self.connection.up()
         kernel.connect(mux)
         await self._ready(kernel, "Run `python -m ipykernel_launcher` on the machine to see more.")
+        await remember(self._times, watch.finish())
 
     async def _ready(self, kernel: LinkedKernel, advice: str) -> None:
         try:

@@ -19,6 +19,7 @@ from jupyter_gpu_bridge.errors import (
     Unreachable,
 )
 from jupyter_gpu_bridge.machine.link.link import Link, Report
+from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
@@ -101,8 +102,11 @@ class Filling:
     async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
         cloud = self._clouds.get(offer.provider)
         account = await self._clouds.account(offer.provider)
-        await self._stage("renting", f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour")
+        doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
+        began = self._book.clock.now()
+        await self._stage("renting", doing + await self._usually("renting", offer))
         rental = await Attempt(wish, offer, cloud, account, self._book, user_limits()).request()
+        await self._took("renting", rental, began)
         return await self._settle(wish, rental)
 
     async def _wait_for_clarity(self, error: AccountUnclear) -> None:
@@ -133,13 +137,14 @@ class Filling:
         cloud = await self._cloud_of(rental)
         reached("created")
         try:
-            await self._stage("booting", await self._usually("booting", rental))
+            await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
             began = self._book.clock.now()
             seen = await until_running(rental, cloud, self._book, rental.created or began)
             await self._took("booting", rental, began)
             reached("running")
             began = self._book.clock.now()
-            await self._stage("connecting", await self._usually("connecting", rental))
+            doing = f"entering the machine{await self._usually('connecting', rental.offer)}"
+            await self._stage("connecting", doing)
             rental, target = await self._enter(wish, rental, seen)
             await self._took("connecting", rental, began)
             return rental, target
@@ -202,10 +207,8 @@ class Filling:
             for host in await self._book.read(Ledger.avoided, provider, now)
         }
 
-    async def _usually(self, stage: str, rental: Rental) -> str:
-        typical = await self._book.read(Ledger.typical, rental.provider, rental.offer.gpu)
-        doing = {"booting": "the machine starts", "connecting": "entering the machine"}[stage]
-        return f"{doing} (usually {typical[stage].total_seconds():.0f} s)" if stage in typical else doing
+    async def _usually(self, stage: str, offer: Offer) -> str:
+        return usually((await self._book.read(Ledger.typical, offer.provider, offer.gpu)).get(stage))
 
     async def _took(self, stage: str, rental: Rental, began: datetime) -> None:
         now = self._book.clock.now()

@@ -24,6 +24,7 @@ from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile_now_and_then
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
+from jupyter_gpu_bridge.rentals.warden.times import RentalTimes
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Warden:
         self._wish_id = wish_id
         self._book = book
         self._clouds = clouds
+        self.times = RentalTimes(wish_id, book)
         self._waiting: dict[asyncio.Future[Target], Report] = {}
         self._came = asyncio.Event()
         """Somebody has asked for the machine, at any time."""

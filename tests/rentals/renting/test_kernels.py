@@ -12,6 +12,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge.model import RENTED, Order, Profile, RentalState
+from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.rentals.renting.world import PRETEND, Renting, dying_at, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -57,6 +58,20 @@ async def test_a_rented_kernel_runs_there_and_a_restart_rents_nothing(world: Ren
     await manager.shutdown_kernel(now=True)
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     await world.until_over(standing.wish.wish_id)
+
+
+async def test_how_long_each_stage_takes_is_learned_and_told(world: Renting) -> None:
+    _add(world)
+    await (await _start()).shutdown_kernel(now=True)
+    (standing,) = await world.bridge.rentals()
+    assert standing.rental is not None
+    with Ledger.open() as ledger:
+        typical = ledger.typical("sandbox", standing.rental.offer.gpu)
+    assert set(typical) == {"renting", "booting", "connecting", "starting"}
+    next_one = await world.rent(key="name:next")
+    events = await world.bridge.rental_events(next_one.wish.wish_id)
+    told = {event.kind: event.text for event in events if "(usually " in event.text}
+    assert set(told) == {"renting", "booting", "connecting"}
 
 
 async def test_kernels_of_a_profile_share_its_machine(world: Renting) -> None:
