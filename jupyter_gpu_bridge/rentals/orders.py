@@ -31,7 +31,6 @@ class Orders:
     """Of one process; see `orders()`."""
 
     def __init__(self) -> None:
-        self._clock = clock_of_environment()
         self._book: Book | None = None
         self._opening = threading.Lock()
 
@@ -50,7 +49,9 @@ class Orders:
         """The open wish of that key, or a new one. Its machine is found when somebody waits for it (`arrive`)."""
         check_order(order)
         book = await self._ready()
-        wish, _ = await book.read(Ledger.wish, key, order, asked_by, self._clock.now())
+        if not await book.read(Ledger.unsettled):
+            book.clock.trust_the_wall()
+        wish, _ = await book.read(Ledger.wish, key, order, asked_by, book.clock.now())
         reached("wish")
         return await self._standing(wish)
 
@@ -177,7 +178,7 @@ class Orders:
     def _open(self) -> Book:
         with self._opening:
             if self._book is None:
-                self._book = Book(Ledger.open(), self._clock)
+                self._book = Book(Ledger.open(), clock_of_environment())
             return self._book
 
     def close(self) -> None:

@@ -26,11 +26,12 @@ from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen,
 from jupyter_gpu_bridge.rentals import keys
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.search import search
+from jupyter_gpu_bridge.rentals.warden.others import Others
 
 _AVOIDED_FOR = timedelta(hours=6)
 _MOST_TRIES = 12
@@ -46,13 +47,10 @@ class Filling:
         link: Link,
         report: Report,
         cloud_of: Callable[[Rental], Awaitable[Provider]],
-        wake: Callable[[WishId], Awaitable[None]],
+        others: Others,
     ) -> None:
-        """`cloud_of`: the one of a rental, with the key of its account, once it can be asked.
-
-        `wake`: sees to it that a wish has its warden.
-        """
-        self._wake = wake
+        """`cloud_of`: the one of a rental, with the key of its account, once it can be asked."""
+        self._others = others
         self._cloud_of = cloud_of
         self._wish_id = wish_id
         self._book = book
@@ -74,7 +72,8 @@ class Filling:
             if taken_up is not None:
                 return taken_up
         await self._stage("searching", "looking for offers")
-        found = await search(wish.order.need, self._clouds)
+        places = wish.order.need.providers or clouds_set_up()
+        found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
         reached("searched")
         avoided = await self._avoided(found.offers)
         offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
@@ -112,7 +111,7 @@ class Filling:
     async def _wait_for_clarity(self, error: AccountUnclear) -> None:
         """By whoever looks after the other wish; should nobody do that any more, somebody does from now on."""
         await self._stage("renting", error.what)
-        await self._wake(WishId(str(error.details["wish"])))
+        await self._others.wake(WishId(str(error.details["wish"])))
         await self._book.clock.sleep(_CLEAR_SOON)
 
     async def _take_up(self, wish: Wish, rental: Rental) -> tuple[Rental, Target] | None:

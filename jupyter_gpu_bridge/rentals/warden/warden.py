@@ -18,11 +18,9 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
-from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.orders import orders
-from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile_now_and_then
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
+from jupyter_gpu_bridge.rentals.warden.others import Others
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
 from jupyter_gpu_bridge.rentals.warden.times import RentalTimes
 
@@ -41,6 +39,7 @@ class Warden:
         self._wish_id = wish_id
         self._book = book
         self._clouds = clouds
+        self._others = Others(book, clouds)
         self.times = RentalTimes(wish_id, book)
         self._waiting: dict[asyncio.Future[Target], Report] = {}
         self._came = asyncio.Event()
@@ -75,7 +74,7 @@ class Warden:
         """Until the wish is closed and nothing is billed for it any more."""
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
-        comparing = asyncio.create_task(self._compare_now_and_then())
+        comparing = asyncio.create_task(self._others.compare_now_and_then())
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -109,7 +108,7 @@ class Warden:
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
-        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._wake)
+        filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._others)
         try:
             rental = await self._book.live(self._wish_id)
             if rental is None or not filling.is_settled(rental):
@@ -143,21 +142,6 @@ class Warden:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
         while (await self._book.wish(self._wish_id)).is_open:
             await self._book.clock.sleep(_LOOK_EVERY)
-
-    async def _compare_now_and_then(self) -> None:
-        """The ledger with what the providers list; of all wardens one does it for each account."""
-        while True:
-            await self._book.clock.sleep(EVERY)
-            with contextlib.suppress(BridgeError, OSError):
-                for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
-                    for orphan in await reconcile_now_and_then(self._book, self._clouds, provider):
-                        if not orphan.wish.is_open:
-                            await self._wake(orphan.wish.wish_id)
-
-    async def _wake(self, wish_id: WishId) -> None:
-        """Another one's warden."""
-        with contextlib.suppress(BridgeError, OSError):
-            await orders().wake(wish_id)
 
     async def _close(self, because: str) -> None:
         await self._book.close_wish(self._wish_id, because)

@@ -27,7 +27,7 @@ from jupyter_gpu_bridge.rentals import search
 from jupyter_gpu_bridge.rentals.installation import installation_id, parse_machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reconcile import reconcile
-from jupyter_gpu_bridge.rentals.warden import filling, warden
+from jupyter_gpu_bridge.rentals.warden import filling, others, warden
 from tests.own_home import variables
 from tests.rentals.renting.in_memory import (
     PRICE,
@@ -58,7 +58,7 @@ class Story(RuleBasedStateMachine):
             self._patch.setenv(name, value)
         self._patch.setattr(search, "cloud_names", lambda: ["memory"])
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
-        self._patch.setattr(warden, "orders", lambda: SimpleNamespace(wake=self._wake))
+        self._patch.setattr(others, "orders", lambda: SimpleNamespace(wake=self._wake))
         self._patch.setattr(asyncio, "to_thread", _here)
         self._patch.setattr(filling, "_known_hosts", lambda rental: Path("none"))
         self._loop = asyncio.new_event_loop()

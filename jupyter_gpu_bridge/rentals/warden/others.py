@@ -1,0 +1,45 @@
+"""What a warden does for what is not its own: the ledger is compared with the clouds, and others are woken."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.model import WishId
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.orders import orders
+from jupyter_gpu_bridge.rentals.reconcile import EVERY, Orphan, reconcile, reconcile_now_and_then
+
+
+class Others:
+    """Whatever fails here is tried again later, by whoever comes then."""
+
+    def __init__(self, book: Book, clouds: Clouds) -> None:
+        self._book = book
+        self._clouds = clouds
+
+    async def wake(self, wish_id: WishId) -> None:
+        """See to it that a wish has its warden."""
+        with contextlib.suppress(BridgeError, OSError):
+            await orders().wake(wish_id)
+
+    async def compare(self, providers: Sequence[str]) -> None:
+        """Before anything is rented there: what is billed already may be forgotten."""
+        with contextlib.suppress(BridgeError, OSError):
+            await self._end(await reconcile(self._book, self._clouds, providers))
+
+    async def compare_now_and_then(self) -> None:
+        """As long as there is something to compare; of all wardens one does it for each account."""
+        while True:
+            await self._book.clock.sleep(EVERY)
+            with contextlib.suppress(BridgeError, OSError):
+                for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
+                    await self._end(await reconcile_now_and_then(self._book, self._clouds, provider))
+
+    async def _end(self, orphans: Sequence[Orphan]) -> None:
+        for orphan in orphans:
+            if not orphan.wish.is_open:
+                await self.wake(orphan.wish.wish_id)
