@@ -36,7 +36,7 @@ from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
-from jupyter_gpu_bridge.rentals.standing import Standing
+from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
@@ -243,6 +243,15 @@ class Bridge:
         from jupyter_gpu_bridge.rentals import guard_timer
 
         return await guard_timer.install(remove=remove)
+
+    async def guard_if_needed(self) -> Round | None:
+        """As `guard`, where something may be rented: there is a ledger, or a provider is set up."""
+        if not was_ever_used():
+            from jupyter_gpu_bridge.rentals.clouds import clouds_set_up
+
+            if not await asyncio.to_thread(clouds_set_up):
+                return None
+        return await self.guard()
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""

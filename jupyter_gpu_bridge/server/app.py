@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +11,7 @@ from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
+from jupyter_gpu_bridge.server.lookout import look_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,7 @@ class GpuBridgeApp(ExtensionApp):
     name = "jupyter_gpu_bridge"
 
     _sessions: Sessions | None = None
+    _looking: asyncio.Task[None] | None = None
     _restored = False
 
     @cached_property
@@ -77,6 +80,7 @@ class GpuBridgeApp(ExtensionApp):
             self._server.io_loop.run_sync(self._restore)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        self._looking = asyncio.create_task(look_once(lambda: self.bridge, self.log))
         if self._sessions is None:
             return
         if not self._restored:
@@ -86,6 +90,8 @@ class GpuBridgeApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Called when the server exits, before it shuts its kernels down."""
+        if self._looking is not None:
+            self._looking.cancel()
         if "snapshot" in self.__dict__:
             await self.snapshot.close()
         if self._sessions is not None:
