@@ -55,14 +55,15 @@ class Orders:
         return Standing(wish, await book.live(wish.wish_id))
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
-        """Until its machine can be used. Cancelled, or when it fails, the wish is closed and nothing stays rented."""
+        """Until its machine can be used. When the last who waits for it gives up, or it fails, the wish is closed."""
         machine = standing.machine
         try:
             await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
-        except LinkLost:
-            raise
+        except (LinkLost, asyncio.CancelledError):
+            raise  # its warden knows whether somebody else waits, and the next one whether anybody does
         except BaseException:
-            await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))
+            if not _could_be_used(standing):
+                await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))
             raise
         return await self.find(standing.wish.wish_id)
 
@@ -175,6 +176,11 @@ class Orders:
         book, self._book = self._book, None
         if book is not None:
             book.ledger.close()
+
+
+def _could_be_used(standing: Standing) -> bool:
+    """Somebody may have it already, whom it does not concern that another one cannot have it."""
+    return standing.rental is not None and standing.rental.state in (RentalState.REACHABLE, RentalState.IN_USE)
 
 
 _present: Orders | None = None

@@ -105,6 +105,20 @@ async def test_a_start_that_is_cancelled_ends_the_machine(world: Renting) -> Non
     assert world.billed() == []
 
 
+async def test_a_start_that_one_of_two_gives_up_goes_on_for_the_other(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=120)
+    standing = await world.want()
+    one, other = (asyncio.ensure_future(world.bridge.arrive(standing, world.report)) for _ in range(2))
+    await until(lambda: world.stages.count("booting") == 2)
+    one.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    arrived = await other
+    assert arrived.wish.is_open
+    assert arrived.rental is not None
+    assert [each["name"] for each in world.billed()] == [arrived.rental.name]
+
+
 async def test_a_deadline_is_put_off_here_and_on_the_machine(world: Renting) -> None:
     standing = await world.rent()
     wish_id, before = standing.wish.wish_id, standing.rental
