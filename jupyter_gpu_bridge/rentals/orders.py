@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
+from jupyter_gpu_bridge.rentals.reconcile import KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, Standing
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Orders:
                 f"The key of {name} is lost, so nobody can enter it.",
                 billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
             )
-        await book.read(Ledger.rename_wish, rental.wish_id, f"kept:{name}")
+        await book.read(Ledger.rename_wish, rental.wish_id, f"{KEPT}{name}")
         return await self.find(rental.wish_id)
 
     async def guard(self) -> Round:

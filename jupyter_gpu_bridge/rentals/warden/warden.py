@@ -28,7 +28,7 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import orders
-from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile_now_and_then
+from jupyter_gpu_bridge.rentals.reconcile import EVERY, KEPT, reconcile_now_and_then
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
@@ -156,8 +156,8 @@ class Warden:
         await self._close(await Tending(rental, cloud, self._book, link).until_over())
 
     async def _somebody_waits(self) -> None:
-        wish = await self._book.wish(self._wish_id)
-        if not wish.key.startswith("profile:"):
+        """Where somebody has said so before his process died, it is said again. A machine that is kept needs nobody."""
+        if (await self._book.wish(self._wish_id)).key.startswith(KEPT):
             return
         try:
             await asyncio.wait_for(self._came.wait(), NOBODY_FOR)
