@@ -8,64 +8,42 @@ import json
 import sys
 import time
 from collections import Counter
+from functools import partial
 
+from benchmarks.repeated import WELL, part_of, tell, tell_at_once
 from benchmarks.report import line
-from tests.rentals.renting.test_power_cuts import BEFORE_THE_MACHINE, WHEN_IT_ENDS
-from tests.rentals.renting.world import Renting, dying_at, renting, until
+from tests.rentals.renting.cuts import all_cuts
+from tests.rentals.renting.world import Renting, renting
 
 BAR = "a process killed at a marked point, one restart: no machine that nobody wants, no second one for one wish, 100 %"
+_CUTS = list(all_cuts())
 
 
-async def _on_the_way(world: Renting, point: str, key: str, *, wanted: bool) -> str:
-    """What is wrong; nothing when all is well."""
-    wish_id = await world.ask_until_there(point, key)
-    if len(world.billed()) > 1:
-        return "two machines for one wish"
-    if wanted:
-        standing = await world.bridge.arrive(await world.bridge.rental(wish_id), world.report)
-        if [each["name"] for each in world.billed()] != [standing.rental.name if standing.rental else ""]:
-            return "not the machine that is wanted"
-    await world.bridge.end_rental(wish_id, "It was measured.")
-    await world.bridge.guard()
-    await world.until_over(wish_id)
-    return "billed and not wanted" if world.billed() else ""
-
-
-async def _at_the_end(world: Renting, point: str, key: str) -> str:
-    with dying_at(point):
-        standing = await world.bridge.arrive(await world.want(key=key), world.report)
-        await world.bridge.end_rental(standing.wish.wish_id, "It was measured.")
-        await until(lambda: not world.wardens())
-    await world.bridge.guard()
-    await world.until_over(standing.wish.wish_id)
-    return "billed and not wanted" if world.billed() else ""
-
-
-async def _all(world: Renting, runs: int) -> Counter[str]:
+async def _tell(world: Renting, numbers: range) -> Counter[str]:
     found: Counter[str] = Counter()
-    stories = [
-        *((_on_the_way, point, {"wanted": wanted}) for point in BEFORE_THE_MACHINE for wanted in (True, False)),
-        *((_at_the_end, point, {}) for point in WHEN_IT_ENDS),
-    ]
-    for number in range(runs):
-        story, point, how = stories[number % len(stories)]
-        wrong = await story(world, point, f"name:run{number}", **how)  # type: ignore[operator]
-        found[f"{point}: {wrong}" if wrong else "well"] += 1
-        print(f"{number + 1} of {runs}: {point} {wrong or 'well'}", file=sys.stderr, flush=True)
+    for number in numbers:
+        cut = _CUTS[number % len(_CUTS)]
+        found += await tell(world, cut.point, number, partial(cut.tell, world, f"name:run{number}"))
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.power_cuts", description=BAR)
     parser.add_argument("--runs", type=int, default=512)
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="so many worlds (default: 1)")
+    parser.add_argument("--part", type=part_of, help="only these runs, for example 0/2, and print their count")
     options = parser.parse_args()
+    if options.part is not None:
+        part, parts = options.part
+        with renting() as world:
+            print(json.dumps(asyncio.run(_tell(world, range(part, options.runs, parts)))), flush=True)
+        return 0
     began = time.monotonic()
-    with renting() as world:
-        found = asyncio.run(_all(world, options.runs))
-    holds = found["well"] == options.runs
-    points = len(BEFORE_THE_MACHINE) + len(WHEN_IT_ENDS)
+    found = tell_at_once("benchmarks.power_cuts", ["--runs", str(options.runs)], options.at_once)
+    holds = found[WELL] == options.runs
+    points = len({cut.point for cut in _CUTS[: options.runs]})
     seconds = round(time.monotonic() - began)
-    figures = {"runs": options.runs, "points": points, "seconds": seconds, **dict(found)}
+    figures = {"runs": options.runs, "points": points, "at_once": options.at_once, "seconds": seconds, **found}
     print(json.dumps(line("power_cuts", BAR, {"sandbox": figures}, {"sandbox": holds})), flush=True)
     return 0 if holds else 1
 

@@ -199,6 +199,12 @@ class LedgerBroken(BridgeError):
     code = "ledger-broken"
 
 
+class LedgerReplaced(LedgerBroken):
+    """Another file lies where the ledger was: whoever had that open will never read or write this one."""
+
+    code = "ledger-replaced"
+
+
 class CloudError(BridgeError):
     """A provider did not do what it was asked."""
 

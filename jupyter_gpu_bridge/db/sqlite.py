@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jupyter_gpu_bridge.db.database import Database
 from jupyter_gpu_bridge.db.trouble import BILLING, broken
-from jupyter_gpu_bridge.errors import LedgerBroken
+from jupyter_gpu_bridge.errors import LedgerBroken, LedgerReplaced
 from jupyter_gpu_bridge.files import exclusive
 
 _PATIENCE = 10.0
@@ -101,7 +101,7 @@ class SqliteDatabase(Database):
         if self._identity is None:
             self._identity = identity
         if self._identity != identity:
-            raise LedgerBroken(
+            raise LedgerReplaced(
                 f"The ledger ({self.place}) was replaced by another file while it was in use.",
                 billing=BILLING,
                 advice="Restart Jupyter, and look at what is rented: jupyter gpu ls",

@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
+from jupyter_gpu_bridge.rentals.reconcile import KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, Standing
 
 if TYPE_CHECKING:
@@ -56,14 +57,15 @@ class Orders:
         return await self._standing(wish)
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
-        """Until its machine can be used. Cancelled, or when it fails, the wish is closed and nothing stays rented."""
+        """Until its machine can be used. When the last who waits for it gives up, or it fails, the wish is closed."""
         machine = standing.machine
         try:
             await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
-        except LinkLost:
-            raise
+        except (LinkLost, asyncio.CancelledError):
+            raise  # its warden knows whether somebody else waits, and the next one whether anybody does
         except BaseException:
-            await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))
+            if not _could_be_used(standing):
+                await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))
             raise
         return await self.find(standing.wish.wish_id)
 
@@ -156,7 +158,7 @@ class Orders:
                 f"The key of {name} is lost, so nobody can enter it.",
                 billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
             )
-        await book.read(Ledger.rename_wish, rental.wish_id, f"kept:{name}")
+        await book.read(Ledger.rename_wish, rental.wish_id, f"{KEPT}{name}")
         return await self.find(rental.wish_id)
 
     async def guard(self) -> Round:
@@ -185,6 +187,11 @@ class Orders:
         book, self._book = self._book, None
         if book is not None:
             book.ledger.close()
+
+
+def _could_be_used(standing: Standing) -> bool:
+    """Somebody may have it already, whom it does not concern that another one cannot have it."""
+    return standing.rental is not None and standing.rental.state in (RentalState.REACHABLE, RentalState.IN_USE)
 
 
 _present: Orders | None = None

@@ -25,6 +25,8 @@ EVERY = timedelta(minutes=5)
 GRACE = timedelta(minutes=5)
 """For the user to say that a machine which nobody remembers is to be kept."""
 FOUND = "found:"
+KEPT = "kept:"
+"""How the keys of wishes begin that came of machines which nobody knew; and of those that are to be kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,14 +215,18 @@ class Links:
     async def ask(
         self, machine: MachineRef, target: Target | None, verb: str, report: Report = lambda n, t: None, **more: Any
     ) -> Any:
-        """One question on a connection of its own; without a target only a link that is there already is asked."""
-        try:
-            return await self._ask(machine, target, verb, report, more)
-        except LinkLost:
-            if target is None:
-                raise
-            # It was killed just then; its successor is asked, since nothing that is asked so does harm when done twice.
-            return await self._ask(machine, target, verb, report, more)
+        """One question on a connection of its own; without a target only a link that is there already is asked.
+
+        One that was killed just then has a successor, which is asked, since nothing that is asked so does harm when
+        done twice; and one that is being killed lets somebody in for an instant still.
+        """
+        for successors_left in range(MOST_SUCCESSORS if target is not None else 0, -1, -1):
+            try:
+                return await self._ask(machine, target, verb, report, more)
+            except LinkLost:
+                if not successors_left:
+                    raise
+        raise AssertionError("unreachable")
 
     async def _ask(
         self, machine: MachineRef, target: Target | None, verb: str, report: Report, more: dict[str, Any]

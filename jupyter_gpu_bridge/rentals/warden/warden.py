@@ -11,13 +11,22 @@ import contextlib
 import logging
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken, RentalEnded, StartCancelled
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    CloudError,
+    LedgerBroken,
+    LedgerReplaced,
+    RentalEnded,
+    RentalUnknown,
+    StartCancelled,
+)
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Provider, Rental, WishId
+from jupyter_gpu_bridge.model import Provider, Rental, Wish, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.reconcile import KEPT
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.others import Others
@@ -30,6 +39,8 @@ _LOOK_EVERY = timedelta(seconds=0.5)
 _TRY_AGAIN = timedelta(seconds=5)
 LAST_ANSWERS_FOR = 3.0
 """Seconds in which those who come too late are told why there is no machine."""
+OTHERS_WITHIN = 2.0
+"""Seconds for whoever asked at the same time as one who has given up, and is on the way here."""
 NOBODY_FOR = 30.0
 """Seconds after which a start that nobody waits for any more is given up: whoever asked for it was killed."""
 
@@ -44,6 +55,10 @@ class Warden:
         self._waiting: dict[asyncio.Future[Target], Report] = {}
         self._came = asyncio.Event()
         """Somebody has asked for the machine, at any time."""
+        self._asked = 0
+        """How often that was."""
+        self._left = asyncio.Event()
+        """The last who waited has given up."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._complaints: set[str] = set()
@@ -53,6 +68,7 @@ class Warden:
     async def provide(self, report: Report) -> Target:
         """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
         self._came.set()
+        self._asked += 1
         if self._over is not None:
             raise self._over
         if self._target is not None:
@@ -65,31 +81,54 @@ class Warden:
             return await waiter
         except asyncio.CancelledError:
             if len(self._waiting) == 1 and self._target is None:
-                await self._close("The start was cancelled.")
+                self._left.set()
             raise
         finally:
             del self._waiting[waiter]
 
     async def run(self, link: Link) -> None:
-        """Until the wish is closed and nothing is billed for it any more."""
+        """Until the wish is closed and nothing is billed for it any more, or the ledger knows nothing of it."""
+        try:
+            await self._run(link)
+        except LedgerReplaced as error:
+            log.error("a successor is to read the ledger that there is now: %s", error)
+        except RentalUnknown as error:
+            await self._leave(link, error)
+        finally:
+            link.done.set()
+
+    async def _run(self, link: Link) -> None:
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
-        comparing = asyncio.create_task(self._others.compare_now_and_then())
+        others = [
+            asyncio.create_task(self._until_given_up()),
+            asyncio.create_task(self._others.compare_now_and_then()),
+        ]
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (granting, watching, comparing):
+            for task in (granting, watching, *others):
                 task.cancel()
-            outcome, _, _ = await asyncio.gather(granting, watching, comparing, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            log.error("the machine is ended for a mistake of ours", exc_info=outcome)
-            await self._close(f"Something went wrong that nobody thought of: {outcome!r}.")
+            outcome, watched, *_ = await asyncio.gather(granting, watching, *others, return_exceptions=True)
+        for failed in (outcome, watched):
+            if isinstance(failed, (LedgerReplaced, RentalUnknown)):
+                raise failed
+            if isinstance(failed, Exception):
+                log.error("the machine is ended for a mistake of ours", exc_info=failed)
+                await self._close(f"Something went wrong that nobody thought of: {failed!r}.")
         is_over = False
         while not is_over:
             await self._end(link)
             await asyncio.sleep(LAST_ANSWERS_FOR)
-            is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
-        link.done.set()
+            is_over = await self._live() is None  # a provider may bring a machine back
+
+    async def _leave(self, link: Link, error: RentalUnknown) -> None:
+        """The ledger was lost. If there is a machine, it is found by its name, and is another wish's then."""
+        log.error("the ledger knows nothing of this wish: %s", error)
+        if self._over is None:
+            self._refuse(error)
+        link.machine_gone("The ledger that knew of its machine was lost; see: jupyter gpu orphans")
+        await asyncio.sleep(LAST_ANSWERS_FOR)
 
     # while it is open ----------------------------------------------------------------------------------------------
 
@@ -100,11 +139,10 @@ class Warden:
                 await self._grant(link)
                 return
             except LedgerBroken as error:
-                log.warning("the ledger cannot be used: %s", error)
                 for waiter in list(self._waiting):
                     if not waiter.done():
                         waiter.set_exception(error)
-                await asyncio.sleep(_TRY_AGAIN.total_seconds())
+                await _wait_for_ledger(error)
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
@@ -130,8 +168,8 @@ class Warden:
         await self._close(await Tending(rental, cloud, self._book, link).until_over())
 
     async def _somebody_waits(self) -> None:
-        wish = await self._book.wish(self._wish_id)
-        if not wish.key.startswith("profile:"):
+        """Where somebody has said so before his process died, it is said again. A machine that is kept needs nobody."""
+        if (await self._book.wish(self._wish_id)).key.startswith(KEPT):
             return
         try:
             await asyncio.wait_for(self._came.wait(), NOBODY_FOR)
@@ -140,11 +178,26 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
-        while (await self._book.wish(self._wish_id)).is_open:
+        while (await self._wish()).is_open:
             await self._book.clock.sleep(_LOOK_EVERY)
 
+    async def _until_given_up(self) -> None:
+        """By everybody who waited, before there was a machine; then it is closed."""
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            asked = self._asked
+            await asyncio.sleep(OTHERS_WITHIN)
+            if self._asked == asked:
+                await self._close("The start was cancelled.")
+
     async def _close(self, because: str) -> None:
-        await self._book.close_wish(self._wish_id, because)
+        while True:
+            try:
+                await self._book.close_wish(self._wish_id, because)
+                return
+            except LedgerBroken as error:
+                await _wait_for_ledger(error)
 
     def _report(self, stage: str, text: str) -> None:
         log.info("%s: %s", stage, text)
@@ -162,12 +215,12 @@ class Warden:
 
     async def _end(self, link: Link) -> None:
         reached("closed")
-        wish = await self._book.wish(self._wish_id)
+        wish = await self._wish()
         because = wish.closed_because or "It was stopped."
         if self._over is None:
             self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
         link.machine_gone(f"The rented machine was ended: {because}")
-        while (rental := await self._book.live(self._wish_id)) is not None:
+        while (rental := await self._live()) is not None:
             try:
                 await release(rental, await self._cloud_of(rental), self._book, because)
             except (BridgeError, OSError) as error:
@@ -175,8 +228,24 @@ class Warden:
                 await self._complain(rental, error)
                 await self._book.clock.sleep(_TRY_AGAIN)
 
+    # what it has to know, for as long as that takes ------------------------------------------------------------------
+
+    async def _wish(self) -> Wish:
+        while True:
+            try:
+                return await self._book.wish(self._wish_id)
+            except LedgerBroken as error:
+                await _wait_for_ledger(error)
+
+    async def _live(self) -> Rental | None:
+        while True:
+            try:
+                return await self._book.live(self._wish_id)
+            except LedgerBroken as error:
+                await _wait_for_ledger(error)
+
     async def _cloud_of(self, rental: Rental) -> Provider:
-        """For as long as it takes: that it cannot be asked is no reason to do anything to a machine."""
+        """That it cannot be asked is no reason to do anything to a machine."""
         while True:
             try:
                 return await self._clouds.of(rental)
@@ -191,3 +260,11 @@ class Warden:
             text = f"{rental.name} cannot be looked after now; it is tried again: {error}"
             with contextlib.suppress(BridgeError):
                 await self._book.note(rental, "warning", text)
+
+
+async def _wait_for_ledger(error: LedgerBroken) -> None:
+    """Raises it where waiting is of no use."""
+    if isinstance(error, LedgerReplaced):
+        raise error
+    log.warning("the ledger cannot be used: %s", error)
+    await asyncio.sleep(_TRY_AGAIN.total_seconds())

@@ -190,6 +190,7 @@ class Story(RuleBasedStateMachine):
         process = Process(self._timeline)
         book = DirectBook(self._ledger, process)
         keeper = warden.Warden(wish_id, book, MemoryClouds(self._cloud))  # type: ignore[arg-type]
+        keeper._came.set()  # whoever wished waits, and says so to each that is started
         self._wardens[wish_id] = (process, asyncio.ensure_future(_live(keeper)))
 
     async def _bury_all(self) -> None:

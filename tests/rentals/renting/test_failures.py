@@ -186,6 +186,17 @@ async def test_a_ledger_that_cannot_be_written_rents_nothing(world: Renting, mon
     assert world.created() == 0
 
 
+async def test_a_ledger_that_cannot_be_read_for_a_while_ends_no_machine_and_keeps_none(world: Renting) -> None:
+    standing = await world.rent()
+    ledger, log = world.home.bridge / "ledger.db", world.folder(standing.machine) / "link.log"
+    ledger.rename(ledger.with_name("elsewhere"))
+    await until(lambda: "the ledger cannot be used" in log.read_text())
+    ledger.with_name("elsewhere").rename(ledger)
+    assert (await world.bridge.rental(standing.wish.wish_id)).wish.is_open
+    assert len(world.billed()) == 1
+    await _end(world, standing.wish.wish_id)
+
+
 async def test_with_everything_of_ours_dead_the_machine_ends_itself(world: Renting) -> None:
     order = Order(need=PRETEND.need, lease=timedelta(minutes=1))
     standing = await world.rent(order)

@@ -113,6 +113,33 @@ async def test_a_start_that_is_cancelled_ends_the_machine(world: Renting, stage:
     assert world.billed() == []
 
 
+async def test_a_start_that_one_of_two_gives_up_goes_on_for_the_other(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=120)
+    standing = await world.want()
+    one, other = (asyncio.ensure_future(world.bridge.arrive(standing, world.report)) for _ in range(2))
+    await until(lambda: world.stages.count("booting") == 2)
+    one.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    arrived = await other
+    assert arrived.wish.is_open
+    assert arrived.rental is not None
+    assert [each["name"] for each in world.billed()] == [arrived.rental.name]
+
+
+async def test_who_asked_at_the_same_time_and_comes_as_the_other_gives_up_gets_the_machine(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=120)
+    standing, same = await world.want(), await world.want()
+    early = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
+    await until(lambda: "booting" in world.stages)
+    early.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await early
+    arrived = await world.bridge.arrive(same, world.report)
+    assert arrived.wish.wish_id == standing.wish.wish_id
+    assert len(world.billed()) == world.created() == 1
+
+
 async def test_a_deadline_is_put_off_here_and_on_the_machine(world: Renting) -> None:
     standing = await world.rent()
     wish_id, before = standing.wish.wish_id, standing.rental

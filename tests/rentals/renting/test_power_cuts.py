@@ -1,32 +1,33 @@
-"""A process that ends at any marked point leaves no machine that nobody wants, and never two for one wish."""
+"""A process that ends at any marked point leaves no machine that nobody wants, and never two for one wish.
+
+Each point once or twice; `python -m benchmarks.power_cuts` goes through all of them again and again.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import jupyter_gpu_bridge
-from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Order, WishId
-from tests.rentals.renting.world import PRETEND, Renting, dying_at, until
+from tests.rentals.renting import cuts
+from tests.rentals.renting.cuts import (
+    ANSWER_LOST,
+    ANSWERS,
+    ASKING,
+    BEFORE_THE_MACHINE,
+    FAILED,
+    IN_USE,
+    LIMIT,
+    WHEN_IT_ENDS,
+    WHO_COMES_BACK,
+)
+from tests.rentals.renting.world import Renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-BEFORE_THE_MACHINE = [
-    "searched", "keys", "intent", "requested", "answered", "created", "running", "addressed", "aimed", "entered",
-    "reachable", "granted", "counted",
-]  # fmt: skip
-WHEN_IT_ENDS = ["closed", "releasing", "destroy-asked", "destroyed", "accrued", "gone"]
-ANSWER_LOST = ["unknown", "found"]
-FAILED = ["failed", "refused"]
-LIMIT = ["limit", "farewell"]
-ASKING = ["wish", "unwanted", "in-use"]
-"""`in-use` is tested with a kernel, in `test_kernels.py`; the others, in the process that asks, are not tested yet."""
+KEY = "name:test"
 
 
 def test_every_marked_point_is_tested() -> None:
@@ -34,77 +35,58 @@ def test_every_marked_point_is_tested() -> None:
     marked = {
         point for file in package.rglob("*.py") for point in re.findall(r'reached\("([a-z-]+)"\)', file.read_text())
     }
-    assert marked == {*BEFORE_THE_MACHINE, *WHEN_IT_ENDS, *ANSWER_LOST, *FAILED, *LIMIT, *ASKING}
+    assert marked == {*BEFORE_THE_MACHINE, *IN_USE, *WHEN_IT_ENDS, *ANSWER_LOST, *FAILED, *LIMIT, *ASKING}
+    assert marked == {cut.point for cut in cuts.all_cuts()}
     assert len(marked) >= 20
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_MACHINE)
 async def test_what_dies_on_the_way_goes_on_where_it_was(world: Renting, point: str) -> None:
-    wish_id = await world.ask_until_there(point)
-    assert len(world.billed()) <= 1
-    standing = await world.bridge.arrive(await world.bridge.rental(wish_id), world.report)
-    (machine,) = world.billed()
-    assert standing.rental is not None
-    assert machine["name"] == standing.rental.name
-    await _end(world, wish_id)
+    await cuts.on_the_way(world, KEY, point, wanted=True)
+    await until(lambda: not world.wardens())
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_MACHINE)
 async def test_what_dies_on_the_way_and_is_not_wanted_any_more_leaves_nothing(world: Renting, point: str) -> None:
-    wish_id = await world.ask_until_there(point)
-    await _end(world, wish_id)
+    await cuts.on_the_way(world, KEY, point, wanted=False)
+    await until(lambda: not world.wardens())
+
+
+@pytest.mark.parametrize("point", IN_USE)
+async def test_a_warden_that_dies_under_a_kernel_is_followed_by_one_that_finds_it(world: Renting, point: str) -> None:
+    await cuts.under_a_kernel(world, KEY, point)
 
 
 @pytest.mark.parametrize("point", WHEN_IT_ENDS)
 async def test_what_dies_at_the_end_ends_it_when_it_is_back(world: Renting, point: str) -> None:
-    with dying_at(point):
-        standing = await world.rent()
-        await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
-        await until(lambda: not world.wardens())
-    await world.bridge.guard()
-    await world.until_over(standing.wish.wish_id)
-    assert world.billed() == []
-    assert world.created() == 1
+    await cuts.when_it_ends(world, KEY, point)
 
 
 @pytest.mark.parametrize("point", ANSWER_LOST)
-@pytest.mark.parametrize("fault", ["answer-lost", "error-after", "garbage"])
+@pytest.mark.parametrize("fault", ANSWERS)
 async def test_a_machine_whose_answer_was_lost_is_found(world: Renting, point: str, fault: str) -> None:
-    world.cloud.fault(fault, calls=1)
-    wish_id = await world.ask_until_there(point)
-    await _end(world, wish_id)
+    await cuts.as_the_answer_is_lost(world, KEY, point, fault=fault)
     assert world.created() == 1
 
 
 @pytest.mark.parametrize("point", FAILED)
 async def test_what_dies_as_an_attempt_fails_leaves_nothing(world: Renting, point: str) -> None:
-    if point == "refused":
-        world.cloud.fault("no-capacity", calls=1)
-    else:
-        world.cloud.fault("never-boots")
-    wish_id = await world.ask_until_there(point)
-    world.cloud.mend()
-    await _end(world, wish_id)
+    await cuts.as_an_attempt_fails(world, KEY, point)
 
 
 @pytest.mark.parametrize("point", LIMIT)
 async def test_what_dies_at_a_limit_ends_the_machine_when_it_is_back(world: Renting, point: str) -> None:
-    with dying_at(point):
-        order = Order(need=PRETEND.need, idle=timedelta(minutes=1))
-        with contextlib.suppress(BridgeError):
-            standing = await world.rent(order)
-        await until(lambda: not world.wardens())
-    await world.bridge.guard()
-    await world.until_over(standing.wish.wish_id)
-    assert world.billed() == []
+    await cuts.at_a_limit(world, KEY, point)
 
 
-async def _end(world: Renting, wish_id: WishId) -> None:
-    await world.bridge.end_rental(wish_id, "It was a test.")
-    await world.bridge.guard()
-    await world.until_over(wish_id)
-    assert world.billed() == []
-    names = [each["name"] for each in world.cloud.log() if each["verb"] == "create"]
-    assert len(names) == len(set(names)), "one request was sent twice"
-    await until(lambda: not world.wardens())
-    await asyncio.sleep(0)
+async def test_what_dies_as_it_has_wished_goes_on_with_that_wish(world: Renting) -> None:
+    await cuts.as_it_is_wished_for(world, KEY, comes_back=True)
+
+
+async def test_for_a_wish_of_the_dead_that_nobody_asks_for_again_nothing_is_rented(world: Renting) -> None:
+    await cuts.as_it_is_wished_for(world, KEY, comes_back=False)
+
+
+@pytest.mark.parametrize("back", WHO_COMES_BACK)
+async def test_what_dies_as_it_has_said_that_a_machine_is_to_end_has_said_so(world: Renting, back: str) -> None:
+    await cuts.as_it_is_ended(world, KEY, back=back)

@@ -19,12 +19,14 @@ from jupyter_gpu_bridge.bridge import Bridge, Standing
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
+from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 from tests.kernels.home import Home, entered
 from tests.sandbox.cloud import SandboxCloud
 
 RATE = 60
 """How much faster than real time it goes here: a minute in a second."""
 DEADLINE = 60.0
+REPOSITORY = Path(__file__).parents[3]
 PRETEND = Order(need=Need(providers=("sandbox",)), idle=timedelta(hours=6))
 
 
@@ -68,8 +70,7 @@ class Renting:
             standing = await self.want(key=key)
             with contextlib.suppress(BridgeError):
                 await self.bridge.arrive(standing, self.report)
-            log = (self.folder(standing.machine) / "link.log").read_text()
-            await until(lambda: not self.wardens() or log.count("the link starts") > 1)
+            await until(lambda: not self.wardens() or self.starts(standing.wish.wish_id) > 1)
             self.kill_wardens()
         return standing.wish.wish_id
 
@@ -84,10 +85,25 @@ class Renting:
     def wardens(self) -> Sequence[psutil.Process]:
         return self.home.processes("rentals.warden")
 
+    def starts(self, wish_id: WishId) -> int:
+        """How many wardens of this wish there were until now."""
+        return (self.folder(machine_of_wish(wish_id)) / "link.log").read_text().count("the link starts")
+
     def kill_wardens(self) -> None:
-        for process in self.wardens():
-            process.kill()
-        psutil.wait_procs(self.wardens(), timeout=10)
+        found = self.wardens()
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=10)
+
+    async def end_everything(self) -> None:
+        """After a story that went wrong, so that the next one begins with nothing."""
+        self.cloud.mend()
+        standings = await self.bridge.rentals()
+        for standing in standings:
+            await self.bridge.end_rental(standing.wish.wish_id, "A story went wrong.")
+        for standing in standings:
+            await self.until_over(standing.wish.wish_id)
 
     def folder(self, machine: MachineRef) -> Path:
         return self.home.bridge / "links" / str(machine).replace(":", "-")
