@@ -199,6 +199,12 @@ class CloudError(BridgeError):
     code = "cloud"
 
 
+class ProviderMissing(CloudError):
+    """The adapter of a provider is not installed any more, or cannot be loaded: nobody here can ask it anything."""
+
+    code = "provider-missing"
+
+
 class NoCapacity(CloudError):
     """The offer is gone, taken, or its price has changed: certainly nothing was rented."""
 

@@ -73,12 +73,16 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    screen.data({"rentals": [await _plain(standing, bridge) for standing in standings]})
+    listed = [await _plain(standing, bridge) for standing in standings]
+    screen.data({"rentals": listed})
     if standings:
         screen.table(
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
             [_row(standing) for standing in standings],
         )
+        for described in listed:
+            if described["warning"]:
+                screen.note(f"{str(described['id'])[:8]}: {described['warning']}")
     else:
         screen.say("Nothing is rented.")
     return 0
@@ -118,7 +122,9 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         await _agree(wanted, bridge, screen)
     for standing in wanted:
         await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
-    ended = wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id) for each in wanted]
+    ended = (
+        wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
+    )
     screen.data({"stopped": [await _plain(standing, bridge) for standing in ended]})
     for standing in ended:
         cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."

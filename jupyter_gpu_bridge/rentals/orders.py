@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -88,8 +88,15 @@ class Orders:
             finally:
                 await links().run(client.close())
 
-    async def until_gone(self, wish_id: WishId) -> Standing:
-        while not (standing := await self.find(wish_id)).is_over:  # noqa: ASYNC110 - another process ends it
+    async def until_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
+        """`tell` hears once of whatever is in the way since it was closed."""
+        told: set[str] = set()
+        while not (standing := await self.find(wish_id)).is_over:
+            closed = standing.wish.closed
+            for event in await self.events(wish_id):
+                if event.kind == "warning" and closed is not None and event.at >= closed and event.text not in told:
+                    told.add(event.text)
+                    tell(event.text)
             await asyncio.sleep(0.2)
         return standing
 

@@ -122,7 +122,7 @@ class Filling:
             raise RentFailed(f"{error.what}, destroyed") from error
 
     async def _enter(self, wish: Wish, rental: Rental, seen: Seen) -> tuple[Rental, Target]:
-        cloud = self._clouds.get(rental.provider)
+        cloud = await self._cloud_of(rental)
         rental = await self._book.advance(
             rental, RentalState.CREATED, address=seen.address, port=seen.port, user=seen.user
         )

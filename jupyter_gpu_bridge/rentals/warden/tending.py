@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
@@ -22,9 +23,12 @@ _WARN_AT = 80
 
 
 class Tending:
-    def __init__(self, rental: Rental, cloud: Provider, book: Book, link: Link) -> None:
+    def __init__(
+        self, rental: Rental, cloud_of: Callable[[Rental], Awaitable[Provider]], book: Book, link: Link
+    ) -> None:
+        """`cloud_of` may raise `CloudError`: a machine is looked after also while its provider cannot be asked."""
         self._rental = rental
-        self._cloud = cloud
+        self._cloud_of = cloud_of
         self._book = book
         self._link = link
         self._used = book.clock.now()
@@ -146,7 +150,7 @@ class Tending:
             return ""
         self._asked = now
         try:
-            seen = await self._cloud.get(self._rental.ref)
+            seen = await (await self._cloud_of(self._rental)).get(self._rental.ref)
         except CloudError:
             return ""
         if seen is None or seen.state in (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING):

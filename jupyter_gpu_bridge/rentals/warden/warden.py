@@ -125,8 +125,7 @@ class Warden:
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(self._target)
-        cloud = await self._cloud_of(rental)
-        await self._close(await Tending(rental, cloud, self._book, link).until_over())
+        await self._close(await Tending(rental, self._cloud_now, self._book, link).until_over())
 
     async def _somebody_waits(self) -> None:
         wish = await self._book.wish(self._wish_id)
@@ -176,6 +175,7 @@ class Warden:
         if self._over is None:
             self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
         link.machine_gone(f"The rented machine was ended: {because}")
+        self._complaints.clear()  # what was in the way before is said again to whoever waits for the end
         while (rental := await self._book.live(self._wish_id)) is not None:
             try:
                 await release(rental, await self._cloud_of(rental), self._book, because)
@@ -187,11 +187,17 @@ class Warden:
     async def _cloud_of(self, rental: Rental) -> Provider:
         """For as long as it takes: that it cannot be asked is no reason to do anything to a machine."""
         while True:
-            try:
-                return await self._clouds.of(rental)
-            except CloudError as error:
-                await self._complain(rental, error)
-                await self._book.clock.sleep(_TRY_AGAIN)
+            with contextlib.suppress(CloudError):
+                return await self._cloud_now(rental)
+            await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _cloud_now(self, rental: Rental) -> Provider:
+        """Raises `CloudError`, which stands in the ledger then."""
+        try:
+            return await self._clouds.of(rental)
+        except CloudError as error:
+            await self._complain(rental, error)
+            raise
 
     async def _complain(self, rental: Rental, error: Exception) -> None:
         """Once for each reason, where every front end reads it."""
