@@ -169,6 +169,12 @@ class RentFailed(BridgeError):
     code = "rent-failed"
 
 
+class KeptForDebugging(BridgeError):
+    """The set-up of a machine failed, and it is kept for a while as the order says: it is billed."""
+
+    code = "kept-for-debugging"
+
+
 class AttemptUnderWay(BadRequest):
     """Another attempt to fill the same wish is not over yet: a second one could rent a second machine."""
 

@@ -42,6 +42,7 @@ def order_of(arguments: Namespace) -> Order:
         idle=arguments.idle,
         lease=arguments.lease,
         when_busy=WhenBusy(arguments.busy),
+        keeps_failed=arguments.keep_failed,
         image=arguments.image,
     )
 
@@ -160,6 +161,8 @@ def _state(standing: Standing) -> str:
         return "searching" if standing.wish.is_open else "given up"
     if standing.wish.is_open and not standing.rental.state.is_live:
         return "searching"
+    if standing.wish.is_open and standing.rental.is_kept:
+        return "kept (failed)"
     return standing.rental.state.value.replace("_", " ")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BadRequest, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.errors import BadRequest, KeptForDebugging, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, WishId
@@ -55,11 +55,14 @@ class Orders:
         return Standing(wish, await book.live(wish.wish_id))
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
-        """Until its machine can be used. Cancelled, or when it fails, the wish is closed and nothing stays rented."""
+        """Until its machine can be used. Cancelled, or when it fails, the wish is closed and nothing stays rented.
+
+        Raises `KeptForDebugging` where the order wants what has failed to stay for a while.
+        """
         machine = standing.machine
         try:
             await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
-        except LinkLost:
+        except (LinkLost, KeptForDebugging):
             raise
         except BaseException:
             await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))

@@ -40,6 +40,8 @@ class Tending:
         self._lease: Renewal | None = None
         self._is_lost = False
         self._lease_problem = ""
+        self._has_ended_itself = False
+        """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
 
     async def until_over(self) -> str:
@@ -60,6 +62,15 @@ class Tending:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
+    async def while_kept(self) -> str:
+        """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
+        while True:
+            self._rental = await self._book.accrue(self._rental)
+            reason = await self._lost() or self._spent()
+            if reason or self._late():
+                return reason or f"It was kept long enough. {self._rental.reason}"
+            await self._book.clock.sleep(min(TICK, self._left()))
+
     async def _until_limit(self) -> str:
         while True:
             rental = self._rental = await self._book.accrue(self._rental)
@@ -69,6 +80,8 @@ class Tending:
                 self._rental = await self._book.advance(rental, RentalState.IN_USE)
                 reached("in-use")
             reason = await self._lost()
+            if not reason and self._has_ended_itself:
+                reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
             self._is_lost = bool(reason)
             reason = reason or self._spent() or self._late() or self._idle(order)
             if reason:
@@ -87,6 +100,7 @@ class Tending:
 
     def _hear(self, news: LeaseNews) -> None:
         """A machine that is out of reach for a while is no problem yet; one without its dead man's switch is."""
+        self._has_ended_itself = news.is_ending
         has_answered = news.left is not None or news.is_ending
         self._lease_problem = news.problem if has_answered else ""
 

@@ -11,7 +11,14 @@ import contextlib
 import logging
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken, RentalEnded, StartCancelled
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    CloudError,
+    KeptForDebugging,
+    LedgerBroken,
+    RentalEnded,
+    StartCancelled,
+)
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
@@ -110,11 +117,17 @@ class Warden:
         filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of)
         try:
             rental = await self._book.live(self._wish_id)
-            if rental is None or not filling.is_settled(rental):
+            if rental is None or not (filling.is_settled(rental) or rental.is_kept):
                 await self._somebody_waits()
             rental, self._target = await filling.machine()
         except LedgerBroken:
             raise
+        except KeptForDebugging as error:
+            self._refuse(error)
+            kept = await self._book.live(self._wish_id)
+            if kept is not None:
+                await self._close(await Tending(kept, self._cloud_now, self._book, link).while_kept())
+            return
         except BridgeError as error:
             log.warning("no machine: %s", error)
             self._refuse(error)
