@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, ProviderMissing
+from jupyter_gpu_bridge.errors import BridgeError, ProviderMissing
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -55,7 +55,7 @@ async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
         for provider in sorted({*used, *clouds_set_up()}):
             try:
                 orphans += await compare(provider, book, clouds)
-            except CloudError as error:
+            except BridgeError as error:
                 log.warning("%s could not be asked for its machines: %s", provider, error)
                 at_stake = [f"{each.name} at {each.price} per hour" for each in live if each.provider == provider]
                 if at_stake or not isinstance(error, ProviderMissing):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BadRequest, KeptForDebugging, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.errors import BadRequest, KeptForDebugging, LedgerBroken, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, WishId
@@ -70,13 +70,28 @@ class Orders:
         return await self.find(standing.wish.wish_id)
 
     async def unwant(self, wish_id: WishId, because: str) -> bool:
-        """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now."""
+        """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now.
+
+        Raises `LedgerBroken` when that cannot be written down; what is rented is ended all the same.
+        """
         book = await self._ready()
-        was_open = await book.close_wish(wish_id, because)
+        try:
+            was_open = await book.close_wish(wish_id, because)
+        except LedgerBroken as error:
+            await self._release_unwritten(wish_id, because)
+            raise LedgerBroken(
+                error.what,
+                billing="What is rented for it is being ended all the same.",
+                advice=f"Until the ledger can be written again, it shows it as rented. {error.advice}".strip(),
+            ) from None
         reached("unwanted")
         if await book.live(wish_id) is not None:
             await self.wake(wish_id)
         return was_open
+
+    async def _release_unwritten(self, wish_id: WishId, because: str) -> None:
+        machine = machine_of_wish(wish_id)
+        await links().run(links().ask(machine, target_of(machine), "release", because=because))
 
     async def wake(self, wish_id: WishId) -> None:
         """See to it that its warden lives."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken
 from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState
 from jupyter_gpu_bridge.rentals.book import Book
+
+log = logging.getLogger(__name__)
 
 TICK = timedelta(seconds=5)
 _ASK_EVERY = timedelta(minutes=1)
@@ -43,10 +47,12 @@ class Tending:
         self._has_ended_itself = False
         """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
+        self._ordered = Order()
+        self._is_written = True
 
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
-        order = (await self._book.wish(self._rental.wish_id)).order
+        order = self._ordered = (await self._book.wish(self._rental.wish_id)).order
         lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
@@ -65,7 +71,7 @@ class Tending:
     async def while_kept(self) -> str:
         """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
         while True:
-            self._rental = await self._book.accrue(self._rental)
+            await self._count()
             reason = await self._lost() or self._spent()
             if reason or self._late():
                 return reason or f"It was kept long enough. {self._rental.reason}"
@@ -73,11 +79,12 @@ class Tending:
 
     async def _until_limit(self) -> str:
         while True:
-            rental = self._rental = await self._book.accrue(self._rental)
+            await self._count()
             reached("counted")
-            order = (await self._book.wish(rental.wish_id)).order
-            if self._link.kernels() and rental.state is RentalState.REACHABLE:
-                self._rental = await self._book.advance(rental, RentalState.IN_USE)
+            order = await self._order()
+            if self._link.kernels() and self._rental.state is RentalState.REACHABLE:
+                with self._unwritten():
+                    self._rental = await self._book.advance(self._rental, RentalState.IN_USE)
                 reached("in-use")
             reason = await self._lost()
             if not reason and self._has_ended_itself:
@@ -152,8 +159,35 @@ class Tending:
 
     async def _say_once(self, what: str, text: str) -> None:
         if what not in self._warned:
-            self._warned.add(what)
-            await self._book.note(self._rental, "warning", text)
+            with self._unwritten():
+                await self._book.note(self._rental, "warning", text)
+                self._warned.add(what)
+
+    # a ledger that cannot be used keeps nobody from ending a machine in time ---------------------------------------
+
+    async def _count(self) -> None:
+        """In our head as well: what could not be written down now is counted again when it can be."""
+        rental, now = self._rental, self._book.clock.now()
+        since = rental.accrued_until or rental.requested or rental.written
+        accrued = rental.accrued + rental.price.during(max(now - since, timedelta(0)))
+        self._rental = replace(rental, accrued=accrued, accrued_until=max(now, since))
+        with self._unwritten():
+            self._rental = await self._book.accrue(rental)
+
+    async def _order(self) -> Order:
+        with self._unwritten():
+            self._ordered = (await self._book.wish(self._rental.wish_id)).order
+        return self._ordered
+
+    @contextlib.contextmanager
+    def _unwritten(self) -> Iterator[None]:
+        try:
+            yield
+            self._is_written = True
+        except LedgerBroken as error:
+            if self._is_written:
+                log.error("%s is tended although the ledger cannot be used: %s", self._rental.name, error)
+            self._is_written = False
 
     # the provider's side -------------------------------------------------------------------------------------------
 
@@ -172,7 +206,9 @@ class Tending:
             return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
         self._absent_since = None
         if seen.price is not None and seen.price > self._rental.price:
-            self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
+            self._rental = replace(self._rental, price=seen.price)
+            with self._unwritten():
+                self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
             await self._say_once("price", f"The provider bills {seen.price} per hour, which is more than was quoted.")
         if seen.reclaim_at is not None:
             await self._say_once("reclaim", f"The provider takes the machine back at {seen.reclaim_at:%H:%M} UTC.")

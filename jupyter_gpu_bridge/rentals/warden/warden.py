@@ -52,6 +52,8 @@ class Warden:
         """Somebody has asked for the machine, at any time."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
+        self._because = ""
+        """Why it is to end, also where that cannot be written down."""
         self._complaints: set[str] = set()
         self._said: list[tuple[str, str]] = []
         """All stages until now, for those who come later."""
@@ -78,6 +80,7 @@ class Warden:
 
     async def run(self, link: Link) -> None:
         """Until the wish is closed and nothing is billed for it any more."""
+        link.on_release = self._be_unwanted
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
         comparing = asyncio.create_task(self._compare_now_and_then())
@@ -94,7 +97,8 @@ class Warden:
         while not is_over:
             await self._end(link)
             await asyncio.sleep(LAST_ANSWERS_FOR)
-            is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
+            with contextlib.suppress(LedgerBroken):
+                is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
         link.done.set()
 
     # while it is open ----------------------------------------------------------------------------------------------
@@ -151,8 +155,15 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
-        while (await self._book.wish(self._wish_id)).is_open:
+        while not self._because:
+            with contextlib.suppress(LedgerBroken):  # it may be busy or full: that ends nothing
+                if not (await self._book.wish(self._wish_id)).is_open:
+                    return
             await self._book.clock.sleep(_LOOK_EVERY)
+
+    def _be_unwanted(self, because: str) -> None:
+        """By somebody who could not write it down."""
+        self._because = self._because or because
 
     async def _compare_now_and_then(self) -> None:
         """The ledger with what the providers list; of all wardens one does it for each account."""
@@ -164,8 +175,15 @@ class Warden:
                         if not orphan.wish.is_open:
                             await orders().wake(orphan.wish.wish_id)
 
-    async def _close(self, because: str) -> None:
-        await self._book.close_wish(self._wish_id, because)
+    async def _close(self, because: str) -> bool:
+        """Whether it is written down; where it cannot be, it ends all the same."""
+        self._because = self._because or because
+        try:
+            await self._book.close_wish(self._wish_id, self._because)
+        except LedgerBroken as error:
+            log.error("%s ends although that cannot be written down: %s", self._wish_id[:8], error)
+            return False
+        return True
 
     def _report(self, stage: str, text: str) -> None:
         log.info("%s: %s", stage, text)
@@ -183,19 +201,35 @@ class Warden:
 
     async def _end(self, link: Link) -> None:
         reached("closed")
-        wish = await self._book.wish(self._wish_id)
-        because = wish.closed_because or "It was stopped."
+        because = await self._closed_because()
         if self._over is None:
             self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
         link.machine_gone(f"The rented machine was ended: {because}")
         self._complaints.clear()  # what was in the way before is said again to whoever waits for the end
-        while (rental := await self._book.live(self._wish_id)) is not None:
-            try:
+        while not await self._is_ended(because):
+            await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _is_ended(self, because: str) -> bool:
+        """Whether all is done, and written down."""
+        is_written = await self._close(because)
+        rental = None
+        try:
+            while (rental := await self._book.live(self._wish_id)) is not None:
                 await release(rental, await self._cloud_of(rental), self._book, because)
-            except (BridgeError, OSError) as error:
-                log.exception("%s is not ended yet", rental.name)
+        except (BridgeError, OSError) as error:
+            log.exception("%s is not ended yet", self._wish_id[:8] if rental is None else rental.name)
+            if rental is not None:
                 await self._complain(rental, error)
-                await self._book.clock.sleep(_TRY_AGAIN)
+            return False
+        return is_written or await self._close(because)
+
+    async def _closed_because(self) -> str:
+        while True:
+            with contextlib.suppress(LedgerBroken):
+                return (await self._book.wish(self._wish_id)).closed_because or self._because or "It was stopped."
+            if self._because:
+                return self._because
+            await self._book.clock.sleep(_TRY_AGAIN)
 
     async def _cloud_of(self, rental: Rental) -> Provider:
         """For as long as it takes: that it cannot be asked is no reason to do anything to a machine."""
