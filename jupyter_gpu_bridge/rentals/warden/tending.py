@@ -24,6 +24,8 @@ _ASK_EVERY = timedelta(minutes=1)
 FAREWELL = timedelta(seconds=30)
 """For a kernel to save its work before a limit ends its machine; it lies within the limit."""
 _WARN_AT = 80
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""A machine that is still there so long after it was to be taken back is there."""
 
 
 class Tending:
@@ -41,6 +43,7 @@ class Tending:
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
+        self._reclaim_at: datetime | None = None
         self._lease: Renewal | None = None
         self._is_lost = False
         self._lease_problem = ""
@@ -49,6 +52,14 @@ class Tending:
         self._warned: set[str] = set()
         self._ordered = Order()
         self._is_written = True
+
+    @property
+    def ended(self) -> datetime | None:
+        """Since when it is not there any more: as its provider has announced, or as we first saw."""
+        return None if self._absent_since is None else self._billed_until()
+
+    def _billed_until(self) -> datetime | None:
+        return min(filter(None, (self._absent_since, self._reclaim_at)), default=None)
 
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
@@ -167,12 +178,13 @@ class Tending:
 
     async def _count(self) -> None:
         """In our head as well: what could not be written down now is counted again when it can be."""
-        rental, now = self._rental, self._book.clock.now()
+        until = self._billed_until()
+        rental, now = self._rental, min(filter(None, (self._book.clock.now(), until)))
         since = rental.accrued_until or rental.requested or rental.written
         accrued = rental.accrued + rental.price.during(max(now - since, timedelta(0)))
         self._rental = replace(rental, accrued=accrued, accrued_until=max(now, since))
         with self._unwritten():
-            self._rental = await self._book.accrue(rental)
+            self._rental = await self._book.accrue(rental, until)
 
     async def _order(self) -> Order:
         with self._unwritten():
@@ -204,7 +216,8 @@ class Tending:
         if seen is None or seen.state in (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING):
             self._absent_since = self._absent_since or now
             return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
-        self._absent_since = None
+        is_announced = seen.reclaim_at is not None and seen.reclaim_at > now - _CLOCKS_DIFFER
+        self._absent_since, self._reclaim_at = None, seen.reclaim_at if is_announced else None
         if seen.price is not None and seen.price > self._rental.price:
             self._rental = replace(self._rental, price=seen.price)
             with self._unwritten():

@@ -52,6 +52,7 @@ class Warden:
         """Somebody has asked for the machine, at any time."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
+        self._tending: Tending | None = None
         self._because = ""
         """Why it is to end, also where that cannot be written down."""
         self._complaints: set[str] = set()
@@ -142,7 +143,8 @@ class Warden:
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(self._target)
-        await self._close(await Tending(rental, self._cloud_now, self._book, link).until_over())
+        self._tending = Tending(rental, self._cloud_now, self._book, link)
+        await self._close(await self._tending.until_over())
 
     async def _somebody_waits(self) -> None:
         wish = await self._book.wish(self._wish_id)
@@ -215,7 +217,8 @@ class Warden:
         rental = None
         try:
             while (rental := await self._book.live(self._wish_id)) is not None:
-                await release(rental, await self._cloud_of(rental), self._book, because)
+                ended = None if self._tending is None else self._tending.ended
+                await release(rental, await self._cloud_of(rental), self._book, because, ended=ended)
         except (BridgeError, OSError) as error:
             log.exception("%s is not ended yet", self._wish_id[:8] if rental is None else rental.name)
             if rental is not None:
