@@ -182,6 +182,10 @@ class Bridge:
 
     # rented machines -------------------------------------------------------------------------------------------------
 
+    def check_order(self, order: Order) -> None:
+        """Raises `BadRequest` for limits that make no sense."""
+        order_words.check_order(order)
+
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)

@@ -50,6 +50,7 @@ def order_of(arguments: Namespace) -> Order:
 async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
+    bridge.check_order(order)
     best = (await bridge.search(order.need))[0]
     worst = order.worst_case(best.price)
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
