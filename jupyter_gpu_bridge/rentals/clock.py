@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Protocol
+
+from jupyter_gpu_bridge.files import replace_file
 
 
 class Clock(Protocol):
@@ -18,12 +23,51 @@ class Clock(Protocol):
 
 _VARIABLE = "JUPYTER_GPU_BRIDGE_CLOCK"
 """`RATE@SECONDS`: since that moment of the epoch time goes so much faster; for tests and demonstrations."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NOBODY_NOTICES = timedelta(seconds=30)
+"""A clock that is corrected by less was not set."""
 
 
 def clock_of_environment() -> Clock:
     """The same in every process that is started with this environment."""
     rate, _, since = os.environ.get(_VARIABLE, "").partition("@")
     return QuickClock(int(rate), int(since)) if rate else RealClock()
+
+
+def clock_kept_in(path: Path) -> Clock:
+    """One that goes on where that of an earlier process stood, if somebody has set this computer's clock meanwhile.
+
+    The file tells what time it was, and how much had been counted since the computer was started.
+    """
+    clock = clock_of_environment()
+    try:
+        boot = _BOOT_ID.read_text()
+    except OSError:
+        return clock
+    expected = _expected(path, boot)
+    if expected is None:
+        said = {"boot": boot, "counted": _counted(), "now": clock.now().isoformat()}
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from looking after a machine
+            replace_file(path, json.dumps(said).encode())
+        return clock
+    off = expected - clock.now()
+    return ShiftedClock(clock, off) if abs(off) > _NOBODY_NOTICES * _rate() else clock
+
+
+def _expected(path: Path, boot: str) -> datetime | None:
+    """What time it is, going by the file; `None` where it says nothing of this run of the computer."""
+    try:
+        said = json.loads(path.read_bytes())
+        if said["boot"] != boot:
+            return None
+        passed = timedelta(microseconds=(_counted() - int(said["counted"])) // 1000)
+        return datetime.fromisoformat(said["now"]) + passed * _rate()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _rate() -> int:
+    return int(os.environ.get(_VARIABLE, "1").partition("@")[0])
 
 
 class RealClock:
@@ -56,6 +100,20 @@ class QuickClock:
 
     async def sleep(self, time: timedelta) -> None:
         await asyncio.sleep(time.total_seconds() / self._rate)
+
+
+class ShiftedClock:
+    """Another one, by so much later."""
+
+    def __init__(self, clock: Clock, by: timedelta) -> None:
+        self._clock = clock
+        self._by = by
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._by
+
+    async def sleep(self, time: timedelta) -> None:
+        await self._clock.sleep(time)
 
 
 def _counted() -> int:

@@ -10,7 +10,7 @@ from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.process import keep_link, serve
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clock import clock_of_environment
+from jupyter_gpu_bridge.rentals.clock import clock_kept_in
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reach import wish_of
@@ -20,7 +20,7 @@ from jupyter_gpu_bridge.rentals.warden.warden import Warden
 async def _run(folder: Path) -> None:
     with Ledger.open() as ledger:
         clouds = Clouds()
-        warden = Warden(wish_of(folder.name), Book(ledger, clock_of_environment()), clouds)
+        warden = Warden(wish_of(folder.name), Book(ledger, clock_kept_in(folder / "clock.json")), clouds)
         link = Link(folder, Target.dialer, warden.provide)
         wanted = asyncio.create_task(warden.run(link))
         try:
