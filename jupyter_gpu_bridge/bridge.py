@@ -182,6 +182,10 @@ class Bridge:
 
     # rented machines -------------------------------------------------------------------------------------------------
 
+    def check_order(self, order: Order) -> None:
+        """Raises `BadRequest` for limits that make no sense."""
+        order_words.check_order(order)
+
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)
@@ -216,9 +220,9 @@ class Bridge:
         """There is to be no machine any more; what there is, is ended whatever happens to us."""
         return await _orders().unwant(wish_id, because)
 
-    async def rental_gone(self, wish_id: WishId) -> Standing:
-        """Until nothing is billed any more, as the provider's own listing shows."""
-        return await _orders().until_gone(wish_id)
+    async def rental_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
+        """Until nothing is billed any more, as the provider's own listing shows; `tell` hears what is in the way."""
+        return await _orders().until_gone(wish_id, tell)
 
     async def extend_rental(self, wish_id: WishId, more: timedelta) -> Rental:
         return await _orders().extend(wish_id, more)

@@ -169,6 +169,12 @@ class RentFailed(BridgeError):
     code = "rent-failed"
 
 
+class KeptForDebugging(BridgeError):
+    """The set-up of a machine failed, and it is kept for a while as the order says: it is billed."""
+
+    code = "kept-for-debugging"
+
+
 class AttemptUnderWay(BadRequest):
     """Another attempt to fill the same wish is not over yet: a second one could rent a second machine."""
 
@@ -209,6 +215,12 @@ class CloudError(BridgeError):
     """A provider did not do what it was asked."""
 
     code = "cloud"
+
+
+class ProviderMissing(CloudError):
+    """The adapter of a provider is not installed any more, or cannot be loaded: nobody here can ask it anything."""
+
+    code = "provider-missing"
 
 
 class NoCapacity(CloudError):

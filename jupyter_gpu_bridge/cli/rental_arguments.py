@@ -65,6 +65,7 @@ def need_arguments(verb: argparse._ActionsContainer) -> None:
     verb.add_argument("--idle", metavar="TIME", type=_time_or_none, default="30m", help="unused so long, it ends: 30m")
     verb.add_argument("--lease", metavar="TIME", type=duration, default="20m", help="unreachable so long, it ends: 20m")
     verb.add_argument("--busy", choices=("finish", "stop"), default="finish", help="what a busy kernel does then")
+    verb.add_argument("--keep-failed", action="store_true", help="keep a machine whose set-up fails for half an hour")
     verb.add_argument("--spot", action="store_true", help="it may be taken back by its provider")
     verb.add_argument("--disk", metavar="GIB", type=int, default=0)
     verb.add_argument("--image", metavar="IMAGE")

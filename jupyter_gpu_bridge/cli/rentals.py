@@ -42,6 +42,7 @@ def order_of(arguments: Namespace) -> Order:
         idle=arguments.idle,
         lease=arguments.lease,
         when_busy=WhenBusy(arguments.busy),
+        keeps_failed=arguments.keep_failed,
         image=arguments.image,
     )
 
@@ -49,6 +50,7 @@ def order_of(arguments: Namespace) -> Order:
 async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
+    bridge.check_order(order)
     best = (await bridge.search(order.need))[0]
     worst = order.worst_case(best.price)
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
@@ -73,12 +75,16 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    screen.data({"rentals": [_plain(standing) for standing in standings]})
+    listed = [_plain(standing) for standing in standings]
+    screen.data({"rentals": listed})
     if standings:
         screen.table(
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
             [_row(standing) for standing in standings],
         )
+        for described in listed:
+            if described["warning"]:
+                screen.note(f"{str(described['id'])[:8]}: {described['warning']}")
     else:
         screen.say("Nothing is rented.")
     return 0
@@ -117,7 +123,9 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         await _agree(wanted, bridge, screen)
     for standing in wanted:
         await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
-    ended = wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id) for each in wanted]
+    ended = (
+        wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
+    )
     screen.data({"stopped": [_plain(standing) for standing in ended]})
     for standing in ended:
         cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
@@ -153,6 +161,8 @@ def _state(standing: Standing) -> str:
         return "searching" if standing.wish.is_open else "given up"
     if standing.wish.is_open and not standing.rental.state.is_live:
         return "searching"
+    if standing.wish.is_open and standing.rental.is_kept:
+        return "kept (failed)"
     return standing.rental.state.value.replace("_", " ")
 
 

@@ -95,6 +95,8 @@ class Order:
     lease: timedelta = timedelta(minutes=20)
     """For how long the machine lives when nobody can be reached to renew it."""
     when_busy: WhenBusy = WhenBusy.FINISH
+    keeps_failed: bool = False
+    """A machine that can be entered and not be set up is not destroyed at once, so that somebody can look at it."""
     image: str | None = None
     python: str | None = None
 

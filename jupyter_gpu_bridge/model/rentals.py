@@ -86,7 +86,12 @@ class Rental:
     """Public half: `TYPE BASE64`."""
     lease_until: datetime | None = None
     reason: str = ""
-    """Why it is being released or is gone, as a sentence."""
+    """Why it is being released or is gone, or what has failed where it is kept, as a sentence."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Its set-up failed, and it is left to be looked at until its deadline."""
+        return self.state is RentalState.CREATED and bool(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from jupyter_gpu_bridge.rentals import keys, resolve
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, KEPT_FOR
 
 Report = Callable[[str, str], None]
 
@@ -99,7 +99,9 @@ class Attempt:
             raise
         lease = LeasePlan(
             name=name,
-            first_lease=order.lease,
+            first_lease=max(order.lease, KEPT_FOR + self.cloud.traits.login_limit)
+            if order.keeps_failed
+            else order.lease,
             deadline=order.deadline,
             when_busy=order.when_busy,
             removal=REMOVAL.get(self.cloud.name, ()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from jupyter_gpu_bridge.model import AttemptId, Rental, RentalState, Wish, WishId
@@ -44,8 +45,10 @@ class Book:
     async def note_wish(self, wish_id: WishId, kind: str, text: str) -> None:
         await self.read(Ledger.note, wish_id, None, kind, text, self.clock.now())
 
-    async def accrue(self, rental: Rental) -> Rental:
-        return await self.read(Ledger.accrue, rental.attempt_id, self.clock.now())
+    async def accrue(self, rental: Rental, until: datetime | None = None) -> Rental:
+        """Up to now, or to when it ended."""
+        now = self.clock.now()
+        return await self.read(Ledger.accrue, rental.attempt_id, now if until is None else min(until, now))
 
     async def close_wish(self, wish_id: WishId, because: str) -> bool:
         return await self.read(Ledger.close_wish, wish_id, because, self.clock.now())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
-from jupyter_gpu_bridge.errors import BadRequest, KeyRefused
+from jupyter_gpu_bridge.errors import BadRequest, KeyRefused, ProviderMissing
 from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
 
@@ -26,15 +26,15 @@ class Clouds:
         self._accounts: dict[str, Account] = {}
 
     def get(self, name: str) -> Provider:
-        """Raises `BadRequest` when there is none of that name."""
+        """Raises `BadRequest` when there is none of that name, `ProviderMissing` when it cannot be loaded."""
         if name not in self._made:
             self._made[name] = _make(name)
         return self._made[name]
 
     async def account(self, name: str) -> Account:
-        """Whose key we have there; asked once. Raises `KeyRefused` or `Unclear`."""
+        """Whose key we have there; asked once. Raises `KeyRefused`, `Unclear`, or `ProviderMissing`."""
         if name not in self._accounts:
-            self._accounts[name] = await self.get(name).check()
+            self._accounts[name] = await self._once_known(name).check()
         return self._accounts[name]
 
     async def of(self, rental: Rental) -> Provider:
@@ -43,7 +43,15 @@ class Clouds:
         Another account's listing shows nothing of it, and would be taken for its end.
         """
         name = rental.provider
-        if (await self.account(name)).fingerprint != rental.account:
+        try:
+            account = await self.account(name)
+        except ProviderMissing as error:
+            raise ProviderMissing(
+                error.what,
+                billing=f"{rental.name} ({rental.ref}) costs {rental.price} per hour until it is ended.",
+                advice=error.advice,
+            ) from None
+        if account.fingerprint != rental.account:
             cloud = self._made.pop(name)  # the next time with whatever key there is then
             del self._accounts[name]
             await cloud.close()
@@ -53,6 +61,16 @@ class Clouds:
                 advice="Give a key of that account, or end the machine by hand.",
             )
         return self.get(name)
+
+    def _once_known(self, name: str) -> Provider:
+        """One that we have rented from: it was there once."""
+        try:
+            return self.get(name)
+        except BadRequest:
+            raise ProviderMissing(
+                f"The provider {name!r} is not installed any more, so nothing can be asked of it.",
+                advice="Install it again, and all goes on by itself; or end its machines by hand at its website.",
+            ) from None
 
     async def close(self) -> None:
         made, self._made = list(self._made.values()), {}
@@ -67,7 +85,15 @@ def cloud_names() -> Sequence[str]:
 
 def clouds_set_up() -> Sequence[str]:
     """Where machines of ours may be, whatever the ledger says: it may be lost."""
-    return [name for name in cloud_names() if getattr(_maker(name), "is_set_up", lambda: True)()]
+    return [name for name in cloud_names() if _is_set_up(name)]
+
+
+def _is_set_up(name: str) -> bool:
+    try:
+        maker = _maker(name)
+    except ProviderMissing:
+        return True
+    return bool(getattr(maker, "is_set_up", lambda: True)())
 
 
 def _make(name: str) -> Provider:
@@ -79,5 +105,11 @@ def _maker(name: str) -> Callable[[], Provider]:
         module, _, attribute = _OURS[name].partition(":")
         return cast("Callable[[], Provider]", getattr(importlib.import_module(module), attribute))
     for point in entry_points(group=GROUP, name=name):
-        return cast("Callable[[], Provider]", point.load())
+        try:
+            return cast("Callable[[], Provider]", point.load())
+        except Exception as error:  # code of others
+            raise ProviderMissing(
+                f"The provider {name!r} is installed and cannot be loaded: {type(error).__name__}: {error}.",
+                advice="Mend or reinstall it, and all goes on by itself; or end its machines by hand at its website.",
+            ) from error
     raise BadRequest(f"There is no provider {name!r}.", advice=nearest(name, cloud_names()))

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.errors import BridgeError, ProviderMissing
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
-from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, reconcile
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, compare
 from jupyter_gpu_bridge.rentals.standing import Standing
 
 log = logging.getLogger(__name__)
@@ -30,13 +30,8 @@ class Round:
 
 async def look(orders: Orders, book: Book) -> Round:
     """Every account is compared with the ledger, and every wish that is not over has a warden afterwards."""
-    clouds = Clouds()
-    try:
-        used = {rental.provider for rental in await book.read(Ledger.rentals, live_only=False)}
-        orphans = await reconcile(book, clouds, sorted({*used, *clouds_set_up()}))
-    finally:
-        await clouds.close()
-    watched, troubles = [], []
+    orphans, troubles = await _compare_all(book)
+    watched = []
     for standing in await orders.all():
         if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
             continue  # its owner has a few minutes to say that it is to be kept
@@ -46,3 +41,26 @@ async def look(orders: Orders, book: Book) -> Round:
         except (BridgeError, OSError) as error:
             troubles.append(f"{standing.wish.wish_id[:8]} has nobody who looks after it: {error}")
     return Round(watched, orphans, troubles)
+
+
+async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
+    """A provider that was used up and taken away is no trouble; one that may still bill us and is silent is."""
+    rentals = await book.read(Ledger.rentals, live_only=False)
+    used = {rental.provider for rental in rentals}
+    live = [rental for rental in rentals if rental.state.is_live]
+    orphans: list[Orphan] = []
+    troubles = []
+    clouds = Clouds()
+    try:
+        for provider in sorted({*used, *clouds_set_up()}):
+            try:
+                orphans += await compare(provider, book, clouds)
+            except BridgeError as error:
+                log.warning("%s could not be asked for its machines: %s", provider, error)
+                at_stake = [f"{each.name} at {each.price} per hour" for each in live if each.provider == provider]
+                if at_stake or not isinstance(error, ProviderMissing):
+                    billed = f" The ledger has there: {', '.join(at_stake)}." if at_stake else ""
+                    troubles.append(f"{provider} could not be asked for its machines: {error}{billed}")
+    finally:
+        await clouds.close()
+    return orphans, troubles

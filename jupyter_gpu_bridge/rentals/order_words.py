@@ -35,6 +35,7 @@ def describe(order: Order) -> dict[str, object]:
         "idle": "none" if order.idle is None else _time(order.idle, _USUAL.idle),
         "lease": _time(order.lease, _USUAL.lease),
         "when_busy": order.when_busy.value if order.when_busy is not _USUAL.when_busy else None,
+        "keeps_failed": order.keeps_failed or None,
         "image": order.image,
         "python": order.python,
     }
@@ -127,6 +128,7 @@ _READERS: Mapping[str, Callable[[object], Any]] = {
     "idle": _span_or_none,
     "lease": _span,
     "when_busy": lambda value: WhenBusy(_text(value)),
+    "keeps_failed": _truth,
     "image": _text,
     "python": _text,
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BadRequest, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.errors import BadRequest, KeptForDebugging, LedgerBroken, LinkLost, RentalUnknown
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, Wish, WishId
@@ -57,11 +57,14 @@ class Orders:
         return await self._standing(wish)
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
-        """Until its machine can be used. When the last who waits for it gives up, or it fails, the wish is closed."""
+        """Until its machine can be used. When the last who waits for it gives up, or it fails, the wish is closed.
+
+        Raises `KeptForDebugging` where the order wants what has failed to stay for a while.
+        """
         machine = standing.machine
         try:
             await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
-        except (LinkLost, asyncio.CancelledError):
+        except (LinkLost, KeptForDebugging, asyncio.CancelledError):
             raise  # its warden knows whether somebody else waits, and the next one whether anybody does
         except BaseException:
             if not _could_be_used(standing):
@@ -70,13 +73,28 @@ class Orders:
         return await self.find(standing.wish.wish_id)
 
     async def unwant(self, wish_id: WishId, because: str) -> bool:
-        """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now."""
+        """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now.
+
+        Raises `LedgerBroken` when that cannot be written down; what is rented is ended all the same.
+        """
         book = await self._ready()
-        was_open = await book.close_wish(wish_id, because)
+        try:
+            was_open = await book.close_wish(wish_id, because)
+        except LedgerBroken as error:
+            await self._release_unwritten(wish_id, because)
+            raise LedgerBroken(
+                error.what,
+                billing="What is rented for it is being ended all the same.",
+                advice=f"Until the ledger can be written again, it shows it as rented. {error.advice}".strip(),
+            ) from None
         reached("unwanted")
         if await book.live(wish_id) is not None:
             await self.wake(wish_id)
         return was_open
+
+    async def _release_unwritten(self, wish_id: WishId, because: str) -> None:
+        machine = machine_of_wish(wish_id)
+        await links().run(links().ask(machine, target_of(machine), "release", because=because))
 
     async def wake(self, wish_id: WishId) -> None:
         """See to it that its warden lives."""
@@ -91,8 +109,15 @@ class Orders:
             finally:
                 await links().run(client.close())
 
-    async def until_gone(self, wish_id: WishId) -> Standing:
-        while not (standing := await self.find(wish_id)).is_over:  # noqa: ASYNC110 - another process ends it
+    async def until_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
+        """`tell` hears once of whatever is in the way since it was closed."""
+        told: set[str] = set()
+        while not (standing := await self.find(wish_id)).is_over:
+            closed = standing.wish.closed
+            for event in await self.events(wish_id):
+                if event.kind == "warning" and closed is not None and event.at >= closed and event.text not in told:
+                    told.add(event.text)
+                    tell(event.text)
             await asyncio.sleep(0.2)
         return standing
 

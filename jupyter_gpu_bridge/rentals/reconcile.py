@@ -45,7 +45,7 @@ async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Seq
     found: list[Orphan] = []
     for provider in providers:
         try:
-            found += await _account(provider, book, clouds)
+            found += await compare(provider, book, clouds)
         except CloudError as error:
             log.warning("%s could not be asked for its machines: %s", provider, error)
     return found
@@ -59,7 +59,8 @@ async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> S
     return ()
 
 
-async def _account(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:
+async def compare(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:
+    """One account. Raises `CloudError` when it cannot be asked."""
     installation = installation_id()
     account = await clouds.account(provider)
     listed = await clouds.get(provider).list()

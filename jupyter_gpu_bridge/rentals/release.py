@@ -24,8 +24,13 @@ _YOUNG = timedelta(minutes=5)
 _ALARM_AFTER = 5
 
 
-async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> Rental:
-    """The attempt once it is gone. May be called again and again, by several, and after any crash."""
+async def release(
+    rental: Rental, cloud: Provider, book: Book, because: str, *, ended: datetime | None = None
+) -> Rental:
+    """The attempt once it is gone. May be called again and again, by several, and after any crash.
+
+    `ended`: when its provider took it back, as far as is known; what is still there has not ended.
+    """
     if rental.state in (RentalState.INTENT, RentalState.REQUESTED, RentalState.UNKNOWN):
         found = await look_for(rental, cloud, book)
         if found is None:
@@ -37,12 +42,13 @@ async def release(rental: Rental, cloud: Provider, book: Book, because: str) -> 
         except LedgerBroken:
             log.exception("%s is destroyed although that cannot be written down", rental.name)
     reached("releasing")
-    await _destroy(rental, cloud, book)
+    was_there = await _destroy(rental, cloud, book)
+    ended = None if was_there else ended
     reached("destroyed")
     with contextlib.suppress(BridgeError):
-        rental = await book.accrue(rental)
+        rental = await book.accrue(rental, ended)
     reached("accrued")
-    rental = await book.advance(rental, RentalState.GONE, rental.reason or because)
+    rental = await book.advance(rental, RentalState.GONE, rental.reason or because, gone=ended)
     reached("gone")
     keys.forget(rental.attempt_id)
     return rental
@@ -64,8 +70,8 @@ async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None
     return await book.advance(rental, RentalState.CREATED, ref=seen.ref)
 
 
-async def _destroy(rental: Rental, cloud: Provider, book: Book) -> None:
-    """Ask, and look; until it is not there any more."""
+async def _destroy(rental: Rental, cloud: Provider, book: Book) -> bool:
+    """Ask, and look; until it is not there any more. Whether it ever was."""
     pause, failures = _FIRST, 0
     first_absent: datetime | None = None
     is_asked = False
@@ -80,7 +86,7 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book) -> None:
             if seen is None or _is_over(seen):
                 first_absent = first_absent or book.clock.now()
                 if is_listed or not _may_be_late(rental, cloud, book.clock.now(), first_absent):
-                    return
+                    return is_listed
                 pause = min(pause, cloud.traits.listing_lag)
             else:
                 first_absent, is_listed = None, True

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, ProviderMissing
 from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
 
@@ -26,7 +26,7 @@ async def search(need: Need, clouds: Clouds) -> Found:
 
     Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
     """
-    names = need.providers or [name for name in cloud_names() if not clouds.get(name).traits.is_pretend]
+    names = need.providers or [name for name in cloud_names() if not _is_pretend(name, clouds)]
     answers = await asyncio.gather(*(_ask(name, need, clouds) for name in names))
     offers = [offer for answer in answers if not isinstance(answer, str) for offer in answer]
     silent = [answer for answer in answers if isinstance(answer, str)]
@@ -36,6 +36,13 @@ async def search(need: Need, clouds: Clouds) -> Found:
     if not fitting:
         raise _nothing(need, offers, silent, names)
     return Found(fitting, silent)
+
+
+def _is_pretend(name: str, clouds: Clouds) -> bool:
+    try:
+        return clouds.get(name).traits.is_pretend
+    except ProviderMissing:
+        return False  # which is said when it is asked
 
 
 async def _ask(name: str, need: Need, clouds: Clouds) -> Sequence[Offer] | str:

@@ -14,6 +14,9 @@ from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 EXTENSION_ROOM = timedelta(hours=12)
 """By so much a deadline can be put off: a provider that ends machines by itself is told that much more at the start."""
 
+KEPT_FOR = timedelta(minutes=30)
+"""So long somebody can look at a machine whose set-up has failed, if the order says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -229,6 +229,7 @@ class Cloud:
             key=record.key,
             port=port,
             has_ssh=record.has_ssh,
+            has_python=record.has_python,
             longest=min(left + _GRACE, _LONGEST),
         )
 
@@ -348,6 +349,7 @@ class Cloud:
             created=now,
             boot_at=None if strikes(Kind.NEVER_BOOTS) else now + wait,
             has_ssh=strikes(Kind.NO_SSH) is None,
+            has_python=strikes(Kind.NO_PYTHON) is None,
             listed_from=lag,
             readable_from=max(lag, now + (unread.value if unread else 0.0)),
         )

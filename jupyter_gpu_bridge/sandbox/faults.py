@@ -28,6 +28,8 @@ class Kind(Enum):
     """It takes `value` seconds more."""
     NO_SSH = "no-ssh"
     """It runs, and its port stays closed."""
+    NO_PYTHON = "no-python"
+    """It can be entered, and no Python on it runs."""
     API_DOWN = "api-down"
     """503, and nothing is done."""
     KEY_REVOKED = "key-revoked"

@@ -57,6 +57,7 @@ class Record:
     boot_at: float | None
     """When its process is started; `None`: never."""
     has_ssh: bool = True
+    has_python: bool = True
     listed_from: float = 0.0
     readable_from: float = 0.0
     status: Status = Status.PROVISIONING

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.rentals.clock import RealClock, Sources
+from jupyter_gpu_bridge.rentals.clock import _OF_THIS_COMPUTER, AnchoredClock, Sources
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -23,13 +23,13 @@ class Computer:
     elapsed: timedelta = field(default=timedelta(days=3))
     start: str = "first"
 
-    def process(self) -> RealClock:
+    def process(self) -> AnchoredClock:
         sources = Sources(
             wall=lambda: NOON + self.elapsed + self.set_by,
-            counted=lambda: self.elapsed // timedelta(microseconds=1) * 1000,
+            counted=lambda: self.elapsed,
             start=lambda: self.start,
         )
-        return RealClock(self.folder / "home" / "clock.json", sources)
+        return AnchoredClock(self.folder / "home" / "clock.json", sources)
 
     def true_now(self) -> datetime:
         return NOON + self.elapsed
@@ -71,7 +71,7 @@ def test_when_nothing_is_rented_its_clock_counts_again(computer: Computer) -> No
     assert clock.now() == computer.process().now() == computer.true_now() + timedelta(days=2)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"start": "first", "wall": "2026-11-20", "counted": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"start": "first", "wall": "2026-11-20", "counted_s": 1}'])
 def test_a_file_that_is_broken_is_written_anew(computer: Computer, content: bytes) -> None:
     clock = computer.process()
     file = computer.folder / "home" / "clock.json"
@@ -86,5 +86,5 @@ def test_where_it_cannot_be_kept_each_process_counts_for_itself(computer: Comput
 
 
 def test_the_clock_of_this_computer_goes(tmp_path: Path) -> None:
-    clock = RealClock(tmp_path / "clock.json")
+    clock = AnchoredClock(tmp_path / "clock.json", _OF_THIS_COMPUTER)
     assert abs(clock.now() - datetime.now(timezone.utc)) < timedelta(seconds=5)

@@ -85,6 +85,8 @@ class Link:
         )
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()
+        self.on_release: Callable[[str], None] | None = None
+        """Ends the machine, where it is a rented one, and is told why."""
 
     async def open(self) -> None:
         """Take up what an earlier link of this machine left."""
@@ -137,6 +139,12 @@ class Link:
             Target.forget(self._folder)
         if not self._listeners:
             self.done.set()
+
+    def release(self, because: str) -> None:
+        """End the machine, whether or not that can be written down. Raises `BadRequest` where it is not rented."""
+        if self.on_release is None:
+            raise BadRequest("This machine is not a rented one.")
+        self.on_release(because)
 
     async def check(self, *, anew: bool = False) -> dict[str, Any]:
         """Enter the machine afresh, and say what is there, and which Python a kernel will have.

@@ -159,6 +159,7 @@ class Visit:
             "log": self._log,
             "passphrase": self._passphrase,
             "leave": self._leave,
+            "release": self._release,
             "disconnect": self._disconnect,
             "end": self._end,
         }
@@ -243,6 +244,9 @@ class Visit:
 
     async def _leave(self, message: dict[str, Any], report: object) -> None:
         await self._link.leave()
+
+    async def _release(self, message: dict[str, Any], report: object) -> None:
+        self._link.release(str(message["because"]))
 
     async def _disconnect(self, message: dict[str, Any], report: object) -> None:
         if not self._link.kernels():

@@ -12,8 +12,11 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import (
     AccountUnclear,
     BridgeError,
+    KeptForDebugging,
     KeyRefused,
+    MachineUnfit,
     NoCapacity,
+    PeerMisbehaved,
     Refused,
     RentFailed,
     Unreachable,
@@ -31,6 +34,7 @@ from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.search import search
+from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.others import Others
 
 _AVOIDED_FOR = timedelta(hours=6)
@@ -118,6 +122,8 @@ class Filling:
         """What a killed warden of this wish has left."""
         if self.is_settled(rental):
             return rental, self._target(wish, rental)
+        if rental.is_kept:
+            raise self._kept(rental)
         cloud = await self._cloud_of(rental)
         if rental.state is not RentalState.RELEASING:
             found = rental if rental.state is RentalState.CREATED else await look_for(rental, cloud, self._book)
@@ -152,11 +158,31 @@ class Filling:
                 until = self._book.clock.now() + _AVOIDED_FOR
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
             reached("failed")
-            await release(await self._book.rental(rental.attempt_id), cloud, self._book, error.what)
+            rental = await self._book.rental(rental.attempt_id)
+            if wish.order.keeps_failed and isinstance(error, _SetUpFailed):
+                raise await self._keep(rental, error) from error
+            await release(rental, cloud, self._book, error.what)
             raise RentFailed(f"{error.what}, destroyed") from error
 
+    async def _keep(self, rental: Rental, error: RentFailed) -> KeptForDebugging:
+        """It stays what it is, with a reason and a nearer deadline."""
+        deadline = min(rental.deadline, self._book.clock.now() + KEPT_FOR)
+        reason = f"{error.what[0].upper()}{error.what[1:]}."
+        rental = await self._book.advance(rental, RentalState.CREATED, reason, deadline=deadline)
+        kept = self._kept(rental)
+        await self._book.note(rental, "warning", str(kept))
+        return kept
+
+    def _kept(self, rental: Rental) -> KeptForDebugging:
+        login = f"ssh -i {keys.load(rental.attempt_id).identity_file} -p {rental.port} {rental.user}@{rental.address}"
+        return KeptForDebugging(
+            rental.reason,
+            billing=f"The machine is kept until {rental.deadline:%H:%M} UTC, and costs {rental.price} per hour.",
+            advice=f"Look at it: {login}; end it: jupyter gpu stop {self._wish_id[:8]}",
+        )
+
     async def _enter(self, wish: Wish, rental: Rental, seen: Seen) -> tuple[Rental, Target]:
-        cloud = self._clouds.get(rental.provider)
+        cloud = await self._cloud_of(rental)
         rental = await self._book.advance(
             rental, RentalState.CREATED, address=seen.address, port=seen.port, user=seen.user
         )
@@ -171,8 +197,7 @@ class Filling:
                 break
             except BridgeError as error:
                 if self._book.clock.now() > give_up:
-                    minutes = cloud.traits.login_limit // timedelta(minutes=1)
-                    raise RentFailed(f"no SSH after {minutes} min ({error.what.rstrip('.')})") from error
+                    raise _never_entered(error, cloud.traits.login_limit // timedelta(minutes=1)) from error
                 if not isinstance(error, Unreachable):
                     await asyncio.sleep(1.0)
         reached("entered")
@@ -219,6 +244,17 @@ class Filling:
             rental.provider,
             rental.offer.gpu,
         )
+
+
+class _SetUpFailed(RentFailed):
+    """It could be entered: whoever wants to can look why."""
+
+
+def _never_entered(error: BridgeError, minutes: int) -> RentFailed:
+    why = error.what.rstrip(".")
+    if isinstance(error, MachineUnfit | PeerMisbehaved):
+        return _SetUpFailed(f"its set-up failed for {minutes} min ({why})")
+    return RentFailed(f"no SSH after {minutes} min ({why})")
 
 
 def _known_hosts(rental: Rental) -> Path:

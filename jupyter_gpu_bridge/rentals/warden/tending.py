@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken
 from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
@@ -14,17 +17,24 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState
 from jupyter_gpu_bridge.rentals.book import Book
 
+log = logging.getLogger(__name__)
+
 TICK = timedelta(seconds=5)
 _ASK_EVERY = timedelta(minutes=1)
 FAREWELL = timedelta(seconds=30)
 """For a kernel to save its work before a limit ends its machine; it lies within the limit."""
 _WARN_AT = 80
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""A machine that is still there so long after it was to be taken back is there."""
 
 
 class Tending:
-    def __init__(self, rental: Rental, cloud: Provider, book: Book, link: Link) -> None:
+    def __init__(
+        self, rental: Rental, cloud_of: Callable[[Rental], Awaitable[Provider]], book: Book, link: Link
+    ) -> None:
+        """`cloud_of` may raise `CloudError`: a machine is looked after also while its provider cannot be asked."""
         self._rental = rental
-        self._cloud = cloud
+        self._cloud_of = cloud_of
         self._book = book
         self._link = link
         self._used = book.clock.now()
@@ -33,14 +43,27 @@ class Tending:
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
+        self._reclaim_at: datetime | None = None
         self._lease: Renewal | None = None
         self._is_lost = False
         self._lease_problem = ""
+        self._has_ended_itself = False
+        """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
+        self._ordered = Order()
+        self._is_written = True
+
+    @property
+    def ended(self) -> datetime | None:
+        """Since when it is not there any more: as its provider has announced, or as we first saw."""
+        return None if self._absent_since is None else self._billed_until()
+
+    def _billed_until(self) -> datetime | None:
+        return min(filter(None, (self._absent_since, self._reclaim_at)), default=None)
 
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
-        order = (await self._book.wish(self._rental.wish_id)).order
+        order = self._ordered = (await self._book.wish(self._rental.wish_id)).order
         lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
@@ -56,15 +79,27 @@ class Tending:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
+    async def while_kept(self) -> str:
+        """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
+        while True:
+            await self._count()
+            reason = await self._lost() or self._spent()
+            if reason or self._late():
+                return reason or f"It was kept long enough. {self._rental.reason}"
+            await self._book.clock.sleep(min(TICK, self._left()))
+
     async def _until_limit(self) -> str:
         while True:
-            rental = self._rental = await self._book.accrue(self._rental)
+            await self._count()
             reached("counted")
-            order = (await self._book.wish(rental.wish_id)).order
-            if self._link.kernels() and rental.state is RentalState.REACHABLE:
-                self._rental = await self._book.advance(rental, RentalState.IN_USE)
+            order = await self._order()
+            if self._link.kernels() and self._rental.state is RentalState.REACHABLE:
+                with self._unwritten():
+                    self._rental = await self._book.advance(self._rental, RentalState.IN_USE)
                 reached("in-use")
             reason = await self._lost()
+            if not reason and self._has_ended_itself:
+                reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
             self._is_lost = bool(reason)
             reason = reason or self._spent() or self._late() or self._idle(order)
             if reason:
@@ -83,6 +118,7 @@ class Tending:
 
     def _hear(self, news: LeaseNews) -> None:
         """A machine that is out of reach for a while is no problem yet; one without its dead man's switch is."""
+        self._has_ended_itself = news.is_ending
         has_answered = news.left is not None or news.is_ending
         self._lease_problem = news.problem if has_answered else ""
 
@@ -134,8 +170,36 @@ class Tending:
 
     async def _say_once(self, what: str, text: str) -> None:
         if what not in self._warned:
-            self._warned.add(what)
-            await self._book.note(self._rental, "warning", text)
+            with self._unwritten():
+                await self._book.note(self._rental, "warning", text)
+                self._warned.add(what)
+
+    # a ledger that cannot be used keeps nobody from ending a machine in time ---------------------------------------
+
+    async def _count(self) -> None:
+        """In our head as well: what could not be written down now is counted again when it can be."""
+        until = self._billed_until()
+        rental, now = self._rental, min(filter(None, (self._book.clock.now(), until)))
+        since = rental.accrued_until or rental.requested or rental.written
+        accrued = rental.accrued + rental.price.during(max(now - since, timedelta(0)))
+        self._rental = replace(rental, accrued=accrued, accrued_until=max(now, since))
+        with self._unwritten():
+            self._rental = await self._book.accrue(rental, until)
+
+    async def _order(self) -> Order:
+        with self._unwritten():
+            self._ordered = (await self._book.wish(self._rental.wish_id)).order
+        return self._ordered
+
+    @contextlib.contextmanager
+    def _unwritten(self) -> Iterator[None]:
+        try:
+            yield
+            self._is_written = True
+        except LedgerBroken as error:
+            if self._is_written:
+                log.error("%s is tended although the ledger cannot be used: %s", self._rental.name, error)
+            self._is_written = False
 
     # the provider's side -------------------------------------------------------------------------------------------
 
@@ -146,15 +210,18 @@ class Tending:
             return ""
         self._asked = now
         try:
-            seen = await self._cloud.get(self._rental.ref)
+            seen = await (await self._cloud_of(self._rental)).get(self._rental.ref)
         except CloudError:
             return ""
         if seen is None or seen.state in (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING):
             self._absent_since = self._absent_since or now
             return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
-        self._absent_since = None
+        is_announced = seen.reclaim_at is not None and seen.reclaim_at > now - _CLOCKS_DIFFER
+        self._absent_since, self._reclaim_at = None, seen.reclaim_at if is_announced else None
         if seen.price is not None and seen.price > self._rental.price:
-            self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
+            self._rental = replace(self._rental, price=seen.price)
+            with self._unwritten():
+                self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
             await self._say_once("price", f"The provider bills {seen.price} per hour, which is more than was quoted.")
         if seen.reclaim_at is not None:
             await self._say_once("reclaim", f"The provider takes the machine back at {seen.reclaim_at:%H:%M} UTC.")

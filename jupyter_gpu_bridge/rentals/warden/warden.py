@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import (
     BridgeError,
     CloudError,
+    KeptForDebugging,
     LedgerBroken,
     LedgerReplaced,
     RentalEnded,
@@ -23,7 +25,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Provider, Rental, Wish, WishId
+from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.reconcile import KEPT
@@ -61,6 +63,9 @@ class Warden:
         """The last who waited has given up."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
+        self._tending: Tending | None = None
+        self._because = ""
+        """Why it is to end, also where that cannot be written down."""
         self._complaints: set[str] = set()
         self._said: list[tuple[str, str]] = []
         """All stages until now, for those who come later."""
@@ -88,6 +93,7 @@ class Warden:
 
     async def run(self, link: Link) -> None:
         """Until the wish is closed and nothing is billed for it any more, or the ledger knows nothing of it."""
+        link.on_release = self._be_unwanted
         try:
             await self._run(link)
         except LedgerReplaced as error:
@@ -120,7 +126,8 @@ class Warden:
         while not is_over:
             await self._end(link)
             await asyncio.sleep(LAST_ANSWERS_FOR)
-            is_over = await self._live() is None  # a provider may bring a machine back
+            with _ledger_may_fail():
+                is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
 
     async def _leave(self, link: Link, error: RentalUnknown) -> None:
         """The ledger was lost. If there is a machine, it is found by its name, and is another wish's then."""
@@ -138,22 +145,31 @@ class Warden:
             try:
                 await self._grant(link)
                 return
+            except LedgerReplaced:
+                raise
             except LedgerBroken as error:
+                log.error("the ledger cannot be used: %s", error)
                 for waiter in list(self._waiting):
                     if not waiter.done():
                         waiter.set_exception(error)
-                await _wait_for_ledger(error)
+                await asyncio.sleep(_TRY_AGAIN.total_seconds())
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
         filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._others)
         try:
             rental = await self._book.live(self._wish_id)
-            if rental is None or not filling.is_settled(rental):
+            if rental is None or not (filling.is_settled(rental) or rental.is_kept):
                 await self._somebody_waits()
             rental, self._target = await filling.machine()
         except LedgerBroken:
             raise
+        except KeptForDebugging as error:
+            self._refuse(error)
+            kept = await self._book.live(self._wish_id)
+            if kept is not None:
+                await self._close(await Tending(kept, self._cloud_now, self._book, link).while_kept())
+            return
         except BridgeError as error:
             log.warning("no machine: %s", error)
             self._refuse(error)
@@ -164,8 +180,8 @@ class Warden:
         for waiter in list(self._waiting):
             if not waiter.done():
                 waiter.set_result(self._target)
-        cloud = await self._cloud_of(rental)
-        await self._close(await Tending(rental, cloud, self._book, link).until_over())
+        self._tending = Tending(rental, self._cloud_now, self._book, link)
+        await self._close(await self._tending.until_over())
 
     async def _somebody_waits(self) -> None:
         """Where somebody has said so before his process died, it is said again. A machine that is kept needs nobody."""
@@ -178,8 +194,15 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: there is nothing but looking."""
-        while (await self._wish()).is_open:
+        while not self._because:
+            with _ledger_may_fail():
+                if not (await self._book.wish(self._wish_id)).is_open:
+                    return
             await self._book.clock.sleep(_LOOK_EVERY)
+
+    def _be_unwanted(self, because: str) -> None:
+        """By somebody who could not write it down."""
+        self._because = self._because or because
 
     async def _until_given_up(self) -> None:
         """By everybody who waited, before there was a machine; then it is closed."""
@@ -191,13 +214,14 @@ class Warden:
             if self._asked == asked:
                 await self._close("The start was cancelled.")
 
-    async def _close(self, because: str) -> None:
-        while True:
-            try:
-                await self._book.close_wish(self._wish_id, because)
-                return
-            except LedgerBroken as error:
-                await _wait_for_ledger(error)
+    async def _close(self, because: str) -> bool:
+        """Whether it is written down; where it cannot be, it ends all the same."""
+        self._because = self._because or because
+        is_written = False
+        with _ledger_may_fail():
+            await self._book.close_wish(self._wish_id, self._because)
+            is_written = True
+        return is_written
 
     def _report(self, stage: str, text: str) -> None:
         log.info("%s: %s", stage, text)
@@ -215,43 +239,54 @@ class Warden:
 
     async def _end(self, link: Link) -> None:
         reached("closed")
-        wish = await self._wish()
-        because = wish.closed_because or "It was stopped."
+        because = await self._closed_because()
         if self._over is None:
             self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
         link.machine_gone(f"The rented machine was ended: {because}")
-        while (rental := await self._live()) is not None:
-            try:
-                await release(rental, await self._cloud_of(rental), self._book, because)
-            except (BridgeError, OSError) as error:
-                log.exception("%s is not ended yet", rental.name)
+        self._complaints.clear()  # what was in the way before is said again to whoever waits for the end
+        while not await self._is_ended(because):
+            await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _is_ended(self, because: str) -> bool:
+        """Whether all is done, and written down."""
+        is_written = await self._close(because)
+        rental = None
+        try:
+            while (rental := await self._book.live(self._wish_id)) is not None:
+                ended = None if self._tending is None else self._tending.ended
+                await release(rental, await self._cloud_of(rental), self._book, because, ended=ended)
+        except (LedgerReplaced, RentalUnknown):
+            raise
+        except (BridgeError, OSError) as error:
+            log.exception("%s is not ended yet", self._wish_id[:8] if rental is None else rental.name)
+            if rental is not None:
                 await self._complain(rental, error)
-                await self._book.clock.sleep(_TRY_AGAIN)
+            return False
+        return is_written or await self._close(because)
 
-    # what it has to know, for as long as that takes ------------------------------------------------------------------
-
-    async def _wish(self) -> Wish:
+    async def _closed_because(self) -> str:
         while True:
-            try:
-                return await self._book.wish(self._wish_id)
-            except LedgerBroken as error:
-                await _wait_for_ledger(error)
-
-    async def _live(self) -> Rental | None:
-        while True:
-            try:
-                return await self._book.live(self._wish_id)
-            except LedgerBroken as error:
-                await _wait_for_ledger(error)
+            because = self._because
+            with _ledger_may_fail():
+                because = (await self._book.wish(self._wish_id)).closed_because or because or "It was stopped."
+            if because:
+                return because
+            await self._book.clock.sleep(_TRY_AGAIN)
 
     async def _cloud_of(self, rental: Rental) -> Provider:
         """That it cannot be asked is no reason to do anything to a machine."""
         while True:
-            try:
-                return await self._clouds.of(rental)
-            except CloudError as error:
-                await self._complain(rental, error)
-                await self._book.clock.sleep(_TRY_AGAIN)
+            with contextlib.suppress(CloudError):
+                return await self._cloud_now(rental)
+            await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _cloud_now(self, rental: Rental) -> Provider:
+        """Raises `CloudError`, which stands in the ledger then."""
+        try:
+            return await self._clouds.of(rental)
+        except CloudError as error:
+            await self._complain(rental, error)
+            raise
 
     async def _complain(self, rental: Rental, error: Exception) -> None:
         """Once for each reason, where every front end reads it."""
@@ -262,9 +297,12 @@ class Warden:
                 await self._book.note(rental, "warning", text)
 
 
-async def _wait_for_ledger(error: LedgerBroken) -> None:
-    """Raises it where waiting is of no use."""
-    if isinstance(error, LedgerReplaced):
-        raise error
-    log.warning("the ledger cannot be used: %s", error)
-    await asyncio.sleep(_TRY_AGAIN.total_seconds())
+@contextlib.contextmanager
+def _ledger_may_fail() -> Iterator[None]:
+    """It may be busy or full, which ends nothing; one that was replaced is for a successor to read."""
+    try:
+        yield
+    except LedgerReplaced:
+        raise
+    except LedgerBroken as error:
+        log.error("the ledger cannot be used: %s", error)

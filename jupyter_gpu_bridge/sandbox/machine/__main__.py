@@ -77,7 +77,8 @@ def _said(statuses: list[int]) -> str:
 def _furnish(place: Place, setup: Setup) -> dict[str, str]:
     """What is on the disk of a fresh machine, and the environment of all that runs there."""
     place.make()
-    python = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'  # a link would not find the modules of its environment
+    # A link would not find the modules of its environment. Status 86: too old for us, and the next one is looked for.
+    python = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n' if setup.has_python else "#!/bin/sh\nexit 86\n"
     power_off = f"#!/bin/sh\nexec kill -USR1 {os.getpid()}\n"
     for name, text in {"python3": python, "python": python, "poweroff": power_off}.items():
         replace_file(place.programs / name, text.encode(), mode=0o700)

@@ -28,6 +28,7 @@ class Setup:
     port: int
     """The one it had before; 0: any."""
     has_ssh: bool
+    has_python: bool
     longest: float
     """After so many real seconds it ends by itself, in case the cloud is no more."""
 

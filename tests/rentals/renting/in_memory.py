@@ -32,7 +32,7 @@ from jupyter_gpu_bridge.model import (
     Traits,
 )
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clock import RealClock, Sources
+from jupyter_gpu_bridge.rentals.clock import AnchoredClock, Sources
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 PRICE = Money.parse("1.20")
@@ -90,13 +90,13 @@ class Timeline:
         self.elapsed = end
 
 
-class Process(RealClock):
+class Process(AnchoredClock):
     """Its clock, and the number of steps that it has left to live."""
 
     def __init__(self, timeline: Timeline) -> None:
         sources = Sources(
             wall=lambda: timeline.true_now + timeline.jump,
-            counted=lambda: timeline.elapsed // timedelta(microseconds=1) * 1000,
+            counted=lambda: timeline.elapsed,
             start=lambda: "one",
         )
         super().__init__(settings.data_folder() / "clock.json", sources)

@@ -205,7 +205,10 @@ async def _live(keeper: warden.Warden) -> None:
 
 
 async def _bury(task: asyncio.Task[None]) -> None:
-    task.cancel()
+    """Cancelled once, it would wait for the answer to a request, for which time would have to pass; the dead do not."""
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
     with contextlib.suppress(asyncio.CancelledError, Killed):
         await task
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jupyter_gpu_bridge.errors import LedgerBroken, RentFailed
+from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.model import Money, Order, RentalState
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from tests.rentals.renting.world import PRETEND, RATE, Renting, until
@@ -78,6 +81,15 @@ async def test_a_machine_that_is_taken_back_is_told_and_costs_no_more(world: Ren
     events = await world.bridge.rental_events(standing.wish.wish_id)
     assert any("takes the machine back at" in event.text for event in events) == bool(notice)
     assert world.created() == 1
+    rental = over.rental
+    assert rental is not None
+    assert rental.gone is not None
+    assert rental.accrued_until == rental.gone, "it costs nothing after its end"
+    told = next(event.at for event in events if event.text.startswith("The machine is being ended."))
+    assert told - rental.gone >= timedelta(minutes=1), "counted to when it was missed first, not to when that was sure"
+    if notice:
+        minute = datetime.strptime(next(_announced(event.text) for event in events if _announced(event.text)), "%H:%M")
+        assert (rental.gone.hour, rental.gone.minute) == (minute.hour, minute.minute), "by the provider's own clock"
 
 
 async def test_a_cloud_that_is_down_when_a_machine_is_to_end_is_asked_until_it_is_back(world: Renting) -> None:
@@ -96,6 +108,30 @@ async def test_a_cloud_that_is_down_when_a_machine_is_to_end_is_asked_until_it_i
     world.kill_wardens()
     world.cloud.mend()
     await world.bridge.guard()
+    await world.until_over(standing.wish.wish_id)
+    assert world.billed() == []
+
+
+async def test_a_key_that_was_replaced_is_waited_for_and_ends_the_machine(world: Renting) -> None:
+    """Nobody else's key does."""
+    standing = await world.rent()
+    assert standing.rental is not None
+    (account,) = {each["account"] for each in world.cloud.machines()}
+    fresh = world.cloud.control("POST", f"accounts/{account}/key", {})["account_key"]
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+
+    async def complained(words: str) -> None:
+        while not any(words in each.text for each in await world.bridge.rental_events(standing.wish.wish_id)):
+            await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(complained("Its key does not work any more: give a key of the same account."), 60)
+    _give_key(world, world.cloud.another_key())
+    world.kill_wardens()
+    await world.bridge.guard()
+    await asyncio.wait_for(complained("is one of another account than the one that rented"), 60)
+    assert len(world.billed()) == 1
+    assert (await world.bridge.rental(standing.wish.wish_id)).rental.state is RentalState.RELEASING  # type: ignore[union-attr]
+    _give_key(world, fresh)
     await world.until_over(standing.wish.wish_id)
     assert world.billed() == []
 
@@ -206,6 +242,17 @@ async def test_with_everything_of_ours_dead_the_machine_ends_itself(world: Renti
     over = await _told(world, standing.wish.wish_id)
     assert over.wish.closed_because == "The provider took the machine back."
     assert world.created() == 1
+
+
+def _announced(text: str) -> str:
+    found = re.search(r"takes the machine back at (\d\d:\d\d) UTC", text)
+    return found[1] if found else ""
+
+
+def _give_key(world: Renting, key: str) -> None:
+    """As a user who puts another key in the place of the old one."""
+    path = world.cloud.cloud / "api.json"
+    replace_file(path, json.dumps({**json.loads(path.read_bytes()), "account_key": key}).encode())
 
 
 async def _told(world: Renting, wish_id: Any) -> Any:

@@ -1,0 +1,79 @@
+"""What becomes of machines whose ledger's disk is full; run by `test_full_disk` with a small disk of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyter_gpu_bridge.errors import LedgerBroken
+from jupyter_gpu_bridge.model import RentalState, WishId
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from tests.rentals.renting.world import PRETEND, Renting, renting, until
+
+SOON = replace(PRETEND, deadline=timedelta(minutes=6))
+_MOST_NOTES = 2000
+
+
+async def story(world: Renting, disk: Path) -> None:
+    long, short = await asyncio.gather(world.rent(key="name:long"), world.rent(SOON, key="name:short"))
+    wish_ids = [long.wish.wish_id, short.wish.wish_id]
+    _fill(disk / "stuffing", wish_ids[0])
+    with pytest.raises(LedgerBroken, match="its disk is full"):
+        await world.rent(key="name:another")
+    assert world.created() == 2
+
+    # A limit ends one machine, and a user the other; neither can be written down.
+    await until(lambda: len(world.billed()) == 1)
+    (machine,) = world.billed()
+    assert long.rental is not None
+    assert machine["name"] == long.rental.name
+    with pytest.raises(LedgerBroken, match=r"its disk is full.* is being ended all the same"):
+        await world.bridge.end_rental(wish_ids[0], "It was a test.")
+    await until(lambda: world.billed() == [])
+    for wish_id in wish_ids:
+        standing = await world.bridge.rental(wish_id)
+        assert standing.rental is not None
+        assert standing.rental.state.is_live, "nothing can have been written"
+        said = (world.folder(standing.machine) / "link.log").read_text()
+        assert "is destroyed although that cannot be written down" in said, said
+
+    (disk / "stuffing").unlink()
+    for wish_id, because in zip(wish_ids, ["It was a test.", "Its deadline has come."], strict=True):
+        over = await world.until_over(wish_id)
+        assert over.rental is not None
+        assert (over.rental.state, over.wish.closed_because) == (RentalState.GONE, because)
+        assert over.rental.accrued > long.rental.price.during(timedelta(seconds=1))
+    assert world.created() == 2
+    assert not (await world.bridge.guard()).orphans
+
+
+def _fill(path: Path, wish_id: WishId) -> None:
+    """Up to the last page, and what the ledger has kept for itself as well."""
+    try:
+        with path.open("wb", buffering=0) as file:
+            while file.write(bytes(512)):
+                pass
+    except OSError:
+        pass
+    with Ledger.open() as ledger:
+        wish = ledger.find_wish(wish_id)
+        try:
+            for number in range(_MOST_NOTES):
+                ledger.note(wish_id, None, "note", f"So many notes: {number}", wish.asked)
+        except LedgerBroken:
+            return
+    raise AssertionError("its disk does not fill up")
+
+
+if __name__ == "__main__":
+    small = Path(sys.argv[1])
+    with renting() as entered:
+        os.environ["JUPYTER_GPU_BRIDGE_LEDGER"] = f"sqlite:///{small / 'ledger.db'}"
+        asyncio.run(story(entered, small))
+    print("all as it should be")
