@@ -88,6 +88,7 @@ class Warden:
             await self._end(link)
             await asyncio.sleep(LAST_ANSWERS_FOR)
             is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
+        await link.forget_gone()
         link.done.set()
 
     # while it is open ----------------------------------------------------------------------------------------------
