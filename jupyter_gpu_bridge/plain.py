@@ -23,6 +23,9 @@ from jupyter_gpu_bridge.naming import kernel_name
 
 Plain = dict[str, object]
 
+_STEPS = ("searching", "renting", "booting", "connecting")
+"""Kinds of events of a rental, which are stages that it comes to."""
+
 
 def kernel(view: KernelView) -> Plain:
     return {
@@ -99,9 +102,9 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
-def rental(wish: Wish, newest: Rental | None, events: Iterable[Event]) -> Plain:
+def rental(wish: Wish, newest: Rental | None, events: Sequence[Event]) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere."""
-    warning = _warning(newest, events)
+    warning, step = _warning(newest, events), _step(events)
     return {
         "id": wish.wish_id,
         "key": wish.key,
@@ -113,6 +116,7 @@ def rental(wish: Wish, newest: Rental | None, events: Iterable[Event]) -> Plain:
         "closed_because": wish.closed_because,
         "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,
         "stage": _rental_stage(wish, newest),
+        "step": None if step is None else event(step),
         "warning": "" if warning is None else warning.text,
         "warned": None if warning is None else _moment(warning.at),
         "attempt": None if newest is None else attempt(newest),
@@ -166,6 +170,11 @@ def _rental_stage(wish: Wish, newest: Rental | None) -> str:
     if newest.state in (RentalState.REACHABLE, RentalState.IN_USE):
         return "ready" if newest.state is RentalState.REACHABLE else "in_use"
     return "renting"
+
+
+def _step(events: Sequence[Event]) -> Event | None:
+    """What was done last to have a machine, and since when."""
+    return next((event for event in reversed(events) if event.kind in _STEPS), None)
 
 
 def _warning(newest: Rental | None, events: Iterable[Event]) -> Event | None:

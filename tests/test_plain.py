@@ -66,6 +66,22 @@ def test_the_last_warning_is_told() -> None:
     assert (unwarned["warning"], unwarned["warned"]) == ("", None)
 
 
+def test_what_is_being_done_for_it_is_told_with_its_time() -> None:
+    steps = [
+        Event(minutes(0), WISH, None, "searching", "looking for offers"),
+        Event(minutes(1), WISH, None, "booting", "the machine starts (usually 40 s)"),
+        Event(minutes(2), WISH, None, "state", "The machine can be reached."),
+    ]
+    step = plain.rental(wish(), RENTED, steps)["step"]
+    assert step == {
+        "at": "2026-11-20T12:01:00+00:00",
+        "attempt": None,
+        "kind": "booting",
+        "text": "the machine starts (usually 40 s)",
+    }
+    assert plain.rental(wish(), RENTED, ())["step"] is None
+
+
 def test_nobody_is_warned_of_what_is_gone() -> None:
     ended = over()
     assert plain.rental(ended.wish, ended.rental, [warning("It is not gone yet.")])["warning"] == ""

@@ -30,7 +30,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import RENTED, KernelId, MachineRef
-from jupyter_gpu_bridge.naming import NOTICE, profile_name
+from jupyter_gpu_bridge.naming import CHANGED, NOTICE, profile_name
 from jupyter_gpu_bridge.rentals.observe import connection_info
 
 SHUTDOWN_PATIENCE = 20.0
@@ -147,7 +147,9 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         machine = MachineRef.parse(self.machine)
         if machine != RENTED:
             return machine
-        return await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
+        rented = await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
+        self._emit(CHANGED, {"revision": 0})  # a page shows how far it is, and looks by itself now and then at most
+        return rented
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
@@ -211,9 +213,13 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     def _tell(self, text: str) -> None:
         """Whoever has a page open."""
         self.log.warning("%s: %s", self.kernel_id, text)
-        events = getattr(self._manager, "event_logger", None)  # a script has no pages
-        if events is not None and NOTICE in events.schemas:
-            events.emit(schema_id=NOTICE, data={"kernel_id": str(self.kernel_id), "text": text})
+        self._emit(NOTICE, {"kernel_id": str(self.kernel_id), "text": text})
+
+    def _emit(self, schema: str, data: dict[str, Any]) -> None:
+        """A script has no pages, and nothing to tell them by."""
+        events = getattr(self._manager, "event_logger", None)
+        if events is not None and schema in events.schemas:
+            events.emit(schema_id=schema, data=data)
 
     def _order(self) -> KernelOrder:
         key = self._manager.session.key

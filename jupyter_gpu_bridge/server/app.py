@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.naming import CHANGED
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts, under_way
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.server.adoption import Adopted
     from jupyter_gpu_bridge.server.sessions import Sessions
     from jupyter_gpu_bridge.server.snapshot import Snapshot
-
-CHANGED = "https://schemas.jupyter-gpu-bridge.dev/machines/v1"
 
 BREAK_OFF_WITHIN_S = 15.0
 """The first half of a restart ends a process, and waits so long for a link that does not answer."""

@@ -119,7 +119,7 @@ class Warden:
         except BridgeError as error:
             log.warning("no machine: %s", error)
             self._refuse(error)
-            await self._close(error.what)
+            await self._close(str(error))
             return
         self._report("preparing", "the machine is there")
         reached("granted")
