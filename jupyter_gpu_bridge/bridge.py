@@ -138,6 +138,10 @@ class Bridge:
         """A new process in the place of the old one, on the same machine."""
         await links().run(links().relaunch(kernel, target_of(kernel.machine), order, report))
 
+    async def break_off_starts(self) -> None:
+        """All starts and restarts of this process that are under way end with `StartCancelled`, and leave nothing."""
+        await links().run(links().break_off())
+
     async def signal_kernel(self, kernel: RunningKernel, number: int) -> None:
         await links().run(links().signal(kernel, number))
 

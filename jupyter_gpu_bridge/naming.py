@@ -21,6 +21,8 @@ MACHINE_PREFIX = f"{PROVISIONER}-"
 """How the names of all machines begin that were rented by any installation of ours."""
 
 
+CHANGED = "https://schemas.jupyter-gpu-bridge.dev/machines/v1"
+"""The event that hints to a page that machines or rentals are not what they were."""
 NOTICE = "https://schemas.jupyter-gpu-bridge.dev/notices/v1"
 """The event by which a page is told what nothing else on it says."""
 

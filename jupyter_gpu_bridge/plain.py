@@ -99,8 +99,11 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
-def rental(wish: Wish, newest: Rental | None, warning: Event | None = None) -> Plain:
-    """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere."""
+def rental(wish: Wish, newest: Rental | None, warning: Event | None = None, step: Event | None = None) -> Plain:
+    """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere.
+
+    `step`: what was done last to have a machine.
+    """
     return {
         "id": wish.wish_id,
         "key": wish.key,
@@ -112,6 +115,7 @@ def rental(wish: Wish, newest: Rental | None, warning: Event | None = None) -> P
         "closed_because": wish.closed_because,
         "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,
         "stage": _rental_stage(wish, newest),
+        "step": None if step is None else event(step),
         "warning": "" if warning is None else warning.text,
         "warned": None if warning is None else _moment(warning.at),
         "attempt": None if newest is None else attempt(newest),

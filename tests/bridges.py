@@ -132,7 +132,7 @@ class ScriptedBridge(Bridge):
         return extended
 
     def _warned(self, standing: Standing) -> Standing:
-        about = [each for each in self.events if each.kind == "warning" and each.wish_id == standing.wish.wish_id]
+        about = [each for each in self.events if each.wish_id == standing.wish.wish_id]
         return Standing.of(standing.wish, standing.rental, about)
 
     def _put(self, changed: Standing) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.model import RentalState
-from tests.renting import ASKED, RENTED, minutes, warning, wish
+from jupyter_gpu_bridge.model import Event, RentalState
+from tests.renting import ASKED, RENTED, WISH, minutes, warning, wish
 
 
 def test_money_of_a_rental_is_exact_text() -> None:
@@ -53,6 +53,15 @@ def test_without_an_attempt_it_is_searched_for_or_gone() -> None:
     assert plain.rental(wish(closed=ASKED), None)["stage"] == "gone"
 
 
-def test_a_warning_is_told_with_its_time() -> None:
-    described = plain.rental(wish(), RENTED, warning("It is not gone yet.", at=minutes(3)))
+def test_a_warning_and_a_step_are_told_with_their_times() -> None:
+    step = Event(minutes(1), WISH, None, "booting", "the machine starts (usually 40 s)")
+    described = plain.rental(wish(), RENTED, warning("It is not gone yet.", at=minutes(3)), step)
     assert (described["warning"], described["warned"]) == ("It is not gone yet.", "2026-11-20T12:03:00+00:00")
+    assert described["step"] == {
+        "at": "2026-11-20T12:01:00+00:00",
+        "attempt": None,
+        "kind": "booting",
+        "text": "the machine starts (usually 40 s)",
+    }
+    described = plain.rental(wish(), RENTED)
+    assert (described["warning"], described["warned"], described["step"]) == ("", None, None)

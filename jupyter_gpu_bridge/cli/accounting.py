@@ -43,7 +43,7 @@ async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if arguments.keep is not None:
         standing = await bridge.keep_orphan(arguments.keep)
-        screen.data(plain.rental(standing.wish, standing.rental, standing.warning))
+        screen.data(plain.rental(standing.wish, standing.rental, standing.warning, standing.step))
         screen.say(f"Kept as {standing.wish.wish_id[:8]}; it costs money until you end it: jupyter gpu stop")
         return 0
     found = (await bridge.guard()).orphans
@@ -64,7 +64,7 @@ async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     round_ = await bridge.guard()
     screen.data(
         {
-            "watched": [plain.rental(each.wish, each.rental, each.warning) for each in round_.watched],
+            "watched": [plain.rental(each.wish, each.rental, each.warning, each.step) for each in round_.watched],
             "orphans": [each.text for each in round_.orphans],
             "troubles": list(round_.troubles),
         }

@@ -176,4 +176,4 @@ def _left(rental: Rental) -> str:
 
 
 def _plain(standing: Standing) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, standing.warning)
+    return plain.rental(standing.wish, standing.rental, standing.warning, standing.step)

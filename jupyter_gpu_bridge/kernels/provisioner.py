@@ -18,11 +18,19 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Bool, Dict, Float, TraitError, Unicode
 
 from jupyter_gpu_bridge.bridge import Bridge
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, LinkLost, StartCancelled, Unreachable
+from jupyter_gpu_bridge.errors import (
+    BadRequest,
+    BridgeError,
+    KernelFailed,
+    LinkLost,
+    RentalEnded,
+    StartCancelled,
+    Unreachable,
+)
 from jupyter_gpu_bridge.kernels.served import served
 from jupyter_gpu_bridge.machine.link import KernelOrder, RunningKernel
 from jupyter_gpu_bridge.model import RENTED, KernelId, MachineRef
-from jupyter_gpu_bridge.naming import NOTICE, profile_name
+from jupyter_gpu_bridge.naming import CHANGED, NOTICE, profile_name
 from jupyter_gpu_bridge.rentals.observe import connection_info
 
 SHUTDOWN_PATIENCE = 20.0
@@ -139,7 +147,9 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         machine = MachineRef.parse(self.machine)
         if machine != RENTED:
             return machine
-        return await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
+        rented = await self._bridge.machine_for(f"profile:{self._profile}", self.order, f"kernel {self.kernel_id}")
+        self._emit(CHANGED, {"revision": 0})  # a page shows how far it is, and looks by itself now and then at most
+        return rented
 
     def _forget_connection_file(self) -> None:
         """A server that was killed left it. When it says what we say, jupyter_client takes it for its own, and then
@@ -168,7 +178,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             try:
                 await self._restart_once(kernel)
                 return
-            except KernelFailed:
+            except (KernelFailed, RentalEnded, StartCancelled):
                 # The restarter stops for good when a launch raises. If it is at work, let it see one more death:
                 # it counts them, gives up after five, and then tells the front ends.
                 if self._died:
@@ -201,11 +211,15 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
                 await asyncio.wait([restart])
 
     def _tell(self, text: str) -> None:
-        """Whoever has a page open; without a server of ours nobody listens."""
+        """Whoever has a page open."""
         self.log.warning("%s: %s", self.kernel_id, text)
-        events = self._manager.event_logger
-        if NOTICE in events.schemas:
-            events.emit(schema_id=NOTICE, data={"kernel_id": str(self.kernel_id), "text": text})
+        self._emit(NOTICE, {"kernel_id": str(self.kernel_id), "text": text})
+
+    def _emit(self, schema: str, data: dict[str, Any]) -> None:
+        """A script has no pages, and nothing to tell them by."""
+        events = getattr(self._manager, "event_logger", None)
+        if events is not None and schema in events.schemas:
+            events.emit(schema_id=schema, data=data)
 
     def _order(self) -> KernelOrder:
         key = self._manager.session.key
@@ -258,7 +272,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
             if not self._died:
                 self.log.warning("%s on %s: %s", self.kernel_id, self.machine, kernel.cause)
             self._died = self._replacing = True
-            if kernel.was_stopped:
+            if kernel.is_over:
                 self._refuse_restart()
         return kernel.exit_code
 
@@ -274,8 +288,16 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
         return kernel.exit_code if kernel is not None else 0
 
     async def send_signal(self, signum: int) -> None:
-        if signum and self._kernel is not None and self.has_process:
-            await self._bridge.signal_kernel(self._kernel, signum)
+        """Called by users, and at the begin of each shutdown, which must go on also when nobody can be told."""
+        kernel = self._kernel
+        if not signum or kernel is None or kernel.exit_code is not None or not self.has_process:
+            return
+        try:
+            await self._bridge.signal_kernel(kernel, signum)
+        except BridgeError as error:
+            if not self._manager.shutting_down:
+                raise
+            self.log.warning("The kernel could not be sent %s: %s", signal.Signals(signum).name, error)
 
     async def kill(self, restart: bool = False) -> None:
         """Only the process: the flag is false even in a restart (jupyter_client issue 1061)."""
@@ -287,11 +309,7 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def _end_process(self, number: signal.Signals) -> None:
         self._ending = True
-        try:
-            await self.send_signal(number)
-        except BridgeError as error:
-            # Raised, it would end the shutdown half-way, before `cleanup` sees to the rest.
-            self.log.warning("The kernel could not be sent %s: %s", number.name, error)
+        await self.send_signal(number)
 
     async def shutdown_requested(self, restart: bool = False) -> None:
         """Called right after the kernel was sent a shutdown message; here the flag is true to life."""
@@ -324,10 +342,14 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
     def _given_up(self) -> None:
         """The restarter has: the server strikes the kernel off its list and calls nothing more."""
         kernel = self._kernel
-        if kernel is not None:
-            self._forget()
-            self._manager.cleanup_connection_file()
-            self._bridge.release_kernel_soon(kernel)
+        if kernel is None:
+            return
+        self._forget()
+        if kernel.is_detached:
+            self._bridge.let_be(kernel)
+            return
+        self._manager.cleanup_connection_file()
+        self._bridge.release_kernel_soon(kernel)
 
     def _forget(self) -> None:
         self._kernel = None

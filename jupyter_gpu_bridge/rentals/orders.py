@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, Standing
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -140,9 +140,9 @@ class Orders:
         for rental in sorted(rentals, key=lambda each: each.written):
             newest[rental.wish_id] = rental
         standings = [Standing(wish, newest.get(wish.wish_id)) for wish in reversed(wishes)]
-        warnings = await book.read(Ledger.warnings, [each.wish.wish_id for each in standings if not each.is_over])
+        told = await book.read(Ledger.events_of, [each.wish.wish_id for each in standings if not each.is_over], TOLD)
         return [
-            Standing.of(each.wish, each.rental, warnings.get(each.wish.wish_id, ()))
+            Standing.of(each.wish, each.rental, told.get(each.wish.wish_id, ()))
             for each in standings
             if ended or ended_since is not None or not each.is_over
         ]
@@ -196,8 +196,8 @@ class Orders:
         book = await self._ready()
         attempts = await book.read(Ledger.of_wish, wish.wish_id)
         newest = max(attempts, key=lambda each: each.written, default=None)
-        warnings = await book.read(Ledger.warnings, [wish.wish_id])
-        return Standing.of(wish, newest, warnings.get(wish.wish_id, ()))
+        told = await book.read(Ledger.events_of, [wish.wish_id], TOLD)
+        return Standing.of(wish, newest, told.get(wish.wish_id, ()))
 
     async def _ready(self) -> Book:
         return await asyncio.to_thread(self._open)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,6 +18,12 @@ KEPT_FOR = timedelta(minutes=30)
 """So long somebody can look at a machine whose set-up has failed, if the order says so."""
 
 
+_STEPS = ("searching", "renting", "booting", "connecting")
+_WARNING = "warning"
+TOLD = (_WARNING, *_STEPS)
+"""Kinds of events that say how a wish stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A wish and the newest attempt to fill it."""
@@ -27,14 +33,14 @@ class Standing:
     warning: Event | None = None
     """The last one, as long as there is something that it warns of."""
 
+    step: Event | None = None
+    """What was done last to have a machine, and since when."""
+
     @classmethod
-    def of(cls, wish: Wish, newest: Rental | None, warnings: Iterable[Event]) -> Standing:
-        """`warnings`: of this wish, the oldest first."""
-        if newest is not None and not newest.state.is_live:
-            return cls(wish, newest)
-        about = (None, None if newest is None else newest.attempt_id)
-        told = [event for event in warnings if event.attempt_id in about]
-        return cls(wish, newest, told[-1] if told else None)
+    def of(cls, wish: Wish, newest: Rental | None, events: Sequence[Event]) -> Standing:
+        """`events`: of this wish, those that are `TOLD` at least; the oldest first."""
+        step = next((event for event in reversed(events) if event.kind in _STEPS), None)
+        return cls(wish, newest, _warning(newest, events), step)
 
     @property
     def machine(self) -> MachineRef:
@@ -44,6 +50,13 @@ class Standing:
     def is_over(self) -> bool:
         """Nothing is wanted, and nothing is billed."""
         return not self.wish.is_open and (self.rental is None or not self.rental.state.is_live)
+
+
+def _warning(newest: Rental | None, events: Sequence[Event]) -> Event | None:
+    if newest is not None and not newest.state.is_live:
+        return None
+    about = (None, None if newest is None else newest.attempt_id)
+    return next((each for each in reversed(events) if each.kind == _WARNING and each.attempt_id in about), None)
 
 
 def was_ever_used() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.server.leftovers import forget_failed_starts
+from jupyter_gpu_bridge.naming import CHANGED
+from jupyter_gpu_bridge.server.leftovers import forget_failed_starts, under_way
 from jupyter_gpu_bridge.server.lookout import look_once
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.server.sessions import Sessions
     from jupyter_gpu_bridge.server.snapshot import Snapshot
 
-CHANGED = "https://schemas.jupyter-gpu-bridge.dev/machines/v1"
+BREAK_OFF_WITHIN_S = 15.0
+"""The first half of a restart ends a process, and waits so long for a link that does not answer."""
 
 _KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 
@@ -96,6 +99,7 @@ class GpuBridgeApp(ExtensionApp):
             await self.snapshot.close()
         if self._sessions is not None:
             await self._sessions.leave()
+        await self._break_off_starts()
         forget_failed_starts(self._server.kernel_manager)
 
     async def stop_kernel(self, kernel_id: KernelId) -> None:
@@ -111,6 +115,13 @@ class GpuBridgeApp(ExtensionApp):
         from jupyter_gpu_bridge.server.adoption import adopt
 
         return await adopt(self._server, self.bridge, kernel_id)
+
+    async def _break_off_starts(self) -> None:
+        """A restart goes on to its next step when one is broken off, so more than once."""
+        give_up = time.monotonic() + BREAK_OFF_WITHIN_S
+        while (waiting := under_way(self._server.kernel_manager)) and time.monotonic() < give_up:
+            await self.bridge.break_off_starts()
+            await asyncio.wait(waiting, timeout=0.2)
 
     async def _restore(self) -> None:
         self._restored = True

@@ -62,7 +62,7 @@ class Extension(Handler):
 
 
 def described(standing: Standing) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, standing.warning)
+    return plain.rental(standing.wish, standing.rental, standing.warning, standing.step)
 
 
 def _minutes(body: object) -> int:

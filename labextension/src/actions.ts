@@ -66,6 +66,11 @@ export class Actions implements IActions {
     this._orTell(this._endRental(rental));
   }
 
+  /** Without asking: nothing can be lost yet. */
+  cancelRental(rental: IRental): void {
+    this._orTell(this._model.endRental(rental));
+  }
+
   extendRental(rental: IRental): void {
     this._orTell(this._model.extendRental(rental, EXTENSION_MINUTES));
   }

@@ -92,6 +92,13 @@ export interface IAttempt {
   readonly reason: string;
 }
 
+export interface IStep {
+  /** The stage that began with it. */
+  readonly kind: string;
+  readonly text: string;
+  readonly at: string;
+}
+
 /** Somebody wants a machine, or wanted one; the attempt is the newest to find one. */
 export interface IRental {
   readonly id: string;
@@ -100,6 +107,10 @@ export interface IRental {
   /** The `ref` of its machine among the machines, once it can be reached. */
   readonly machine: string;
   readonly stage: RentalStage;
+  /** When somebody wanted it first. */
+  readonly asked: string;
+  /** What was done last to have a machine, and since when; none from an older server. */
+  readonly step?: IStep | null;
   readonly closed: string | null;
   readonly closed_because: string;
   /** Empty, or a sentence. */

@@ -16,6 +16,7 @@ import { computeIcon } from './icons';
 import { ComputeModel } from './model';
 import { showNotices } from './notices';
 import { isOurs, Repeats } from './repeats';
+import { Starts } from './starts';
 import { ComputePanel, PANEL_ID } from './view';
 
 const OPEN_PANEL = 'jupyter-gpu-bridge:open-panel';
@@ -37,14 +38,27 @@ const panel: JupyterFrontEndPlugin<void> = {
     const model: ComputeModel = new ComputeModel({
       api: new ComputeApi(serviceManager.serverSettings, trans),
       events: serviceManager.events,
-      isWatched: () => widget.isVisible
+      isWatched: () => widget.isVisible || starts.isWaiting
     });
-    const widget = new ComputePanel(
+    const actions = new Actions(
       model,
-      new Actions(model, commands, serviceManager.kernelspecs, trans),
+      commands,
+      serviceManager.kernelspecs,
       trans
     );
-    widget.disposed.connect(() => model.dispose());
+    const widget = new ComputePanel(model, actions, trans);
+    const starts = new Starts(
+      model,
+      {
+        cancelRental: rental => actions.cancelRental(rental),
+        showPanel: () => shell.activateById(PANEL_ID)
+      },
+      trans
+    );
+    widget.disposed.connect(() => {
+      starts.dispose();
+      model.dispose();
+    });
     model.profilesChanged.connect(() => {
       void serviceManager.kernelspecs.refreshSpecs();
     });

@@ -6,13 +6,13 @@ import {
   circleIcon,
   closeIcon,
   errorIcon,
-  refreshIcon,
   searchIcon
 } from '@jupyterlab/ui-components';
 
 import type { IAttempt, IRental } from './api';
 import { parseDollars, shownSum } from './money';
-import type { IShownState } from './words';
+import type { IShownState } from './shown';
+import { shown, waiting } from './shown';
 
 const MINUTE_MS = 60_000;
 
@@ -50,39 +50,23 @@ export function rentalState(
 ): IShownState {
   switch (rental.stage) {
     case 'searching':
-      return {
-        words: trans.__('Searching…'),
-        icon: searchIcon,
-        mood: 'waiting'
-      };
+      return shown(trans.__('Searching…'), searchIcon, 'waiting');
     case 'renting':
-      return {
-        words: trans.__('Renting…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Renting…'));
     case 'booting':
       return isFound(rental)
-        ? { words: trans.__('Found running'), icon: errorIcon, mood: 'bad' }
-        : { words: trans.__('Booting…'), icon: refreshIcon, mood: 'waiting' };
+        ? shown(trans.__('Found running'), errorIcon, 'bad')
+        : waiting(trans.__('Booting…'));
     case 'connecting':
-      return {
-        words: trans.__('Connecting…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Connecting…'));
     case 'ready':
-      return { words: trans.__('Ready'), icon: checkIcon, mood: 'good' };
+      return shown(trans.__('Ready'), checkIcon, 'good');
     case 'in_use':
-      return { words: trans.__('In use'), icon: circleIcon, mood: 'working' };
+      return shown(trans.__('In use'), circleIcon, 'working');
     case 'ending':
-      return {
-        words: trans.__('Being ended…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Being ended…'));
     case 'gone':
-      return { words: trans.__('Gone'), icon: closeIcon, mood: 'quiet' };
+      return shown(trans.__('Gone'), closeIcon, 'quiet');
   }
 }
 

@@ -2,7 +2,7 @@
 
 import React from 'react';
 
-import type { IShownState } from './words';
+import type { IShownState } from './shown';
 
 interface IStateProps {
   readonly shown: IShownState;

@@ -1,7 +1,6 @@
-/** How the states are said and drawn: never by colour alone. */
+/** How machines and kernels are said: their names, how they stand, what is lost with them. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { LabIcon } from '@jupyterlab/ui-components';
 import {
   checkIcon,
   circleEmptyIcon,
@@ -9,20 +8,12 @@ import {
   closeIcon,
   errorIcon,
   offlineBoltIcon,
-  pauseIcon,
-  refreshIcon
+  pauseIcon
 } from '@jupyterlab/ui-components';
 
 import type { IKernel, IMachine } from './api';
-
-/** How it stands: decides the colour, which only underlines icon and words. */
-export type Mood = 'good' | 'working' | 'waiting' | 'bad' | 'quiet';
-
-export interface IShownState {
-  readonly words: string;
-  readonly icon: LabIcon;
-  readonly mood: Mood;
-}
+import type { IShownState } from './shown';
+import { shown, waiting } from './shown';
 
 export function machineState(
   machine: IMachine,
@@ -30,30 +21,21 @@ export function machineState(
 ): IShownState {
   switch (machine.state) {
     case 'asleep':
-      return {
-        words:
-          machine.provider === 'local'
-            ? trans.__('Not in use')
-            : trans.__('Not connected'),
-        icon: pauseIcon,
-        mood: 'quiet'
-      };
+      return shown(
+        machine.provider === 'local'
+          ? trans.__('Not in use')
+          : trans.__('Not connected'),
+        pauseIcon,
+        'quiet'
+      );
     case 'connecting':
-      return {
-        words: trans.__('Connecting…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Connecting…'));
     case 'connected':
-      return { words: trans.__('Connected'), icon: checkIcon, mood: 'good' };
+      return shown(trans.__('Connected'), checkIcon, 'good');
     case 'reconnecting':
-      return {
-        words: trans.__('Reconnecting…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Reconnecting…'));
     case 'failed':
-      return { words: trans.__('Failed'), icon: errorIcon, mood: 'bad' };
+      return shown(trans.__('Failed'), errorIcon, 'bad');
   }
 }
 
@@ -77,35 +59,19 @@ export function kernelState(
 ): IShownState {
   switch (kernel.state) {
     case 'starting':
-      return {
-        words: trans.__('Starting…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Starting…'));
     case 'idle':
-      return { words: trans.__('Idle'), icon: circleEmptyIcon, mood: 'quiet' };
+      return shown(trans.__('Idle'), circleEmptyIcon, 'quiet');
     case 'busy':
-      return { words: trans.__('Busy'), icon: circleIcon, mood: 'working' };
+      return shown(trans.__('Busy'), circleIcon, 'working');
     case 'stopping':
-      return {
-        words: trans.__('Stopping…'),
-        icon: refreshIcon,
-        mood: 'waiting'
-      };
+      return waiting(trans.__('Stopping…'));
     case 'dead':
-      return { words: trans.__('Dead'), icon: closeIcon, mood: 'bad' };
+      return shown(trans.__('Dead'), closeIcon, 'bad');
     case 'unreachable':
       return machine.state === 'reconnecting' || machine.state === 'connecting'
-        ? {
-            words: trans.__('Reconnecting…'),
-            icon: refreshIcon,
-            mood: 'waiting'
-          }
-        : {
-            words: trans.__('Out of reach'),
-            icon: offlineBoltIcon,
-            mood: 'waiting'
-          };
+        ? waiting(trans.__('Reconnecting…'))
+        : shown(trans.__('Out of reach'), offlineBoltIcon, 'waiting');
   }
 }
 

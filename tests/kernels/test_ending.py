@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from functools import partial
 
+from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.model import KernelId, KernelState
 from tests.cutting import CutProxy, Direction
 from tests.kernels.conftest import Serve
 from tests.kernels.far import Far
 from tests.kernels.home import Home, kill, until
+from tests.kernels.jupyter import JupyterServer
 from tests.sshd import Sshd
 
 SAY_GOODBYE = """
@@ -57,6 +61,24 @@ async def test_a_shutdown_while_the_link_is_killed_is_done(serve: Serve, home: H
         kill(home.link())
         await asyncio.wait_for(server.stop(kernel_id), 30)
         await home.until_nothing_remains(kernel_id)
+
+
+async def test_a_server_ends_although_a_restart_waits_for_an_answer(server: JupyterServer, home: Home) -> None:
+    server.start()
+    kernel_id = (await server.ask("api/kernels", {"name": "gpu-bridge-here"}))["id"]
+    keeper = home.keeper(kernel_id)
+    kill(home.kernel(kernel_id))
+    while {each.kernel_id: each.state for each in await Bridge().kernels()}[KernelId(kernel_id)] != KernelState.DEAD:
+        await asyncio.sleep(0.02)
+    keeper.send_signal(signal.SIGSTOP)
+    try:
+        await until(lambda: "restarting kernel" in server.log)
+        began = time.monotonic()
+        await server.end(signal.SIGTERM)
+        assert time.monotonic() - began < 20
+    finally:
+        keeper.send_signal(signal.SIGCONT)
+    await home.until_nothing_remains(kernel_id)
 
 
 async def test_a_restart_of_what_can_not_be_reached_is_done_later(serve: Serve, home: Home, far: Far) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jupyter_gpu_bridge.model import AttemptId
+from jupyter_gpu_bridge.model import AttemptId, Event
 from jupyter_gpu_bridge.rentals.standing import Standing
-from tests.renting import RENTED, minutes, over, warning, wish
+from tests.renting import RENTED, WISH, minutes, over, warning, wish
 
 
 def test_the_last_warning_about_the_newest_attempt_counts() -> None:
@@ -23,3 +23,13 @@ def test_what_is_said_of_the_wish_itself_counts_as_well() -> None:
 def test_nobody_is_warned_of_what_is_gone() -> None:
     ended = over()
     assert Standing.of(ended.wish, ended.rental, [warning("It is not gone yet.")]).warning is None
+
+
+def test_what_is_being_done_for_it_is_told() -> None:
+    steps = [
+        Event(minutes(0), WISH, None, "searching", "looking for offers"),
+        Event(minutes(1), WISH, None, "booting", "the machine starts"),
+        Event(minutes(2), WISH, None, "state", "The machine can be reached."),
+    ]
+    assert Standing.of(wish(), RENTED, steps).step == steps[1]
+    assert Standing.of(wish(), RENTED, ()).step is None

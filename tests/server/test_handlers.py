@@ -31,7 +31,8 @@ from jupyter_gpu_bridge.model import (
     MachineView,
     Profile,
 )
-from jupyter_gpu_bridge.server.app import CHANGED, GpuBridgeApp
+from jupyter_gpu_bridge.naming import CHANGED
+from jupyter_gpu_bridge.server.app import GpuBridgeApp
 from tests.bridges import ScriptedBridge
 from tests.server import surviving
 

@@ -40,7 +40,7 @@ class LinkClient:
     """One program's connection to the link of one machine. Lives on one event loop, and has to be closed there."""
 
     def __init__(self, machine: MachineRef, heard: Callable[[dict[str, Any]], None] | None = None) -> None:
-        """`heard` gets every news; a client with it keeps its link alive and finds it again."""
+        """`heard` gets every news; a client with it keeps its link alive, and finds it again while it has any work."""
         self.machine = machine
         self._heard = heard
         self._folder = folder_of(machine)
@@ -194,19 +194,23 @@ class LinkClient:
             for answer, _ in self._open.values():
                 if not answer.done():
                     answer.set_exception(LinkLost("The local link process went away.", advice="Try again."))
-        if self._heard is not None:
+        if self._wants_a_link():
             self._begin(self._find_again())
 
     async def _find_again(self) -> None:
         """The link was killed: start its successor, and claim again what was ours."""
         pause = 0.05
-        while self._heard is not None:
+        while self._wants_a_link():
             try:
                 await self.connect(start=True)
                 return
             except (BridgeError, OSError):
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
+
+    def _wants_a_link(self) -> bool:
+        """One that ended for good has left nothing to do, and is not brought back."""
+        return self._heard is not None and (bool(self.claims) or self.has_work(self.machine))
 
     def _take(self, message: dict[str, Any]) -> None:
         if "news" in message:

@@ -42,6 +42,8 @@ class LinkedKernel:
         self.is_ready = False
         self.is_stopping = False
         self.keeper_gone = False
+        self.is_gone = False
+        """Its machine is no more, so nothing brings it back."""
         self._is_closed = False
         self.was_connected = False
         """Whether a keeper may exist; before that there is nothing on the machine to connect to."""
@@ -119,6 +121,7 @@ class LinkedKernel:
 
     def machine_gone(self, cause: str) -> None:
         """There is nobody left to ask for anything."""
+        self.is_gone = True
         self.disconnect()
         self._lose_keeper(cause)
 

@@ -263,6 +263,12 @@ class Link:
         for kernel in self._kernels.values():
             kernel.machine_gone(cause)
 
+    async def forget_gone(self) -> None:
+        """Let kernels go whose machine is no more, so that nobody starts another link for what this one has left."""
+        for kernel in list(self._kernels.values()):
+            if kernel.is_gone:
+                await self._let_go(kernel)
+
     async def kernel_log(self, kernel_id: KernelId) -> str:
         await self.connection.up()
         return str((await self._ask({"do": "log", "kernel_id": kernel_id}))["log"])

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from jupyter_gpu_bridge.errors import KernelTaken, KernelUnknown, LinkLost
+from jupyter_gpu_bridge.errors import KernelTaken, KernelUnknown, LinkLost, RentalEnded, StartCancelled
 from jupyter_gpu_bridge.machine.link.client import LinkClient
 from jupyter_gpu_bridge.machine.link.record import KernelOrder
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -41,8 +41,8 @@ class RunningKernel:
         self.machine = machine
         self.is_detached = False
         """Its server exits and leaves it running."""
-        self.was_stopped = False
-        """Somebody ended it on purpose, from here or elsewhere; a restart is not what they want."""
+        self.is_over = False
+        """For good: somebody ended it on purpose, from here or elsewhere, or its machine is no more."""
         self.is_fresh = bool(view.get("fresh"))
         """Started by us, not found running."""
         self.kernel_id = KernelId(view["kernel_id"])
@@ -59,7 +59,7 @@ class RunningKernel:
         self.exit_code: int | None = view["exit_code"]
         self.cause = str(view["cause"])
         self.is_reachable = view["state"] != "unreachable"
-        self.was_stopped = False
+        self.is_over = False
         if self.exit_code is None:
             self.ended.clear()
 
@@ -71,12 +71,13 @@ class RunningKernel:
     def _note(self, kernels: dict[str, dict[str, Any]]) -> None:
         brief = kernels.get(self.kernel_id)
         if brief is None:
-            self.was_stopped = True
+            self.is_over = True
             self.exit_code = self.exit_code if self.exit_code is not None else -15
             self.cause = self.cause or "The kernel was stopped."
             return
         self.is_reachable = brief["state"] != "unreachable"
-        if brief["life"] >= self.life:
+        self.is_over = bool(brief.get("gone"))  # a link of an older version does not say it
+        if self.is_over or brief["life"] >= self.life:
             self.exit_code = brief["exit_code"]
             self.cause = str(brief["cause"])
 
@@ -89,6 +90,8 @@ class Links:
         self._kernels: dict[KernelId, RunningKernel] = {}
         self._news: dict[str, dict[str, dict[str, Any]]] = {}
         """The last from each machine: it may overtake the answer to what it is about."""
+        self._starts: set[asyncio.Task[Any]] = set()
+        """Those under way that may be broken off."""
         self._stops: set[asyncio.Task[bool]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._turn, daemon=True, name="gpu-bridge")
@@ -136,7 +139,7 @@ class Links:
                 f"The kernel {order.kernel_id} is already run by this program.", advice="Stop it there first."
             )
         order = _complete(order, target)
-        client, view = await self._start_at(machine, target, order, report, MOST_SUCCESSORS)
+        client, view = await self._breakable(self._start_at(machine, target, order, report, MOST_SUCCESSORS))
         kernel = RunningKernel(machine, view)
         self._has(kernel, client)
         return kernel
@@ -157,10 +160,37 @@ class Links:
         return await self._start_at(machine, target, order, report, successors - 1)
 
     async def relaunch(self, kernel: RunningKernel, target: Target, order: KernelOrder, report: Report) -> None:
+        try:
+            await self._breakable(self._relaunch(kernel, target, order, report))
+        except RentalEnded as ended:
+            kernel.is_over = True
+            kernel.exit_code = -1 if kernel.exit_code is None else kernel.exit_code
+            kernel.cause = kernel.cause or ended.what
+            raise
+
+    async def _relaunch(self, kernel: RunningKernel, target: Target, order: KernelOrder, report: Report) -> None:
         client = await self._client(kernel.machine)
         asked = _complete(order, target).as_json()
         kernel.update(await client.ask("relaunch", target=target, order=asked, report=report))
         self._has(kernel, client)
+
+    async def _breakable(self, start: Coroutine[Any, Any, T]) -> T:
+        """Raises `StartCancelled` when it is broken off by `break_off`."""
+        task = asyncio.ensure_future(start)
+        self._starts.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if task in self._starts:
+                raise
+            raise StartCancelled("The kernel was not started: this program is ending.") from None
+        finally:
+            self._starts.discard(task)
+
+    async def break_off(self) -> None:
+        """Give up all starts and restarts that are under way, as when each was cancelled."""
+        while self._starts:
+            self._starts.pop().cancel()
 
     def _has(self, kernel: RunningKernel, client: LinkClient) -> None:
         """This process has that kernel now."""
@@ -180,7 +210,8 @@ class Links:
         """End it for good; whether the machine has confirmed that already. A link that is not there is told later."""
         self.forget(kernel)
         task = self._stop(kernel)
-        done, _ = await asyncio.wait([task], timeout=STOP_WITHIN if kernel.is_reachable else ANSWER_WITHIN)
+        is_running = kernel.is_reachable and kernel.exit_code is None
+        done, _ = await asyncio.wait([task], timeout=STOP_WITHIN if is_running else ANSWER_WITHIN)
         return bool(done) and task.result()
 
     def stop_soon(self, kernel: RunningKernel) -> None:
@@ -245,6 +276,8 @@ class Links:
         return task
 
     async def _stop_at_last(self, kernel: RunningKernel) -> bool:
+        if kernel.is_over and not LinkClient.is_running(kernel.machine):
+            return True  # nobody is left to be told, nor to be started for it
         try:
             answer = await self._insist(kernel, "stop", None)
         except KernelUnknown:
@@ -301,6 +334,8 @@ class Links:
         for kernel in list(self._kernels.values()):
             if str(kernel.machine) == machine:
                 kernel.hear(news["kernels"])
+                if kernel.is_over:
+                    self._clients[kernel.machine].claims.discard(kernel.kernel_id)
 
 
 def _complete(order: KernelOrder, target: Target) -> KernelOrder:

@@ -288,6 +288,7 @@ class Visit:
                 "exit_code": kernel.exit_code,
                 "cause": kernel.cause,
                 "state": kernel.state.value,
+                "gone": kernel.is_gone,
             }
             for kernel in self._link.kernels()
         }

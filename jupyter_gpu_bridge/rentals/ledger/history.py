@@ -32,9 +32,9 @@ class History(Chapter):
             rows = connection.execute(select(_E).where(_E.c.wish_id == wish_id).order_by(_E.c.number)).all()
             return [event_of(row) for row in rows]
 
-    def warnings(self, wish_ids: Sequence[WishId]) -> Mapping[WishId, Sequence[Event]]:
-        """Of each of these that has any, the oldest first."""
-        query = select(_E).where(_E.c.kind == "warning", _E.c.wish_id.in_(wish_ids)).order_by(_E.c.number)
+    def events_of(self, wish_ids: Sequence[WishId], kinds: Sequence[str]) -> Mapping[WishId, Sequence[Event]]:
+        """Of these kinds, of each wish that has any; the oldest first."""
+        query = select(_E).where(_E.c.wish_id.in_(wish_ids), _E.c.kind.in_(kinds)).order_by(_E.c.number)
         found: defaultdict[WishId, list[Event]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(query):

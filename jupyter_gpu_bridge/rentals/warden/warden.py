@@ -128,6 +128,7 @@ class Warden:
             await asyncio.sleep(LAST_ANSWERS_FOR)
             with _ledger_may_fail():
                 is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
+        await link.forget_gone()
 
     async def _leave(self, link: Link, error: RentalUnknown) -> None:
         """The ledger was lost. If there is a machine, it is found by its name, and is another wish's then."""
@@ -173,7 +174,7 @@ class Warden:
         except BridgeError as error:
             log.warning("no machine: %s", error)
             self._refuse(error)
-            await self._close(error.what)
+            await self._close(str(error))
             return
         self._report("preparing", "the machine is there")
         reached("granted")

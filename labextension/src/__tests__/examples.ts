@@ -84,6 +84,8 @@ export function rental(given: Partial<IRental> = {}): IRental {
     key: 'name:train',
     machine: 'rental:ab12',
     stage: 'in_use',
+    asked: minutes(-31),
+    step: null,
     closed: null,
     closed_because: '',
     warning: '',

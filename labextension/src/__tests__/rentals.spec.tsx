@@ -1,84 +1,44 @@
-import { framePromise } from '@jupyterlab/testing';
-import { Widget } from '@lumino/widgets';
-
 import type { IActions } from '../actions';
 import type { IMachine, IRental } from '../api';
-import { ComputeModel } from '../model';
-import { ComputePanel } from '../view';
+import type { ComputeModel } from '../model';
+import type { ComputePanel } from '../view';
 import {
   attempt,
-  FakeEvents,
-  FakeServer,
   kernel,
   machine,
   minutes,
   NOW,
   rental,
-  rentedMachine,
-  trans
+  rentedMachine
 } from './examples';
+import type { FakeServer } from './examples';
+import { PanelOnPage } from './panel';
 
 describe('rentals in the panel', () => {
+  let page: PanelOnPage;
   let server: FakeServer;
   let model: ComputeModel;
   let panel: ComputePanel;
   let actions: jest.Mocked<IActions>;
 
   beforeEach(() => {
-    server = new FakeServer();
-    model = new ComputeModel({
-      api: server.api,
-      events: new FakeEvents(),
-      isWatched: () => false
-    });
-    actions = {
-      refresh: jest.fn(),
-      newNotebook: jest.fn(),
-      newNotebookOn: jest.fn(),
-      openNotebook: jest.fn(),
-      stop: jest.fn(),
-      openLog: jest.fn(),
-      endRental: jest.fn(),
-      extendRental: jest.fn()
-    };
-    panel = new ComputePanel(model, actions, trans);
-    Widget.attach(panel, document.body);
+    page = new PanelOnPage();
+    ({ server, model, panel, actions } = page);
   });
 
-  afterEach(() => {
-    panel.dispose();
-    model.dispose();
-  });
+  afterEach(() => page.dispose());
 
-  async function shown(
+  const rendered = (): Promise<string> => page.rendered();
+  const button = (name: string): HTMLButtonElement => page.button(name);
+
+  const shown = (
     rentals: IRental[],
     machines: IMachine[] = [],
     now = NOW
-  ): Promise<string> {
-    server.answer = () => server.json({ revision: 1, now, machines, rentals });
-    await model.refresh();
-    return rendered();
-  }
-
-  async function rendered(): Promise<string> {
-    await framePromise();
-    await panel.renderPromise;
-    await framePromise();
-    return panel.node.textContent ?? '';
-  }
+  ): Promise<string> => page.shown({ revision: 1, now, machines, rentals });
 
   function row(): HTMLElement {
     return panel.node.querySelector<HTMLElement>('.jp-GpuBridge-rental')!;
-  }
-
-  function button(name: string): HTMLButtonElement {
-    const found = [...panel.node.querySelectorAll('button')].find(
-      each => (each.getAttribute('aria-label') ?? each.textContent) === name
-    );
-    if (!found) {
-      throw new Error(`There is no button "${name}"`);
-    }
-    return found;
   }
 
   const stop = 'Stop Pretend A100 80 GB · sandbox (train)';

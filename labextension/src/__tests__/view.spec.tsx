@@ -1,74 +1,30 @@
-import { framePromise } from '@jupyterlab/testing';
-import { Widget } from '@lumino/widgets';
-
 import type { IActions } from '../actions';
 import type { IMachine } from '../api';
-import { ComputeModel } from '../model';
-import { ComputePanel } from '../view';
-import {
-  FakeEvents,
-  FakeServer,
-  kernel,
-  machine,
-  snapshot,
-  trans
-} from './examples';
+import type { ComputeModel } from '../model';
+import type { ComputePanel } from '../view';
+import { kernel, machine, snapshot } from './examples';
+import type { FakeServer } from './examples';
+import { PanelOnPage } from './panel';
 
 describe('ComputePanel', () => {
+  let page: PanelOnPage;
   let server: FakeServer;
   let model: ComputeModel;
   let panel: ComputePanel;
   let actions: jest.Mocked<IActions>;
 
   beforeEach(() => {
-    server = new FakeServer();
-    model = new ComputeModel({
-      api: server.api,
-      events: new FakeEvents(),
-      isWatched: () => false
-    });
-    actions = {
-      refresh: jest.fn(),
-      newNotebook: jest.fn(),
-      newNotebookOn: jest.fn(),
-      openNotebook: jest.fn(),
-      stop: jest.fn(),
-      openLog: jest.fn(),
-      endRental: jest.fn(),
-      extendRental: jest.fn()
-    };
-    panel = new ComputePanel(model, actions, trans);
-    Widget.attach(panel, document.body);
+    page = new PanelOnPage();
+    ({ server, model, panel, actions } = page);
   });
 
-  afterEach(() => {
-    panel.dispose();
-    model.dispose();
-  });
+  afterEach(() => page.dispose());
 
-  /** The text of the panel once it shows what the server answered. */
-  async function shown(...machines: IMachine[]): Promise<string> {
-    server.answer = () => server.json(snapshot(1, ...machines));
-    await model.refresh();
-    return rendered();
-  }
+  const rendered = (): Promise<string> => page.rendered();
+  const button = (name: string): HTMLButtonElement => page.button(name);
 
-  async function rendered(): Promise<string> {
-    await framePromise();
-    await panel.renderPromise;
-    await framePromise();
-    return panel.node.textContent ?? '';
-  }
-
-  function button(name: string): HTMLButtonElement {
-    const found = [...panel.node.querySelectorAll('button')].find(
-      each => (each.getAttribute('aria-label') ?? each.textContent) === name
-    );
-    if (!found) {
-      throw new Error(`There is no button "${name}"`);
-    }
-    return found;
-  }
+  const shown = (...machines: IMachine[]): Promise<string> =>
+    page.shown(snapshot(1, ...machines));
 
   it('is a region named Compute', async () => {
     await rendered();

@@ -79,6 +79,9 @@ async def test_a_client_that_is_closed_while_it_waits_leaves_nothing() -> None:
 async def test_a_client_that_is_closed_while_it_looks_for_its_link_leaves_nothing() -> None:
     before = asyncio.all_tasks()
     client = LinkClient(MACHINE, lambda news: None)
+    order = folder_of(MACHINE) / "kernels" / "one" / "order.json"
+    order.parent.mkdir(parents=True)
+    order.touch()  # it is found again while there is any work for it
     async with a_link() as connections:
         await client.connect(start=False)
         connections[0].close()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
+from traitlets.config import Config
 
+from jupyter_gpu_bridge.errors import RentalEnded
 from jupyter_gpu_bridge.model import RENTED, Order, Profile, RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from tests.rentals.renting.world import PRETEND, Renting, until
+from tests.kernels.jupyter import JupyterServer
+from tests.kernels.serving import Server
+from tests.rentals.renting.world import PRETEND, Renting, renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -93,6 +101,63 @@ async def test_a_machine_that_nobody_uses_ends_and_its_kernel_is_dead_and_told_w
     assert world.billed() == []
     assert not await manager.is_alive()
     await manager.shutdown_kernel(now=True)
+
+
+async def test_a_kernel_whose_rental_was_ended_is_dead_and_neither_it_nor_its_warden_is_started_again(
+    world: Renting, tmp_path: Path
+) -> None:
+    _add(world)
+    server = Server(tmp_path, Config({"KernelRestarter": {"time_to_dead": 0.1}}))
+    kernel_id = await server.start("gpu-bridge-rented")
+    happened: list[str] = []
+    for event in ("restart", "dead"):
+        server.on(event, kernel_id, partial(happened.append, event))
+    (standing,) = await world.bridge.rentals()
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await until(lambda: happened)
+    assert happened == ["dead"]
+    assert kernel_id not in server
+    await world.until_over(standing.wish.wish_id)
+    folder = world.folder(standing.machine)
+    await until(lambda: "the link ends" in (folder / "link.log").read_text() and not world.wardens())
+    await asyncio.sleep(1.5)  # in which there was a next one, and so on for ever
+    assert (folder / "link.log").read_text().count("the link starts") == 1
+    assert list((folder / "kernels").glob("*")) == []
+    await server.close()
+
+
+async def test_a_restart_of_a_kernel_whose_rental_was_ended_says_so_at_once(world: Renting) -> None:
+    _add(world)
+    manager = await _start()
+    (standing,) = await world.bridge.rentals()
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
+    with pytest.raises(RentalEnded, match=r"It was a test\."):
+        await asyncio.wait_for(manager.restart_kernel(), 20)
+    await manager.shutdown_kernel(now=True)
+    assert world.created() == 1
+
+
+@pytest.fixture
+def slow_world() -> Iterator[Renting]:
+    """Where a minute is a minute."""
+    with renting(rate=1) as world:
+        yield world
+
+
+async def test_a_server_ends_at_once_while_the_machine_of_a_kernel_boots(slow_world: Renting, tmp_path: Path) -> None:
+    _add(slow_world)
+    slow_world.cloud.fault("slow-boot", value=3600)
+    server = JupyterServer(tmp_path)
+    server.start()
+    starting = asyncio.ensure_future(server.ask("api/kernels", {"name": "gpu-bridge-rented"}))
+    await until(lambda: len(slow_world.billed()) == 1)
+    await asyncio.wait_for(server.end(signal.SIGTERM), 15)
+    await asyncio.gather(starting, return_exceptions=True)
+    (standing,) = await slow_world.bridge.rentals(ended=True)
+    over = await slow_world.until_over(standing.wish.wish_id)
+    assert over.wish.closed_because == "The start was cancelled."
+    assert slow_world.billed() == []
 
 
 def _state(world: Renting) -> RentalState | None:

@@ -33,7 +33,7 @@ async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
         ours, its = (_body(attempt / name) for name in ("identity", "host"))
         its_own = Path(machine["folder"])
         shown = repr([plain.event(event) for event in events]) + repr(
-            plain.rental(standing.wish, standing.rental, standing.warning)
+            plain.rental(standing.wish, standing.rental, standing.warning, standing.step)
         )
         for secret in (account_key, ours, its):
             assert secret not in shown
