@@ -32,6 +32,7 @@ from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, doctor, guard_timer, observe, order_words
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
+from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
 from jupyter_gpu_bridge.rentals.observe import kernels_of
@@ -238,9 +239,17 @@ class Bridge:
         """A machine that nobody knew of is wanted after all."""
         return await _orders().keep(name)
 
-    async def install_guard(self, *, remove: bool = False) -> str:
+    async def install_guard(self) -> str:
         """Have the system look after what is rented, also when nothing of ours runs; what was done, as a sentence."""
-        return await guard_timer.install(remove=remove)
+        return await guard_timer.install()
+
+    async def remove_guard(self) -> str:
+        """What was done, as a sentence."""
+        return await guard_timer.remove()
+
+    async def guard_timer(self) -> GuardTimer:
+        """Whether the system runs the guard, and how its last round ended."""
+        return await guard_timer.timer_now()
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
