@@ -53,6 +53,9 @@ async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
         for variables in _environments(machine["pids"]):
             assert account_key not in variables
             assert ours not in variables
+        log = world.folder(standing.machine) / "link.log"
+        assert "the link starts" in log.read_text()
+        assert "://" not in log.read_text(), "some clouds want to see the key in the address"
         assert (folder / "kernel.json").read_text().count("order") == 1
         for file in attempt.iterdir():
             assert file.name.endswith(".pub") or file.stat().st_mode & 0o077 == 0, file
