@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jupyter_gpu_bridge.machine.lease.removal import RemovalStep
-from jupyter_gpu_bridge.model import WhenBusy
+from jupyter_gpu_bridge.model import RemovalStep, WhenBusy
 
 
 @dataclass(frozen=True, slots=True)

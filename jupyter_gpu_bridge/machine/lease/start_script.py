@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jupyter_gpu_bridge.machine.lease.plan import LeasePlan
-from jupyter_gpu_bridge.machine.lease.removal import RemovalStep, SelfRemovalCall
+from jupyter_gpu_bridge.model import RemovalStep, SelfRemovalCall
 
 _HERE = Path(__file__).parent
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 
 from jupyter_gpu_bridge.agent.identity import start_of
-from jupyter_gpu_bridge.machine.lease import REMOVAL, HostKey, LeasePlan, Pace, RemovalStep, start_script
-from jupyter_gpu_bridge.model import WhenBusy
+from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, Pace, start_script
+from jupyter_gpu_bridge.model import RemovalStep, WhenBusy
+from jupyter_gpu_bridge.providers.sandbox import Sandbox
 from tests.faults.processes import below
 from tests.machine.lease.api import Api
 from tests.missing_programs import find_program
@@ -54,7 +55,7 @@ class Rented:
             timedelta(seconds=FIRST_LEASE),
             timedelta(seconds=HARD),
             grace=timedelta(seconds=GRACE),
-            removal=REMOVAL["sandbox"],
+            removal=Sandbox().traits.removal,
             pace=Pace(
                 tick=TICK,
                 beat=0.1,

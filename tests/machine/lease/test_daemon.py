@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_gpu_bridge.agent.identity import start_of
-from jupyter_gpu_bridge.machine.lease import REMOVAL, PowerOff, SelfRemovalCall
-from jupyter_gpu_bridge.model import WhenBusy
+from jupyter_gpu_bridge.model import PowerOff, SelfRemovalCall, WhenBusy
 from tests.machine.lease.rented import (
     DEADLINE,
     FIRST_LEASE,
@@ -496,7 +495,7 @@ def test_a_machine_switches_itself_off_only_where_it_is_told_to(is_told: bool) -
     with rented() as machine:
         for program in ("poweroff", "systemctl", "shutdown"):
             machine.has(program, f"echo {program} >> {machine.home}/off")
-        machine.plan_with(removal=(*REMOVAL["sandbox"], *((PowerOff(),) if is_told else ())))
+        machine.plan_with(removal=(*machine.plan.removal, *((PowerOff(),) if is_told else ())))
         machine.boot()
         machine.die()
         machine.until("it ends", machine.is_ended)

@@ -27,7 +27,6 @@ from jupyter_gpu_bridge.model import (
     Rental,
     Seen,
     SeenState,
-    SelfRemoval,
     Traits,
 )
 from jupyter_gpu_bridge.rentals.book import Book
@@ -38,7 +37,6 @@ PRICE = Money.parse("1.20")
 
 _TRAITS = Traits(
     title="Memory",
-    self_removal=SelfRemoval.SCOPED_KEY,
     limits_at_create=True,
     boot_limit=timedelta(minutes=5),
     login_limit=timedelta(minutes=2),
