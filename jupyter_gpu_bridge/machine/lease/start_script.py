@@ -66,6 +66,7 @@ def _settings(plan: LeasePlan) -> str:
         "retry_last": pace.last_retry,
         "call_time": pace.call,
         "state_every": pace.state_every,
+        "pause_with": pace.pause_with,
         **({"clock": pace.clock} if pace.clock else {}),
         **({"boot_id": pace.boot_id} if pace.boot_id else {}),
     }
