@@ -41,6 +41,7 @@ from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
     from jupyter_gpu_bridge.rentals.guard import Round
+    from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
     from jupyter_gpu_bridge.rentals.orders import Orders
 
 __all__ = [
@@ -246,11 +247,23 @@ class Bridge:
         """A machine that nobody knew of is wanted after all."""
         return await _orders().keep(name)
 
-    async def install_guard(self, *, remove: bool = False) -> str:
+    async def install_guard(self) -> str:
         """Have the system look after what is rented, also when nothing of ours runs; what was done, as a sentence."""
         from jupyter_gpu_bridge.rentals import guard_timer
 
-        return await guard_timer.install(remove=remove)
+        return await guard_timer.install()
+
+    async def remove_guard(self) -> str:
+        """What was done, as a sentence."""
+        from jupyter_gpu_bridge.rentals import guard_timer
+
+        return await guard_timer.remove()
+
+    async def guard_timer(self) -> GuardTimer:
+        """Whether the system runs the guard, and how its last round ended."""
+        from jupyter_gpu_bridge.rentals import guard_timer
+
+        return await guard_timer.timer_now()
 
     async def guard_if_needed(self) -> Round | None:
         """As `guard`, where something may be rented: there is a ledger, or a provider is set up."""

@@ -45,7 +45,7 @@ def run_folder() -> Path:
         return private_folder(wanted)
     mark = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:8]
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - checked by private_folder
-        if base and len(os.fsencode(base)) <= _SOCKET_PATH_LIMIT - 60:
+        if base and os.path.isdir(base) and len(os.fsencode(base)) <= _SOCKET_PATH_LIMIT - 60:
             return private_folder(Path(base) / f"gpu-bridge-{os.getuid()}-{mark}")
     raise BridgeError(
         f"No folder is short enough for a local socket: {wanted} is too long, and so is the temporary folder.",

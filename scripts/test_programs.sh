@@ -1,7 +1,7 @@
 #!/bin/sh
-# The programs that tests run and pip cannot bring: a browser, an SSH server, a database server,
-# shells. Installs what is missing where that is possible (Debian's packages, root or sudo); otherwise pytest says which
-# tests cannot run.
+# The programs that tests run and pip cannot bring: a browser, an SSH server, a database server, shells, and what runs
+# programs every few minutes. Installs what is missing where that is possible (Debian's packages, root or sudo);
+# otherwise pytest says which tests cannot run.
 set -eu
 
 packages=
@@ -12,6 +12,8 @@ PATH=$PATH:/usr/sbin command -v sshd >/dev/null || packages="$packages openssh-s
 for program in zsh fish busybox dash shellcheck; do
     command -v "$program" >/dev/null || packages="$packages $program"
 done
+PATH=$PATH:/usr/sbin command -v cron >/dev/null || packages="$packages cron"
+command -v systemd-analyze >/dev/null || packages="$packages systemd"
 for server in /usr/lib/postgresql/*/bin/postgres "$(command -v postgres || :)"; do
     [ ! -x "$server" ] || has_postgres=yes
 done

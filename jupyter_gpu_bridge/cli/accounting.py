@@ -56,8 +56,10 @@ async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 
 
 async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
+    if arguments.action == "status":
+        return await _guard_status(bridge, screen)
     if arguments.action is not None:
-        text = await bridge.install_guard(remove=arguments.action == "remove")
+        text = await (bridge.install_guard() if arguments.action == "install" else bridge.remove_guard())
         screen.data({"guard": text})
         screen.say(text)
         return 0
@@ -75,6 +77,17 @@ async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     for trouble in round_.troubles:
         screen.note(trouble)
     return 1 if round_.troubles else 0
+
+
+async def _guard_status(bridge: Bridge, screen: Screen) -> int:
+    """1 when the system does not run it as it should."""
+    timer = await bridge.guard_timer()
+    last = None if timer.last is None else {"at": timer.last.at.isoformat(), "status": timer.last.status}
+    screen.data({"runner": timer.runner, "last": last, "ok": timer.is_well, "text": timer.text})
+    screen.say(timer.text)
+    if timer.advice:
+        screen.note(timer.advice)
+    return 0 if timer.is_well else 1
 
 
 async def _limits(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:

@@ -41,7 +41,7 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     orphans = add(nouns, "orphans", "machines of ours that nobody knows of any more")
     orphans.add_argument("--keep", metavar="NAME", help="do not end this one")
     guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
-    guard.add_argument("action", choices=("install", "remove"), nargs="?", metavar="install|remove")
+    guard.add_argument("action", choices=("install", "remove", "status"), nargs="?", metavar="install|remove|status")
     limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")
     for name, text in (
         ("day", "in a day (UTC)"),

@@ -42,6 +42,16 @@ def ledger_address(url: str | None = None) -> Path | URL:
     )
 
 
+def password_variable() -> str | None:
+    """The variable of the environment that holds the ledger's password, if one does. Raises `LedgerBroken`."""
+    address = ledger_address()
+    if isinstance(address, Path):
+        return None
+    if address.password is not None or any("password" in option for option in address.query):
+        return VARIABLE
+    return "PGPASSWORD" if os.environ.get("PGPASSWORD") else None
+
+
 def shown(address: Path | URL) -> str:
     """For people: neither a password nor any option, which might hold one as well."""
     if isinstance(address, Path):

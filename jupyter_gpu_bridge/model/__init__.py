@@ -10,7 +10,6 @@ from jupyter_gpu_bridge.model.clouds import (
     Ref,
     Seen,
     SeenState,
-    SelfRemoval,
     Traits,
 )
 from jupyter_gpu_bridge.model.machines import (
@@ -30,6 +29,7 @@ from jupyter_gpu_bridge.model.machines import (
 )
 from jupyter_gpu_bridge.model.market import Need, Offer, Order, WhenBusy
 from jupyter_gpu_bridge.model.money import Money
+from jupyter_gpu_bridge.model.removal import PowerOff, RemovalStep, SelfRemovalCall
 from jupyter_gpu_bridge.model.rentals import AttemptId, Event, Rental, RentalState, Wish, WishId
 
 __all__ = [
@@ -53,14 +53,16 @@ __all__ = [
     "Need",
     "Offer",
     "Order",
+    "PowerOff",
     "Profile",
     "Provider",
     "Ref",
+    "RemovalStep",
     "Rental",
     "RentalState",
     "Seen",
     "SeenState",
-    "SelfRemoval",
+    "SelfRemovalCall",
     "Stage",
     "Traits",
     "WhenBusy",

@@ -14,19 +14,10 @@ from typing import NewType, Protocol
 
 from jupyter_gpu_bridge.model.market import Need, Offer
 from jupyter_gpu_bridge.model.money import Money
+from jupyter_gpu_bridge.model.removal import RemovalStep
 
 Ref = NewType("Ref", str)
 """The provider's own id of a machine."""
-
-
-class SelfRemoval(Enum):
-    """How a machine that nobody can reach any more can end its own bill."""
-
-    SCOPED_KEY = "scoped-key"
-    """It is given a key that can end it and nothing else."""
-    POWEROFF = "poweroff"
-    """The provider documents that switching it off ends the bill."""
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,8 @@ class Traits:
     """What this cloud can do. Whatever it lacks is told to the user before the first click."""
 
     title: str
-    self_removal: SelfRemoval = SelfRemoval.NONE
+    removal: tuple[RemovalStep, ...] = ()
+    """How a machine that nobody can reach any more ends its own bill; without a step it has no way to."""
     limits_at_create: bool = False
     """It takes a time limit with the order, and ends the machine by itself."""
     has_spot: bool = False

@@ -17,7 +17,7 @@ from jupyter_gpu_bridge.model import (
     Ref,
     Seen,
     SeenState,
-    SelfRemoval,
+    SelfRemovalCall,
     Traits,
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
@@ -28,6 +28,7 @@ from jupyter_gpu_bridge.settings import data_folder
 
 NAME = "sandbox"
 TITLE = "Sandbox (pretend cloud on this computer)"
+_SELF_REMOVAL = SelfRemovalCall("DELETE", "{SANDBOX_API}/v1/machines/{SANDBOX_MACHINE_ID}", "SANDBOX_MACHINE_KEY")
 _STATES = {
     "provisioning": SeenState.BOOTING,
     "active": SeenState.RUNNING,
@@ -53,7 +54,7 @@ class Sandbox:
         """`options`: of the process, when it has to be started; without `limits_at_create` no limit is passed on."""
         self.traits = Traits(
             title=TITLE,
-            self_removal=SelfRemoval.SCOPED_KEY,
+            removal=(_SELF_REMOVAL,),
             limits_at_create=limits_at_create,
             has_spot=True,
             boot_limit=timedelta(minutes=5),

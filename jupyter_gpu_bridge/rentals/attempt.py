@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, NoCapacity, Refused, RentFailed
-from jupyter_gpu_bridge.machine.lease import REMOVAL, HostKey, LeasePlan, start_script
+from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, start_script
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import (
     Account,
@@ -104,7 +104,7 @@ class Attempt:
             else order.lease,
             deadline=order.deadline,
             when_busy=order.when_busy,
-            removal=REMOVAL.get(self.cloud.name, ()),
+            removal=self.cloud.traits.removal,
             host_key=HostKey(pairs.private_host_key, pairs.host_key),
         )
         plan = CreatePlan(

@@ -19,6 +19,7 @@ from jupyter_gpu_bridge.naming import PROVISIONER
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.providers.machines import require_machine
+from jupyter_gpu_bridge.rentals.guard_timer import timer_now
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 
 CheckHost = Callable[[str], AsyncIterator[Stage]]
@@ -42,6 +43,7 @@ async def examine(check_host: CheckHost | None) -> Sequence[Finding]:
     except _HINDRANCES as hindrance:
         of_hosts = _hindered("hosts", hindrance)
     findings += [*_alone("profiles", lambda: _profiles(hosts)), of_hosts]
+    findings.append(await _guard())
     if check_host is not None:
         findings += [await _reached(host.name, check_host) for host in hosts or ()]
     return findings
@@ -171,6 +173,14 @@ def _profiles(hosts: Sequence[Host] | None) -> Iterator[Finding]:
             yield Finding(subject, False, error.what, f"{error.advice} {remove}".strip())
         else:
             yield Finding(subject, True, f"It starts kernels on {profile.machine}.")
+
+
+async def _guard() -> Finding:
+    try:
+        timer = await timer_now()
+    except _HINDRANCES as hindrance:
+        return _hindered("guard", hindrance)
+    return Finding("guard", timer.is_well, timer.text, timer.advice)
 
 
 async def _reached(name: str, check_host: CheckHost) -> Finding:

@@ -97,10 +97,10 @@ async def until(
 
 
 @contextmanager
-def entered() -> Iterator[Home]:
+def entered(suffix: str = "") -> Iterator[Home]:
     """This process's environment points into a fresh home; afterwards nothing of it is left."""
     # Short, because Unix sockets are made below it.
-    home = Home(Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp")))
+    home = Home(Path(tempfile.mkdtemp(suffix, prefix="gk-", dir="/tmp")))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables(home.folder).items():
             patch.setenv(name, value)

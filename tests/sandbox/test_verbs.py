@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from jupyter_gpu_bridge.errors import KeyRefused, NoCapacity, Refused
-from jupyter_gpu_bridge.model import Money, Need, Ref, SeenState, SelfRemoval
+from jupyter_gpu_bridge.model import Money, Need, Ref, SeenState, SelfRemovalCall
 from jupyter_gpu_bridge.providers.sandbox import TITLE
 from tests.sandbox.cloud import SandboxCloud, account, is_open, key_of, order, rent, running, until
 
@@ -42,7 +42,7 @@ async def test_everything_that_is_offered_is_marked_as_pretence(cloud: SandboxCl
         assert len({offer.region for offer in offers}) > 1
         assert provider.traits.is_pretend
         assert provider.traits.title == TITLE
-        assert provider.traits.self_removal is SelfRemoval.SCOPED_KEY
+        assert [type(step) for step in provider.traits.removal] == [SelfRemovalCall]
 
 
 async def test_what_does_not_fit_is_shown_as_well_so_that_it_can_be_said_why(cloud: SandboxCloud) -> None:

@@ -60,9 +60,9 @@ class Computer:
 
 @pytest.fixture
 def computer(tmp_path: Path) -> Computer:
-    """It has the shells that are tested, what reads their scripts, and a database server."""
+    """It has the shells that are tested, what reads their scripts, a database server, and what runs timers."""
     computer = Computer(tmp_path)
-    computer.has("fish", "zsh", "busybox", "dash", "shellcheck", "postgres")
+    computer.has("fish", "zsh", "busybox", "dash", "shellcheck", "postgres", "cron", "systemd-analyze")
     return computer
 
 
@@ -86,6 +86,8 @@ def test_nothing_is_done_where_nothing_is_missing(computer: Computer, browser: s
         ("postgres", "postgresql"),
         ("busybox", "busybox"),
         ("shellcheck", "shellcheck"),
+        ("cron", "cron"),
+        ("systemd-analyze", "systemd"),
     ],
 )
 def test_root_installs_what_is_missing_and_nothing_else(computer: Computer, missing: str, packages: str) -> None:

@@ -163,7 +163,8 @@ def _options(target: SshTarget, hop: Hop) -> list[str]:
     files = " ".join(_quoted(file) for file in (target.known_hosts, *hop.user_known_hosts))
     options = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={files}"]
     if hop.own_identity is not None:
-        options += ["-i", str(hop.own_identity), "-o", "IdentitiesOnly=yes"]
+        # `-i` looks for the file before it has made one % of two.
+        options += ["-o", f"IdentityFile={_quoted(hop.own_identity)}", "-o", "IdentitiesOnly=yes"]
     return options
 
 

@@ -142,8 +142,11 @@ def _hop(
         lines = settings.get(keyword) or [default]
         return tuple(path(word) for line in lines for word in line.split() if word.lower() != "none")
 
-    own = [identity_file] if identity_file else []
-    identities = [*own, *settings.get("identityfile", ())]
+    own: Path | None = None
+    if identity_file:
+        # What there is by this very name is meant, whatever a `%` or `$` in it could stand for.
+        own = Path(identity_file) if os.path.exists(identity_file) else path(identity_file)
+    configured = tuple(path(each) for each in settings.get("identityfile", ()) if each.lower() != "none")
     agent = first("identityagent")
     if "identityagent" in settings and agent is None:
         agent = ""  # `none`
@@ -163,14 +166,14 @@ def _hop(
         known_hosts=user_known_hosts
         + paths("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
         user_known_hosts=user_known_hosts,
-        identity_files=tuple(path(each) for each in identities if each.lower() != "none"),
+        identity_files=configured if own is None else (own, *configured),
         certificate_files=tuple(path(each) for each in settings.get("certificatefile", ())),
-        identities_only=bool(own) or (first("identitiesonly") or "no") == "yes",
+        identities_only=own is not None or (first("identitiesonly") or "no") == "yes",
         identity_agent=agent,
         proxy_jump=expanded("proxyjump"),
         proxy_command=expanded("proxycommand"),
         ciphers_chosen=settings.get("ciphers", []) != defaults.get("ciphers", []),
-        own_identity=path(identity_file) if identity_file else None,
+        own_identity=own,
     )
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from jupyter_gpu_bridge.machine.lease.plan import HostKey, LeasePlan, Pace
-from jupyter_gpu_bridge.machine.lease.removal import REMOVAL, PowerOff, RemovalStep, SelfRemovalCall
 from jupyter_gpu_bridge.machine.lease.renewal import BootClock, Clock, LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.lease.start_script import start_script
 
 __all__ = [
-    "REMOVAL",
     "BootClock",
     "Clock",
     "HostKey",
     "LeaseNews",
     "LeasePlan",
     "Pace",
-    "PowerOff",
-    "RemovalStep",
     "Renewal",
-    "SelfRemovalCall",
     "start_script",
 ]

@@ -28,7 +28,7 @@ dir=$1
 
 first_lease=1200 hard_limit=28800 grace=120 when_busy=finish
 tick=2 state_every=10 busy_ticks=30 kernel_patience=10 retry_first=30 retry_last=900 call_time=30
-clock='' boot_id=/proc/sys/kernel/random/boot_id
+pause_with=sleep clock='' boot_id=/proc/sys/kernel/random/boot_id
 kind='' method='' url='' token_file=''
 # shellcheck source=/dev/null
 [ ! -r "$dir/settings" ] || . "$dir/settings"
@@ -50,7 +50,7 @@ run() {
         [ "$phase" != ending ] || end
         ticks=$((ticks + 1))
         [ $((ticks % 5)) -ne 0 ] || is_held supervisor || detach sh "$dir/daemon.sh" "$dir" supervise
-        sleep "$tick" || sleep 1
+        "$pause_with" "$tick" || sleep 1
     done
     exit 3
 }
@@ -61,7 +61,7 @@ supervise() {
     while holds supervisor; do
         sh "$dir/daemon.sh" "$dir" run
         # 3: there is another one already.
-        if [ $? -eq 3 ]; then sleep 5; else sleep 1; fi
+        if [ $? -eq 3 ]; then "$pause_with" 5; else "$pause_with" 1; fi
     done
 }
 

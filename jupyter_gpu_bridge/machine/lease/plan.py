@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from jupyter_gpu_bridge.machine.lease.removal import RemovalStep
-from jupyter_gpu_bridge.model import WhenBusy
+from jupyter_gpu_bridge.model import RemovalStep, WhenBusy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Pace:
     """Seconds that one call may take."""
     state_every: int = 10
     """Seconds at most between two times that the state is written down."""
+    pause_with: str = "sleep"
+    """The program that waits so many seconds."""
     clock: str = ""
     """A file like /proc/uptime."""
     boot_id: str = ""

@@ -112,10 +112,12 @@ find_value() {
 }
 
 wait_for_daemon() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    looks=40
+    while [ "$looks" -gt 0 ]; do
         # One of an earlier boot may have left its lock.
         read -r pid _ 2>/dev/null <"$dir/daemon.lock" && kill -0 "$pid" 2>/dev/null && [ -s "$dir/state" ] && return 0
-        sleep 0.2 2>/dev/null || sleep 1
+        # Some can only wait for whole seconds.
+        if sleep 0.05 2>/dev/null; then looks=$((looks - 1)); else sleep 1; looks=$((looks - 4)); fi
     done
     say "the lease has been installed in $dir, and does not run."
     return 1

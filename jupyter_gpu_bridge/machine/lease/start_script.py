@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jupyter_gpu_bridge.machine.lease.plan import LeasePlan
-from jupyter_gpu_bridge.machine.lease.removal import RemovalStep, SelfRemovalCall
+from jupyter_gpu_bridge.model import RemovalStep, SelfRemovalCall
 
 _HERE = Path(__file__).parent
 
@@ -66,6 +66,7 @@ def _settings(plan: LeasePlan) -> str:
         "retry_last": pace.last_retry,
         "call_time": pace.call,
         "state_every": pace.state_every,
+        "pause_with": pace.pause_with,
         **({"clock": pace.clock} if pace.clock else {}),
         **({"boot_id": pace.boot_id} if pace.boot_id else {}),
     }

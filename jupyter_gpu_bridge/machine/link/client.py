@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -18,20 +17,14 @@ from typing import Any
 from jupyter_gpu_bridge import __version__
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem, VerbUnknown
 from jupyter_gpu_bridge.machine.link import wire
-from jupyter_gpu_bridge.machine.link.places import folder_of, program_of, socket_of
+from jupyter_gpu_bridge.machine.link.environment import passed_on
+from jupyter_gpu_bridge.machine.link.places import folder_of, program_of, reads_the_ledger, socket_of
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
-_SECRET = re.compile(
-    r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
-    r"|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE",
-    re.IGNORECASE,
-)
-"""In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
-_PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -258,23 +251,12 @@ class LinkClient:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env=_environment(),
+                env=passed_on(with_ledger=reads_the_ledger(self.machine)),
                 start_new_session=True,
             )
         # It outlives us or dies before us; in the second case somebody has to bury it.
         threading.Thread(target=process.wait, daemon=True, name="link-wait").start()
         return process
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what is secret or belongs to this Jupyter server: the link outlives both."""
-    return {name: value for name, value in os.environ.items() if not _is_secret(name, value)}
-
-
-def _is_secret(name: str, value: str) -> bool:
-    if name == "OLDPWD":
-        return False
-    return bool(_SECRET.search(name) or _PASSWORD_IN_ADDRESS.search(value))
 
 
 def _problem(data: dict[str, Any]) -> Problem:

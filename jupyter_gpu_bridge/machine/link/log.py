@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import IO
 
 MOST = 4 * 1024 * 1024
 LONGEST = 500
 """Of what somebody else has said."""
+_TALKATIVE = ("httpx", "httpcore")
+"""They tell the address of each request, in which some clouds want to see the key."""
+
+
+def keep_log(path: Path) -> None:
+    """From now on all that this process has to tell goes to standard error, which appends to this file."""
+    logging.basicConfig(level=logging.INFO, handlers=[BoundedHandler(sys.stderr, path)])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class BoundedHandler(logging.StreamHandler[IO[str]]):

@@ -21,6 +21,10 @@ def program_of(machine: MachineRef) -> str:
     return PROGRAMS.get(machine.provider, _PLAIN)
 
 
+def reads_the_ledger(machine: MachineRef) -> bool:
+    return machine.provider in PROGRAMS
+
+
 def folder_of(machine: MachineRef) -> Path:
     name = str(machine).replace(":", "-").replace("/", "-")
     return settings.private_folder(settings.private_folder(settings.data_folder() / "links") / name)

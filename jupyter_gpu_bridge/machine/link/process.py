@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from jupyter_gpu_bridge import __version__
 from jupyter_gpu_bridge.agent.memory import settle_in
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.link.link import Link
-from jupyter_gpu_bridge.machine.link.log import BoundedHandler
+from jupyter_gpu_bridge.machine.link.log import keep_log
 from jupyter_gpu_bridge.machine.link.places import socket_of, take_over
 from jupyter_gpu_bridge.machine.link.service import Service
 
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 def keep_link(folder: Path, work: Callable[[Path], Coroutine[None, None, None]]) -> None:
     """Run `work`, unless another process keeps this machine's link already."""
     settle_in()
-    logging.basicConfig(level=logging.INFO, handlers=[BoundedHandler(sys.stderr, folder / "link.log")])
+    keep_log(folder / "link.log")
     with take_over(folder) as ours:
         if ours:
             log.info("the link starts: process %d, version %s", os.getpid(), __version__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,16 @@ async def test_what_the_user_gave_us_counts_more_than_ssh_config(reach: Reach, s
     text = reach.config.read_text().replace(f"Port {server.port}", "Port 1").replace(str(server.identity), "/none")
     reach.config.write_text(text.replace(f"User {server.user}", "User nobody"))
     target = reach.target("box", port=server.port, user=server.user, identity_file=str(server.identity))
+    assert await output_of(reach.dialer(target), "echo in") == "in\n"
+
+
+async def test_a_key_is_found_in_a_folder_of_any_name(reach: Reach, server: Sshd) -> None:
+    folder = reach.folder / "100% o'clock $HOME %h"
+    folder.mkdir()
+    key = shutil.copy(server.identity, folder)
+    server.ssh_config(reach.config, "box")
+    reach.config.write_text(reach.config.read_text().replace(str(server.identity), "/none"))
+    target = reach.target("box", identity_file=key)
     assert await output_of(reach.dialer(target), "echo in") == "in\n"
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 
 from jupyter_gpu_bridge.agent.identity import start_of
-from jupyter_gpu_bridge.machine.lease import REMOVAL, HostKey, LeasePlan, Pace, RemovalStep, start_script
-from jupyter_gpu_bridge.model import WhenBusy
+from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, Pace, start_script
+from jupyter_gpu_bridge.model import RemovalStep, WhenBusy
+from jupyter_gpu_bridge.providers.sandbox import Sandbox
 from tests.faults.processes import below
 from tests.machine.lease.api import Api
 from tests.missing_programs import find_program
@@ -29,8 +30,10 @@ TOKEN = "s3cret-of-this-machine"
 SHELLS = ("dash", "bash", "busybox")
 FIRST_LEASE, HARD, GRACE = 1200, 10_000, 100
 FIRST_RETRY, LAST_RETRY = 30, 240
-TICK = 0.05
+TICK = 0.02
 QUIET = 0.5
+QUIET_LOOKS = 25
+"""In so many looks without a word of a busy kernel none is busy any more."""
 
 
 class Rented:
@@ -48,13 +51,16 @@ class Rented:
         self._uptime = folder / "uptime"
         self._boot_id = folder / "boot_id"
         self._boot_id.write_text("first\n")
+        self._pauses = folder / "pauses"
+        """A byte for each pause between two looks."""
+        self._pauses.touch()
         self.set_clock(1000)
         self.plan = LeasePlan(
             "gpb-test-1",
             timedelta(seconds=FIRST_LEASE),
             timedelta(seconds=HARD),
             grace=timedelta(seconds=GRACE),
-            removal=REMOVAL["sandbox"],
+            removal=Sandbox().traits.removal,
             pace=Pace(
                 tick=TICK,
                 beat=0.1,
@@ -64,6 +70,7 @@ class Rented:
                 last_retry=LAST_RETRY,
                 call=3,
                 state_every=5,
+                pause_with=str(_pauser(folder / "pause", self._pauses)),
                 clock=str(self._uptime),
                 boot_id=str(self._boot_id),
             ),
@@ -83,9 +90,11 @@ class Rented:
         when_busy: WhenBusy | None = None,
         removal: tuple[RemovalStep, ...] | None = None,
         host_key: HostKey | None = None,
+        call: int | None = None,
     ) -> None:
         self.plan = replace(
             self.plan,
+            pace=self.plan.pace if call is None else replace(self.plan.pace, call=call),
             when_busy=when_busy or self.plan.when_busy,
             removal=self.plan.removal if removal is None else removal,
             host_key=host_key or self.plan.host_key,
@@ -138,9 +147,11 @@ class Rented:
         self.set_clock(self.now + seconds)
         self.look()
 
-    def look(self) -> None:
-        """Returns when the daemon has looked twice, if it runs; it may be busy with a call."""
-        time.sleep(8 * TICK)
+    def look(self, times: int = 1) -> None:
+        """Returns when the daemon has looked, and has done what follows."""
+        # The first pause from now on may follow a look that began before.
+        enough = self._pauses.stat().st_size + times + 1
+        self.until("the daemon has looked", lambda: self._pauses.stat().st_size >= enough)
 
     def break_clock(self) -> None:
         self._uptime.unlink()
@@ -251,6 +262,20 @@ def rented(shell: str = "dash") -> Iterator[Rented]:
                 machine.crash()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pauser(path: Path, pauses: Path) -> Path:
+    """Notes the pauses between two looks; the longer ones of the supervisor, whole seconds, it makes shorter."""
+    path.write_text(
+        f"""#!/bin/sh
+case $1 in
+    *.*) printf . >>{pauses}; exec sleep "$1" ;;
+    *) exec sleep "0.$1" ;;
+esac
+"""
+    )
+    path.chmod(0o700)
+    return path
 
 
 def _programs(folder: Path, shell: str) -> Path:

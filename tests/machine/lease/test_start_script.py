@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_gpu_bridge.machine import lease
-from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, PowerOff, SelfRemovalCall, start_script
+from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, start_script
+from jupyter_gpu_bridge.model import PowerOff, SelfRemovalCall
 from tests.machine.lease.rented import FIRST_LEASE, HARD, Rented, rented
 from tests.sshd import Sshd, make_key, program, public_half
 

@@ -28,7 +28,6 @@ from jupyter_gpu_bridge.model import (
     Rental,
     Seen,
     SeenState,
-    SelfRemoval,
     Traits,
 )
 from jupyter_gpu_bridge.rentals.book import Book
@@ -40,7 +39,6 @@ PRICE = Money.parse("1.20")
 
 _TRAITS = Traits(
     title="Memory",
-    self_removal=SelfRemoval.SCOPED_KEY,
     limits_at_create=True,
     boot_limit=timedelta(minutes=5),
     login_limit=timedelta(minutes=2),

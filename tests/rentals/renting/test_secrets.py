@@ -12,6 +12,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.model import RENTED, Profile
+from tests.postgres import Postgres
 from tests.rentals.renting.world import PRETEND, Renting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -52,12 +53,35 @@ async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
         for variables in _environments(machine["pids"]):
             assert account_key not in variables
             assert ours not in variables
+        log = world.folder(standing.machine) / "link.log"
+        assert "the link starts" in log.read_text()
+        assert "://" not in log.read_text(), "some clouds want to see the key in the address"
         assert (folder / "kernel.json").read_text().count("order") == 1
         for file in attempt.iterdir():
             assert file.name.endswith(".pub") or file.stat().st_mode & 0o077 == 0, file
     finally:
         client.stop_channels()
         await manager.shutdown_kernel(now=True)
+        await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+        await world.until_over(standing.wish.wish_id)
+
+
+async def test_a_team_s_ledger_is_used_with_its_password_which_goes_nowhere_else(
+    world: Renting, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "a-word-of-the-team"
+    address = postgres.new_database().replace("@", f":{password}@", 1)
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", address)
+    standing = await world.rent()
+    try:
+        (machine,) = world.cloud.machines()
+        assert not (world.home.bridge / "ledger.db").exists(), "somebody has looked into another ledger"
+        for variables in _environments(machine["pids"]):
+            assert password not in variables
+        assert [line for line in _arguments(world) if password in line] == []
+        for file in _files(world.home.folder):
+            assert password.encode() not in file.read_bytes(), file
+    finally:
         await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
         await world.until_over(standing.wish.wish_id)
 

@@ -110,8 +110,8 @@ class Renting:
 
 
 @contextmanager
-def renting(rate: int = RATE) -> Iterator[Renting]:
-    with entered() as home, pytest.MonkeyPatch.context() as patch:
+def renting(rate: int = RATE, suffix: str = "") -> Iterator[Renting]:
+    with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
         with HomeCloud(home.bridge, rate) as cloud:
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -43,8 +42,3 @@ class PowerOff:
 
 
 RemovalStep: TypeAlias = SelfRemovalCall | PowerOff
-
-SANDBOX = SelfRemovalCall("DELETE", "{SANDBOX_API}/v1/machines/{SANDBOX_MACHINE_ID}", "SANDBOX_MACHINE_KEY")
-
-REMOVAL: Mapping[str, tuple[RemovalStep, ...]] = {"sandbox": (SANDBOX,)}
-"""By the name of the provider; what is not here has no way to end itself."""
