@@ -87,12 +87,15 @@ class Timeline:
 
 
 class Process:
-    """Its clock, which began at the wall time of its start, and the number of steps that it has left to live."""
+    """Its clock, which began at the wall time of its start, and the number of steps that it has left to live.
 
-    def __init__(self, timeline: Timeline) -> None:
+    A warden goes on with the clock of its predecessor: see `clock_kept_in`.
+    """
+
+    def __init__(self, timeline: Timeline, predecessor: Process | None = None) -> None:
         self._timeline = timeline
-        self._wall = timeline.true_now + timeline.jump
-        self._began = timeline.elapsed
+        self._wall: datetime = timeline.true_now + timeline.jump if predecessor is None else predecessor._wall
+        self._began: timedelta = timeline.elapsed if predecessor is None else predecessor._began
         self.steps: int | None = None
 
     def step(self) -> None:

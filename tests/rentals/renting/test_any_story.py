@@ -187,7 +187,7 @@ class Story(RuleBasedStateMachine):
             if found[0].steps is None or found[0].steps > 0:
                 return
             await _bury(found[1])
-        process = Process(self._timeline)
+        process = Process(self._timeline, None if found is None else found[0])
         book = DirectBook(self._ledger, process)
         keeper = warden.Warden(wish_id, book, MemoryClouds(self._cloud))  # type: ignore[arg-type]
         self._wardens[wish_id] = (process, asyncio.ensure_future(_live(keeper)))
