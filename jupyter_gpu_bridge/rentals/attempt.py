@@ -102,7 +102,7 @@ class Attempt:
             first_lease=max(order.lease, KEPT_FOR + self.cloud.traits.login_limit)
             if order.keeps_failed
             else order.lease,
-            deadline=order.deadline,
+            deadline=order.lasts(self.offer.price),
             when_busy=order.when_busy,
             removal=self.cloud.traits.removal,
             host_key=HostKey(pairs.private_host_key, pairs.host_key),
@@ -112,7 +112,7 @@ class Attempt:
             name=name,
             public_key=pairs.public_key,
             start_script=start_script(lease),
-            limit=order.deadline + EXTENSION_ROOM,
+            limit=order.lasts(self.offer.price, EXTENSION_ROOM),
             image=order.image,
         )
         return rental, plan

@@ -15,6 +15,8 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
 from jupyter_gpu_bridge.rentals import keys, resolve
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ async def release(
             log.exception("%s is destroyed although that cannot be written down", rental.name)
     reached("releasing")
     was_there = await _destroy(rental, cloud, book)
-    ended = None if was_there else ended
+    ended = None if was_there else await _earliest(ended, rental, cloud, book)
     reached("destroyed")
     with contextlib.suppress(BridgeError):
         rental = await book.accrue(rental, ended)
@@ -68,6 +70,15 @@ async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None
         rental = await book.advance(rental, RentalState.REQUESTED)
         rental = await book.advance(rental, RentalState.UNKNOWN)
     return await book.advance(rental, RentalState.CREATED, ref=seen.ref)
+
+
+async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book: Book) -> datetime | None:
+    """Since when a machine that was not there any more is gone, at the latest; nothing where that is not known."""
+    wish = await book.wish(rental.wish_id)
+    if not cloud.traits.limits_at_create or rental.created is None or wish.key.startswith((FOUND, KEPT)):
+        return seen
+    limit = rental.created + wish.order.lasts(rental.offer.price, EXTENSION_ROOM)
+    return limit if seen is None else min(seen, limit)
 
 
 async def _destroy(rental: Rental, cloud: Provider, book: Book) -> bool:

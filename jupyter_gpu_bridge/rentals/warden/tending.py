@@ -124,7 +124,8 @@ class Tending:
 
     def _put_off(self, order: Order) -> None:
         """The machine's own deadline follows the one in the ledger, if that was put off."""
-        extra = (self._rental.deadline - self._rental.written - order.deadline).total_seconds()
+        price, more = self._rental.offer.price, self._rental.deadline - self._rental.written - order.deadline
+        extra = (order.lasts(price, more) - order.lasts(price)).total_seconds()
         if self._lease is not None and extra > self._lease.extra:
             self._lease.extra = extra
             self._lease.renew_now()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -180,7 +181,8 @@ class MemoryCloud:
             raise NoCapacity("no capacity")
         assert plan.name not in [each.name for each in self.machines], "one request was sent twice"
         ref = Ref(f"m-{len(self.machines)}")
-        self.machines.append(Machine(ref, plan.name, self.timeline.elapsed, self.timeline.elapsed + plan.limit))
+        born = self.timeline.elapsed
+        self.machines.append(Machine(ref, plan.name, born, born + min(plan.limit, _own_limit(plan))))
         await self.timeline.sleep(timedelta(seconds=1))
         if outcome == "lost":
             raise Unclear("The answer was lost.")
@@ -217,6 +219,13 @@ class MemoryCloud:
         return Seen(
             each.ref, each.name, state, is_billed=True, price=PRICE, address="127.0.0.1" if runs else "", port=22
         )
+
+
+def _own_limit(plan: CreatePlan) -> timedelta:
+    """After which its lease daemon ends it, whoever renews its lease."""
+    found = re.search(r"^hard_limit=(\d+)$", plan.start_script, re.MULTILINE)
+    assert found is not None
+    return timedelta(seconds=int(found.group(1)))
 
 
 class MemoryClouds:
@@ -258,4 +267,7 @@ class NoLink:
         return {"left": 1200.0, "daemon_alive": True, "serial": question.get("serial"), "phase": "living"}
 
     def machine_gone(self, cause: str) -> None:
+        pass
+
+    async def forget_gone(self) -> None:
         pass

@@ -45,6 +45,7 @@ GRACE = timedelta(minutes=10)
 BUDGET = Money.parse("2.00")
 ORDER = Order(need=Need(providers=("memory",)), budget=BUDGET, deadline=DEADLINE, idle=timedelta(minutes=30))
 KEYS = ("name:a", "name:b")
+_IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Story(RuleBasedStateMachine):
@@ -53,7 +54,7 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._patch = pytest.MonkeyPatch()
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
         for name, value in variables(Path(self._folder.name)).items():
             self._patch.setenv(name, value)
         self._patch.setattr(search, "cloud_names", lambda: ["memory"])
