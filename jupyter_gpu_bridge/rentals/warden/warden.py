@@ -39,6 +39,8 @@ _LOOK_EVERY = timedelta(seconds=0.5)
 _TRY_AGAIN = timedelta(seconds=5)
 LAST_ANSWERS_FOR = 3.0
 """Seconds in which those who come too late are told why there is no machine."""
+OTHERS_WITHIN = 2.0
+"""Seconds for whoever asked at the same time as one who has given up, and is on the way here."""
 NOBODY_FOR = 30.0
 """Seconds after which a start that nobody waits for any more is given up: whoever asked for it was killed."""
 
@@ -51,6 +53,10 @@ class Warden:
         self._waiting: dict[asyncio.Future[Target], Report] = {}
         self._came = asyncio.Event()
         """Somebody has asked for the machine, at any time."""
+        self._asked = 0
+        """How often that was."""
+        self._left = asyncio.Event()
+        """The last who waited has given up."""
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._complaints: set[str] = set()
@@ -60,6 +66,7 @@ class Warden:
     async def provide(self, report: Report) -> Target:
         """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
         self._came.set()
+        self._asked += 1
         if self._over is not None:
             raise self._over
         if self._target is not None:
@@ -72,7 +79,7 @@ class Warden:
             return await waiter
         except asyncio.CancelledError:
             if len(self._waiting) == 1 and self._target is None:
-                await self._close("The start was cancelled.")
+                self._left.set()
             raise
         finally:
             del self._waiting[waiter]
@@ -91,13 +98,13 @@ class Warden:
     async def _run(self, link: Link) -> None:
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
-        comparing = asyncio.create_task(self._compare_now_and_then())
+        others = [asyncio.create_task(self._until_given_up()), asyncio.create_task(self._compare_now_and_then())]
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (granting, watching, comparing):
+            for task in (granting, watching, *others):
                 task.cancel()
-            outcome, watched, _ = await asyncio.gather(granting, watching, comparing, return_exceptions=True)
+            outcome, watched, *_ = await asyncio.gather(granting, watching, *others, return_exceptions=True)
         for failed in (outcome, watched):
             if isinstance(failed, (LedgerReplaced, RentalUnknown)):
                 raise failed
@@ -169,6 +176,16 @@ class Warden:
         while (await self._wish()).is_open:
             await self._book.clock.sleep(_LOOK_EVERY)
 
+    async def _until_given_up(self) -> None:
+        """By everybody who waited, before there was a machine; then it is closed."""
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            asked = self._asked
+            await asyncio.sleep(OTHERS_WITHIN)
+            if self._asked == asked:
+                await self._close("The start was cancelled.")
+
     async def _compare_now_and_then(self) -> None:
         """The ledger with what the providers list; of all wardens one does it for each account."""
         while True:
@@ -180,7 +197,12 @@ class Warden:
                             await orders().wake(orphan.wish.wish_id)
 
     async def _close(self, because: str) -> None:
-        await self._book.close_wish(self._wish_id, because)
+        while True:
+            try:
+                await self._book.close_wish(self._wish_id, because)
+                return
+            except LedgerBroken as error:
+                await _wait_for_ledger(error)
 
     def _report(self, stage: str, text: str) -> None:
         log.info("%s: %s", stage, text)

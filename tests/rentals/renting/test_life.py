@@ -119,6 +119,19 @@ async def test_a_start_that_one_of_two_gives_up_goes_on_for_the_other(world: Ren
     assert [each["name"] for each in world.billed()] == [arrived.rental.name]
 
 
+async def test_who_asked_at_the_same_time_and_comes_as_the_other_gives_up_gets_the_machine(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=120)
+    standing, same = await world.want(), await world.want()
+    early = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
+    await until(lambda: "booting" in world.stages)
+    early.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await early
+    arrived = await world.bridge.arrive(same, world.report)
+    assert arrived.wish.wish_id == standing.wish.wish_id
+    assert len(world.billed()) == world.created() == 1
+
+
 async def test_a_deadline_is_put_off_here_and_on_the_machine(world: Renting) -> None:
     standing = await world.rent()
     wish_id, before = standing.wish.wish_id, standing.rental
