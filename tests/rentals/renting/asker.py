@@ -78,12 +78,14 @@ class Asker:
         return answer
 
     async def _read(self, stdout: asyncio.StreamReader) -> None:
-        while (line := await stdout.readline()).endswith(b"\n"):  # its last one may be cut off by its death
-            self._hear(json.loads(line))
-        left, self._open = self._open, {}
-        for answer, _ in left.values():
-            if not answer.done():
-                answer.set_exception(Refused("Killed"))
+        try:
+            while (line := await stdout.readline()).endswith(b"\n"):  # its last one may be cut off by its death
+                self._hear(json.loads(line))
+        finally:
+            left, self._open = self._open, {}
+            for answer, _ in left.values():
+                if not answer.done():
+                    answer.set_exception(Refused("Killed"))
 
     def _hear(self, message: dict[str, Any]) -> None:
         answer, told = self._open[message["id"]]
@@ -161,7 +163,8 @@ _VERBS: Mapping[str, Callable[..., Any]] = {"rent": _rent, "end": _end, "gone": 
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """In one piece: stages are told on the thread of the links."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 if __name__ == "__main__":
