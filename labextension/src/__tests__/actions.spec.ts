@@ -85,6 +85,14 @@ describe('Actions', () => {
     );
   });
 
+  it('cancels what nobody uses yet without asking', async () => {
+    const asked = server.asked();
+    actions.cancelRental(rental({ stage: 'booting' }));
+    await asked;
+    expect(server.requests).toEqual(['DELETE /gpu-bridge/api/v1/rentals/ab12']);
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+  });
+
   it('tells the sentence of the server when something fails', async () => {
     server.answer = () =>
       server.json({ message: 'No such kernel.', advice: 'Refresh.' }, 404);
