@@ -199,6 +199,12 @@ class RentalEnded(BridgeError):
     code = "rental-ended"
 
 
+class RentalElsewhere(BridgeError):
+    """It was rented from another computer or by another user, and can only be entered from there."""
+
+    code = "rental-elsewhere"
+
+
 class LedgerBroken(BridgeError):
     """What is rented cannot be read or written down: nothing may be rented, and destroying goes on."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 
+LEDGER_VARIABLE = "JUPYTER_GPU_BRIDGE_LEDGER"
+"""Names a ledger other than the usual one."""
 _SOCKET_PATH_LIMIT = 90
 """Unix socket paths end at 104 bytes on macOS and 108 on Linux; ZMQ adds `-5` and we add a name."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_gpu_bridge.db.address import VARIABLE
 from jupyter_gpu_bridge.db.database import Database
 from jupyter_gpu_bridge.db.opening import open_database
 from jupyter_gpu_bridge.db.schema import SCHEMA, read_version
 
-__all__ = ["SCHEMA", "VARIABLE", "Database", "open_database", "read_version"]
+__all__ = ["SCHEMA", "Database", "open_database", "read_version"]

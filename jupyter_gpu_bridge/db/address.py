@@ -10,9 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from jupyter_gpu_bridge.errors import LedgerBroken
-from jupyter_gpu_bridge.settings import data_folder
-
-VARIABLE = "JUPYTER_GPU_BRIDGE_LEDGER"
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE, data_folder
 
 _ADVICE = "Write postgresql://USER@HOST/DATABASE or sqlite:////PATH, or nothing for the file that is used by default."
 _UNTOUCHED = "Nothing was rented or ended."
@@ -20,7 +18,7 @@ _UNTOUCHED = "Nothing was rented or ended."
 
 def ledger_address(url: str | None = None) -> Path | URL:
     """The file or the database that is meant; without a URL, what the environment says. Raises `LedgerBroken`."""
-    text = url or os.environ.get(VARIABLE)
+    text = url or os.environ.get(LEDGER_VARIABLE)
     if not text:
         return data_folder() / "ledger.db"
     try:
@@ -29,7 +27,7 @@ def ledger_address(url: str | None = None) -> Path | URL:
     except (SQLAlchemyError, ValueError):
         # Not even the scheme is repeated: in a garbled address anything may be the password.
         raise LedgerBroken(
-            f"The address of the ledger in {VARIABLE} cannot be read.", billing=_UNTOUCHED, advice=_ADVICE
+            f"The address of the ledger in {LEDGER_VARIABLE} cannot be read.", billing=_UNTOUCHED, advice=_ADVICE
         ) from None
     if backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
@@ -48,7 +46,7 @@ def password_variable() -> str | None:
     if isinstance(address, Path):
         return None
     if address.password is not None or any("password" in option for option in address.query):
-        return VARIABLE
+        return LEDGER_VARIABLE
     return "PGPASSWORD" if os.environ.get("PGPASSWORD") else None
 
 

@@ -10,6 +10,7 @@ __all__ = ["metadata"]
 
 Index(
     "ledger_one_open_wish",
+    wishes.c.installation,
     wishes.c.key,
     unique=True,
     sqlite_where=wishes.c.closed.is_(None),

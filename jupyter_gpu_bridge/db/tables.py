@@ -30,6 +30,7 @@ wishes = Table(
     Column("wanted", TextColumn, nullable=False),  # the order, as JSON
     Column("asked", TimeColumn, nullable=False),
     Column("asked_by", TextColumn, nullable=False),
+    Column("installation", TextColumn, nullable=False),
     Column("closed", TimeColumn),
     Column("closed_because", TextColumn, nullable=False),
 )

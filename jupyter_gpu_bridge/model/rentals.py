@@ -22,10 +22,12 @@ class Wish:
 
     wish_id: WishId
     key: str
-    """What it is for, for example a profile: there is one open wish for each."""
+    """What it is for, for example a profile: each installation has one open wish for it."""
     order: Order
     asked: datetime
     asked_by: str = ""
+    installation: str = ""
+    """Of whoever asked: the keys to its machine are there, and nowhere else."""
     closed: datetime | None = None
     closed_because: str = ""
 

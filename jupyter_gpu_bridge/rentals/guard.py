@@ -35,6 +35,8 @@ async def look(orders: Orders, book: Book) -> Round:
     for standing in await orders.all():
         if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
             continue  # its owner has a few minutes to say that it is to be kept
+        if standing.is_elsewhere:
+            continue  # of a team's ledger: whoever has asked has the keys
         try:
             await orders.wake(standing.wish.wish_id)
             watched.append(standing)

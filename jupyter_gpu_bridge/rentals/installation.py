@@ -6,6 +6,7 @@ Kept apart from the ledger, and twice: when the ledger is lost, its machines are
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from typing import NewType
 from jupyter_gpu_bridge.files import exclusive, replace_file
 from jupyter_gpu_bridge.model import AttemptId
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
-from jupyter_gpu_bridge.settings import data_folder
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE, data_folder
 
 InstallationId = NewType("InstallationId", str)
 
@@ -59,12 +60,26 @@ def parse_machine_name(name: str) -> tuple[InstallationId, str] | None:
 
 
 def _places() -> tuple[Path, Path | None]:
-    main = data_folder() / "installation"
+    main = data_folder() / f"installation{_of_ledger()}"
     if os.environ.get("JUPYTER_GPU_BRIDGE_HOME"):
         return main, None
     from jupyter_core.paths import jupyter_config_dir
 
-    return main, Path(jupyter_config_dir()) / "gpu-bridge-installation"
+    return main, Path(jupyter_config_dir()) / f"gpu-bridge-{main.name}"
+
+
+def _of_ledger() -> str:
+    """Nothing for the usual ledger. Each other one has an installation of its own: what stands in one of them would be
+    nobody's for whoever looks into another, and would be ended."""
+    if not os.environ.get(LEDGER_VARIABLE):
+        return ""
+    from jupyter_gpu_bridge.db.address import ledger_address, shown
+
+    address = ledger_address()
+    if address == data_folder() / "ledger.db":
+        return ""
+    place = str(address) if isinstance(address, Path) else f"{shown(address)}:{address.port or ''}"
+    return f"-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _read(place: Path) -> InstallationId | None:

@@ -15,6 +15,7 @@ from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalSt
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
+from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
@@ -52,7 +53,7 @@ class Orders:
         book = await self._ready()
         if not await book.read(Ledger.unsettled):
             book.clock.trust_the_wall()
-        wish, _ = await book.read(Ledger.wish, key, order, asked_by, book.clock.now())
+        wish, _ = await book.read(Ledger.wish, key, order, asked_by, book.clock.now(), installation_id())
         reached("wish")
         return await self._standing(wish)
 
@@ -88,7 +89,7 @@ class Orders:
                 advice=f"Until the ledger can be written again, it shows it as rented. {error.advice}".strip(),
             ) from None
         reached("unwanted")
-        if await book.live(wish_id) is not None:
+        if await book.live(wish_id) is not None:  # of another computer's too: that one may be switched off
             await self.wake(wish_id)
         return was_open
 

@@ -94,6 +94,7 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
         attempt_id=new_attempt_id() if pairs is None else pairs.attempt_id,
         host_key="" if pairs is None else pairs.host_key,
         is_pretend=is_pretend,
+        installation=installation_id(),
     )
     text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
     await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish
+from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
 EXTENSION_ROOM = timedelta(hours=12)
@@ -47,6 +48,11 @@ class Standing:
         return machine_of_wish(self.wish.wish_id)
 
     @property
+    def is_elsewhere(self) -> bool:
+        """Wanted by another computer or user, who looks after it; whoever knows the account may end it all the same."""
+        return self.wish.is_open and self.wish.installation not in ("", installation_id())
+
+    @property
     def is_over(self) -> bool:
         """Nothing is wanted, and nothing is billed."""
         return not self.wish.is_open and (self.rental is None or not self.rental.state.is_live)
@@ -61,4 +67,4 @@ def _warning(newest: Rental | None, events: Sequence[Event]) -> Event | None:
 
 def was_ever_used() -> bool:
     """Whether there is a ledger at all; cheap, so that whoever rents nothing pays nothing for it."""
-    return bool(os.environ.get("JUPYTER_GPU_BRIDGE_LEDGER")) or (settings.data_folder() / "ledger.db").exists()
+    return bool(os.environ.get(settings.LEDGER_VARIABLE)) or (settings.data_folder() / "ledger.db").exists()

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.db import VARIABLE, open_database
+from jupyter_gpu_bridge.db import open_database
 from jupyter_gpu_bridge.db.address import ledger_address, shown
 from jupyter_gpu_bridge.errors import LedgerBroken
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 SECRET = "sesame-open"
 
 
 def test_by_default_it_is_a_file_of_this_user(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(LEDGER_VARIABLE, raising=False)
     assert ledger_address() == own_home / "bridge" / "ledger.db"
-    monkeypatch.setenv(VARIABLE, "sqlite:////srv/team/ledger.db")
+    monkeypatch.setenv(LEDGER_VARIABLE, "sqlite:////srv/team/ledger.db")
     assert ledger_address() == Path("/srv/team/ledger.db")
     assert ledger_address("sqlite:///here.db") == Path.cwd() / "here.db"
 
@@ -41,7 +42,7 @@ def test_postgresql_is_spoken_to_with_psycopg(scheme: str) -> None:
     ],
 )
 def test_what_cannot_hold_a_ledger_is_refused_without_a_word_of_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, url)
+    monkeypatch.setenv(LEDGER_VARIABLE, url)
     with pytest.raises(LedgerBroken, match="ledger") as raised:
         ledger_address()
     assert raised.value.advice.startswith("Write postgresql://")

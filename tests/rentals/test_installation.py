@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.rentals.installation import (
     new_attempt_id,
     parse_machine_name,
 )
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 AT_ONCE = """
 import sys
@@ -134,3 +135,23 @@ def test_a_name_that_we_did_not_give_is_nobodys(name: str) -> None:
 def test_names_of_longer_and_shorter_ids_are_ours_as_well() -> None:
     for short in ("01234567", "0123456789abcdef", 32 * "0"):
         assert parse_machine_name(f"gpu-bridge-ab12cd34-{short}") == ("ab12cd34", AttemptId(short))
+
+
+def test_each_ledger_has_an_installation_of_its_own(usual_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = installation_id()
+    monkeypatch.setenv(LEDGER_VARIABLE, f"sqlite:///{usual_home}/other.db")
+    other = installation_id()
+    assert other != usual
+    shutil.rmtree(usual_home / "data" / "gpu-bridge")
+    assert installation_id() == other
+    monkeypatch.setenv(LEDGER_VARIABLE, "postgresql://ada:secret@db.example/team")
+    of_the_team = installation_id()
+    assert of_the_team not in (usual, other)
+    monkeypatch.setenv(LEDGER_VARIABLE, "postgresql://ada:changed@db.example/team")
+    assert installation_id() == of_the_team
+
+
+def test_the_usual_ledger_by_its_name_is_the_usual_one(usual_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = installation_id()
+    monkeypatch.setenv(LEDGER_VARIABLE, f"sqlite:///{usual_home}/data/gpu-bridge/ledger.db")
+    assert installation_id() == usual

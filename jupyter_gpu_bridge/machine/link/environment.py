@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
+
 _SECRET = re.compile(
     r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
     r"|API_?KEY|ACCESS_?KEY|CREDENTIAL|PRIVATE",
@@ -14,7 +16,7 @@ _SECRET = re.compile(
 """In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
 _PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@", re.IGNORECASE)
 
-_OF_THE_LEDGER = ("JUPYTER_GPU_BRIDGE_LEDGER", "PGPASSWORD")
+_OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
 """A warden without them would look into another ledger, and take every machine in it for one that nobody knows."""
 
 

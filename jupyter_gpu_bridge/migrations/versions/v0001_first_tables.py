@@ -23,11 +23,17 @@ def upgrade() -> None:
         sa.Column("wanted", sa.Text, nullable=False),
         sa.Column("asked", _TIME, nullable=False),
         sa.Column("asked_by", sa.Text, nullable=False),
+        sa.Column("installation", sa.Text, nullable=False),
         sa.Column("closed", _TIME),
         sa.Column("closed_because", sa.Text, nullable=False),
     )
     op.create_index(
-        "ledger_one_open_wish", "ledger_wishes", ["key"], unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
+        "ledger_one_open_wish",
+        "ledger_wishes",
+        ["installation", "key"],
+        unique=True,
+        sqlite_where=_OPEN,
+        postgresql_where=_OPEN,
     )
     op.create_table(
         "ledger_rentals",

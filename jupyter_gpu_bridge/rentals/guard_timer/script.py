@@ -18,9 +18,10 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.link.environment import is_secret
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 MINUTES = 5
-_HOME, _LEDGER = "JUPYTER_GPU_BRIDGE_HOME", "JUPYTER_GPU_BRIDGE_LEDGER"
+_HOME, _LEDGER = "JUPYTER_GPU_BRIDGE_HOME", LEDGER_VARIABLE
 _CARRIED = (
     *("HOME", _HOME, _LEDGER, "JUPYTER_GPU_BRIDGE_CLOCK", "JUPYTER_GPU_BRIDGE_REMOTE_HOME"),
     *("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PLATFORM_DIRS"),

@@ -30,6 +30,7 @@ class Adoption(Chapter):
         attempt_id: AttemptId,
         host_key: str,
         is_pretend: bool,
+        installation: str = "",
     ) -> Rental:
         """A row for it, under an open wish of that key; the row that is there already, if there is one.
 
@@ -45,7 +46,13 @@ class Adoption(Chapter):
                 return rental_of(there)
             connection.execute(
                 insert(_W).values(
-                    wish_id=wish_id, key=key, wanted=order_text(order), asked=now, asked_by="nobody", closed_because=""
+                    wish_id=wish_id,
+                    key=key,
+                    wanted=order_text(order),
+                    asked=now,
+                    asked_by="nobody",
+                    installation=installation,
+                    closed_because="",
                 )
             )
             connection.execute(

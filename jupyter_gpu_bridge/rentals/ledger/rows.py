@@ -37,6 +37,7 @@ def wish_of(row: Row[Any]) -> Wish:
         order=order,
         asked=row.asked,
         asked_by=row.asked_by,
+        installation=row.installation,
         closed=row.closed,
         closed_because=row.closed_because,
     )

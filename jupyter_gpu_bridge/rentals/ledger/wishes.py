@@ -20,13 +20,14 @@ _T, _A = tables.wishes, tables.rentals
 
 
 class Wishes(Chapter):
-    def wish(self, key: str, order: Order, asked_by: str, now: datetime) -> tuple[Wish, bool]:
-        """The open wish of that key, or else a new one; and whether it is new."""
+    def wish(self, key: str, order: Order, asked_by: str, now: datetime, installation: str = "") -> tuple[Wish, bool]:
+        """The open wish of this installation for that key, or else a new one; and whether it is new."""
+        same = (_T.c.installation == installation) & (_T.c.key == key)
         with self._database.writing() as connection:
-            found = connection.execute(select(_T).where(_T.c.key == key, _T.c.closed.is_(None))).one_or_none()
+            found = connection.execute(select(_T).where(same, _T.c.closed.is_(None))).one_or_none()
             if found is not None:
                 return wish_of(found), False
-            wish = Wish(WishId(secrets.token_hex(16)), key, order, now, asked_by)
+            wish = Wish(WishId(secrets.token_hex(16)), key, order, now, asked_by, installation)
             connection.execute(
                 insert(_T).values(
                     wish_id=wish.wish_id,
@@ -34,6 +35,7 @@ class Wishes(Chapter):
                     wanted=order_text(order),
                     asked=now,
                     asked_by=asked_by,
+                    installation=installation,
                     closed_because="",
                 )
             )

@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.errors import (
     KeptForDebugging,
     LedgerBroken,
     LedgerReplaced,
+    RentalElsewhere,
     RentalEnded,
     RentalUnknown,
     StartCancelled,
@@ -30,6 +31,7 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.reconcile import KEPT
 from jupyter_gpu_bridge.rentals.release import release
+from jupyter_gpu_bridge.rentals.standing import Standing
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.others import Others
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
@@ -99,11 +101,14 @@ class Warden:
         except LedgerReplaced as error:
             log.error("a successor is to read the ledger that there is now: %s", error)
         except RentalUnknown as error:
-            await self._leave(link, error)
+            await self._leave(link, error, "The ledger that knew of its machine was lost; see: jupyter gpu orphans")
+        except RentalElsewhere as error:
+            await self._leave(link, error, error.what)
         finally:
             link.done.set()
 
     async def _run(self, link: Link) -> None:
+        await self._require_ours()
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
         others = [
@@ -130,13 +135,26 @@ class Warden:
                 is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
         await link.forget_gone()
 
-    async def _leave(self, link: Link, error: RentalUnknown) -> None:
-        """The ledger was lost. If there is a machine, it is found by its name, and is another wish's then."""
-        log.error("the ledger knows nothing of this wish: %s", error)
+    async def _leave(self, link: Link, error: BridgeError, cause: str) -> None:
+        """There is nothing to be done here. A machine of a lost ledger is found by its name, for another wish."""
+        log.error("this wish is not looked after: %s", error)
         if self._over is None:
             self._refuse(error)
-        link.machine_gone("The ledger that knew of its machine was lost; see: jupyter gpu orphans")
+        link.machine_gone(cause)
         await asyncio.sleep(LAST_ANSWERS_FOR)
+
+    async def _require_ours(self) -> None:
+        """Raises `RentalElsewhere`; what is closed may be ended by anybody who has the account's key."""
+        elsewhere = False
+        with _ledger_may_fail():
+            wish = await self._book.wish(self._wish_id)
+            elsewhere = Standing(wish, None).is_elsewhere
+        if elsewhere:
+            raise RentalElsewhere(
+                f"This machine was rented elsewhere, by {wish.asked_by or 'somebody'}, and its keys are only there.",
+                billing="It goes on and goes on costing money.",
+                advice=f"Enter it from there. It can be ended from here: jupyter gpu stop {wish.wish_id[:8]}",
+            )
 
     # while it is open ----------------------------------------------------------------------------------------------
 

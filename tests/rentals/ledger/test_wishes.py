@@ -88,6 +88,14 @@ def test_a_time_without_its_zone_is_a_mistake_of_the_caller(ledger: Ledger) -> N
     assert not ledger.wishes()
 
 
+def test_each_installation_has_its_own_wish_for_a_key(ledger: Ledger) -> None:
+    mine, _ = ledger.wish("profile:box", EVERYTHING, "ada", NOON, "aaaaaaaa")
+    yours, is_new = ledger.wish("profile:box", EVERYTHING, "ben", NOON, "bbbbbbbb")
+    assert is_new
+    assert (mine.installation, yours.installation) == ("aaaaaaaa", "bbbbbbbb")
+    assert ledger.wish("profile:box", EVERYTHING, "ada", NOON, "aaaaaaaa") == (mine, False)
+
+
 def test_what_is_open_or_has_a_machine_is_not_settled(scene: Scene) -> None:
     ledger = scene.ledger
     searched = scene.wish("name:searched", NOON)
