@@ -1,4 +1,4 @@
-"""Runs every benchmark that has a bar, one after the other, and writes what came out to `docs/benchmarks.md`."""
+"""Runs every benchmark that has a bar, one after the other, and writes what came out to a page of the docs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.compatibility.world import REPOSITORY
 
-NAMES = (
+_KERNELS = (
     "start",
     "roundtrip",
     "throughput",
@@ -28,12 +29,12 @@ NAMES = (
     "server_start",
 )
 
-_WITHOUT_KERNELS = {"urgent"}
-"""These know carriers, and no kinds of kernel."""
+_RENTING = ("rent", "many_rentals", "rounds", "power_cuts")
 
-_PAGE = REPOSITORY / "docs" / "benchmarks.md"
+_WITHOUT_KERNELS = {"urgent", *_RENTING}
+"""These know no kinds of kernel."""
 
-_INTRODUCTION = """# Benchmarks
+_OF_KERNELS = """# Benchmarks
 
 Written by `python -m benchmarks` (`make bench`); each figure is that of a real `jupyter_client` on a real kernel. All
 kinds of kernel live on one computer and are measured in turn, in the same run: `local` is an ipykernel without us,
@@ -41,18 +42,42 @@ kinds of kernel live on one computer and are measured in turn, in the same run: 
 computer.
 """
 
+_OF_RENTING = """# Benchmarks of renting
+
+Written by `python -m benchmarks --about renting`, which takes over an hour. Wardens, lease daemons, kernels and the
+ledger are real; the cloud is the [sandbox](develop/sandbox.md). Where rounds or cuts are counted, time goes sixty times
+as fast.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    introduction: str
+    path: Path
+    names: Sequence[str]
+
+
+_PAGES = {
+    "kernels": _Page(_OF_KERNELS, REPOSITORY / "docs" / "benchmarks.md", _KERNELS),
+    "renting": _Page(_OF_RENTING, REPOSITORY / "docs" / "benchmarks-renting.md", _RENTING),
+}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default=",".join(NAMES), help="which benchmarks, with commas")
+    parser.add_argument("--about", choices=_PAGES, default="kernels")
+    parser.add_argument("--only", help="which benchmarks, with commas (all, without it)")
     parser.add_argument("--kernels", help="which kinds of kernel, with commas")
-    parser.add_argument("--page", type=Path, default=_PAGE, help="where to write the table")
+    parser.add_argument("--page", type=Path, help="where to write the table")
     options = parser.parse_args()
+    about = _PAGES[options.about]
     arguments = ["--kernels", options.kernels] if options.kernels else []
-    lines = [_run(name, arguments if name not in _WITHOUT_KERNELS else []) for name in options.only.split(",")]
+    names = options.only.split(",") if options.only else about.names
+    lines = [_run(name, arguments if name not in _WITHOUT_KERNELS else []) for name in names]
     found = [line for line in lines if line is not None]
-    options.page.parent.mkdir(parents=True, exist_ok=True)
-    options.page.write_text(page(found))
+    written = options.page or about.path
+    written.parent.mkdir(parents=True, exist_ok=True)
+    written.write_text(page(about.introduction, found))
     return 0 if len(found) == len(lines) and all(all(line["holds"].values()) for line in found) else 1
 
 
@@ -69,16 +94,16 @@ def _run(name: str, arguments: Sequence[str]) -> dict[str, Any] | None:
     return line
 
 
-def page(lines: Sequence[dict[str, Any]]) -> str:
+def page(introduction: str, lines: Sequence[dict[str, Any]]) -> str:
     """The whole page."""
     if not lines:
-        return _INTRODUCTION
+        return introduction
     machine = lines[0]["machine"]
     where = (
         f"{lines[0]['date']}; {machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, "
         f"sshpyk {machine['sshpyk'] or 'not installed'}.\n"
     )
-    return "\n".join([_INTRODUCTION, where, *(_section(line) for line in lines)])
+    return "\n".join([introduction, where, *(_section(line) for line in lines)])
 
 
 def _section(line: dict[str, Any]) -> str:
