@@ -10,6 +10,7 @@ from jupyter_gpu_bridge.errors import LedgerBroken
 from jupyter_gpu_bridge.model import RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.rentals.ledger.scene import NOON, ORDER, Scene
+from tests.small_disk import ALL_WELL, fill
 
 
 def full(disk: Path) -> None:
@@ -18,7 +19,7 @@ def full(disk: Path) -> None:
         scene = Scene(ledger)
         rental = scene.rental()
         stuffing = disk / "stuffing"
-        _fill(stuffing)
+        fill(stuffing)
         number = 0
         try:  # it may have kept some room for itself
             for number in range(1000):
@@ -32,7 +33,7 @@ def full(disk: Path) -> None:
         with Ledger.open(url) as another:
             assert another.rentals() == [rental]
     # Now nobody has it open, and a reader cannot make what it usually makes beside it.
-    _fill(disk / "more")
+    fill(disk / "more")
     with Ledger.open(url) as ledger:
         assert ledger.rentals() == [rental]
         stuffing.unlink()
@@ -58,15 +59,6 @@ def read_only(disk: Path) -> None:
         assert len(ledger.wishes()) == 2
 
 
-def _fill(path: Path) -> None:
-    try:
-        with path.open("wb", buffering=0) as file:
-            while file.write(bytes(512)):
-                pass
-    except OSError:
-        return
-
-
 def _check(error: LedgerBroken, words: str) -> None:
     assert words in error.what, (error.what, error.details)
     assert "goes on" in error.billing
@@ -75,4 +67,4 @@ def _check(error: LedgerBroken, words: str) -> None:
 
 if __name__ == "__main__":
     {"full": full, "read-only": read_only}[sys.argv[1]](Path(sys.argv[2]))
-    print("all as it should be")
+    print(ALL_WELL)

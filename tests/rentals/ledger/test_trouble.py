@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,8 +17,7 @@ from jupyter_gpu_bridge.model import RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.postgres import Postgres
 from tests.rentals.ledger.scene import NOON, ORDER, Scene
-
-REPOSITORY = Path(__file__).parents[3]
+from tests.small_disk import play_on_small_disk
 
 only_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 only_postgres = pytest.mark.parametrize(
@@ -97,30 +93,9 @@ def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     refused(lambda: Ledger.open(f"sqlite:///{tmp_path / 'file' / 'ledger.db'}"))
 
 
-_DISK = f"""
-set -e
-mkdir disk
-mount -t tmpfs -o size=1m tmpfs disk
-exec {sys.executable} -m tests.rentals.ledger.small_disk "$1" "$PWD/disk"
-"""
-
-
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
 def test_a_disk_that_takes_nothing_more(tmp_path: Path, trouble: str) -> None:
-    """On a real file system of its own."""
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this computer lets us mount nothing")
-    ran = subprocess.run(
-        [unshare, "-rm", "sh", "-c", _DISK, "sh", trouble],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (0, ["all as it should be"]), ran.stdout + ran.stderr
+    play_on_small_disk(tmp_path, "tests.rentals.ledger.small_disk", trouble)
 
 
 # PostgreSQL ----------------------------------------------------------------------------------------------------------

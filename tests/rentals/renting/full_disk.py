@@ -14,7 +14,9 @@ import pytest
 from jupyter_gpu_bridge.errors import LedgerBroken
 from jupyter_gpu_bridge.model import RentalState, WishId
 from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 from tests.rentals.renting.world import PRETEND, Renting, renting, until
+from tests.small_disk import ALL_WELL, fill
 
 SOON = replace(PRETEND, deadline=timedelta(minutes=6))
 _MOST_NOTES = 2000
@@ -55,12 +57,7 @@ async def story(world: Renting, disk: Path) -> None:
 
 def _fill(path: Path, wish_id: WishId) -> None:
     """Up to the last page, and what the ledger has kept for itself as well."""
-    try:
-        with path.open("wb", buffering=0) as file:
-            while file.write(bytes(512)):
-                pass
-    except OSError:
-        pass
+    fill(path)
     with Ledger.open() as ledger:
         wish = ledger.find_wish(wish_id)
         try:
@@ -74,6 +71,6 @@ def _fill(path: Path, wish_id: WishId) -> None:
 if __name__ == "__main__":
     small = Path(sys.argv[1])
     with renting() as entered:
-        os.environ["JUPYTER_GPU_BRIDGE_LEDGER"] = f"sqlite:///{small / 'ledger.db'}"
+        os.environ[LEDGER_VARIABLE] = f"sqlite:///{small / 'ledger.db'}"
         asyncio.run(story(entered, small))
-    print("all as it should be")
+    print(ALL_WELL)
