@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers import diagnosis, hostkeys
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
-from jupyter_gpu_bridge.machine.carriers.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier
 from jupyter_gpu_bridge.machine.carriers.route import Hop, find_route

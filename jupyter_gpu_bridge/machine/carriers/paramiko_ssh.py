@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import BridgeError, Unreachable
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers import diagnosis
 from jupyter_gpu_bridge.machine.carriers.accepted import wait_for_mark, with_mark
 from jupyter_gpu_bridge.machine.carriers.in_thread import in_thread
-from jupyter_gpu_bridge.machine.carriers.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.knock import answers
 from jupyter_gpu_bridge.machine.carriers.paramiko_login import Login
 from jupyter_gpu_bridge.machine.carriers.process import ProcessCarrier, wide_pair

@@ -14,6 +14,7 @@ from typing import Any
 from jupyter_gpu_bridge.agent.duplex import descriptor_reader
 from jupyter_gpu_bridge.agent.mux import Mux
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, PeerMisbehaved, Unreachable
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.base import Carrier, Dialer
 from jupyter_gpu_bridge.machine.link.boot import Boot
 from jupyter_gpu_bridge.machine.link.log import one_line
@@ -91,7 +92,7 @@ class Connection:
         self._hurry.set()
         self.start()
         try:
-            return await asyncio.wait_for(asyncio.shield(settled), UP_PATIENCE)
+            return await in_time(asyncio.shield(settled), UP_PATIENCE)
         except asyncio.TimeoutError:
             raise self.error or Unreachable(
                 f"The machine did not answer within {UP_PATIENCE:.0f} seconds.", advice="Try again later."

@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState
+from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState, Wish
 from jupyter_gpu_bridge.rentals.book import Book
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,13 @@ class Tending:
         self._absent_since: datetime | None = None
         self._reclaim_at: datetime | None = None
         self._lease: Renewal | None = None
-        self._is_lost = False
+        self._is_without_farewell = False
         self._lease_problem = ""
         self._has_ended_itself = False
         """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
-        self._ordered = Order()
+        self._wish: Wish
+        """As it was at the last look."""
         self._is_written = True
 
     @property
@@ -63,14 +65,15 @@ class Tending:
 
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
-        order = self._ordered = (await self._book.wish(self._rental.wish_id)).order
+        self._wish = await self._book.wish(self._rental.wish_id)
+        order = self._wish.order
         lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
         try:
             reason = await self._until_limit()
             reached("limit")
-            if not self._is_lost:
+            if not self._is_without_farewell:
                 await self._bid_farewell()
             reached("farewell")
             return reason
@@ -92,15 +95,16 @@ class Tending:
         while True:
             await self._count()
             reached("counted")
-            order = await self._order()
+            await self._look_at_wish()
+            order = self._wish.order
             if self._link.kernels() and self._rental.state is RentalState.REACHABLE:
                 with self._unwritten():
                     self._rental = await self._book.advance(self._rental, RentalState.IN_USE)
                 reached("in-use")
-            reason = await self._lost()
+            reason = self._wish.closed_because if not self._wish.is_open else await self._lost()
             if not reason and self._has_ended_itself:
                 reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
-            self._is_lost = bool(reason)
+            self._is_without_farewell = bool(reason)
             reason = reason or self._spent() or self._late() or self._idle(order)
             if reason:
                 return reason
@@ -114,7 +118,7 @@ class Tending:
         """The save hook of the machine, if there is one, within the limit."""
         with contextlib.suppress(BridgeError, CarrierLost, asyncio.TimeoutError):
             seconds = FAREWELL.total_seconds()
-            await asyncio.wait_for(self._link.ask_agent({"do": "save", "seconds": seconds - 5}), seconds)
+            await in_time(self._link.ask_agent({"do": "save", "seconds": seconds - 5}), seconds)
 
     def _hear(self, news: LeaseNews) -> None:
         """A machine that is out of reach for a while is no problem yet; one without its dead man's switch is."""
@@ -187,10 +191,10 @@ class Tending:
         with self._unwritten():
             self._rental = await self._book.accrue(rental, until)
 
-    async def _order(self) -> Order:
+    async def _look_at_wish(self) -> None:
+        """Whoever closes it has its warden cancel us; should that come to nothing, we see it here."""
         with self._unwritten():
-            self._ordered = (await self._book.wish(self._rental.wish_id)).order
-        return self._ordered
+            self._wish = await self._book.wish(self._rental.wish_id)
 
     @contextlib.contextmanager
     def _unwritten(self) -> Iterator[None]:

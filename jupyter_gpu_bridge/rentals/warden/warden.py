@@ -23,6 +23,7 @@ from jupyter_gpu_bridge.errors import (
     RentalUnknown,
     StartCancelled,
 )
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
@@ -175,6 +176,8 @@ class Warden:
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
+        if not (await self._book.wish(self._wish_id)).is_open:
+            return
         filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._others)
         try:
             rental = await self._book.live(self._wish_id)
@@ -207,7 +210,7 @@ class Warden:
         if (await self._book.wish(self._wish_id)).key.startswith(KEPT):
             return
         try:
-            await asyncio.wait_for(self._came.wait(), NOBODY_FOR)
+            await in_time(self._came.wait(), NOBODY_FOR)
         except asyncio.TimeoutError:
             raise StartCancelled("Whoever asked for this machine is gone.") from None
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_gpu_bridge.machine.carriers.in_time import in_time
+from jupyter_gpu_bridge.in_time import in_time
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(10)]
 

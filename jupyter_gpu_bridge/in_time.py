@@ -1,16 +1,16 @@
-"""As `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes just as the work is done."""
+"""The ground: as `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes as the work is done."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
 
 async def in_time(
-    work: Coroutine[Any, Any, Result], seconds: float, *, undo: Callable[[Result], Awaitable[None]] | None = None
+    work: Awaitable[Result], seconds: float, *, undo: Callable[[Result], Awaitable[None]] | None = None
 ) -> Result:
     """Raises `asyncio.TimeoutError`. `undo` is given a result that came and that nobody takes any more."""
     task = asyncio.ensure_future(work)
