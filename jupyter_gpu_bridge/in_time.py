@@ -1,4 +1,4 @@
-"""The ground: as `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes as the work is done."""
+"""The ground: as `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that comes as work is done."""
 
 from __future__ import annotations
 

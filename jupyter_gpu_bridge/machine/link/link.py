@@ -14,7 +14,7 @@ import shutil
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from jupyter_gpu_bridge.machine.link.kernel import LinkedKernel
 from jupyter_gpu_bridge.machine.link.log import one_line
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost, Questions
 from jupyter_gpu_bridge.machine.link.record import KernelOrder, load_all
+from jupyter_gpu_bridge.machine.link.renter import Renter
 from jupyter_gpu_bridge.machine.link.ssh_agents import SshAgents
-from jupyter_gpu_bridge.machine.link.stages import Report, StageTimes, StageWatch, remember, typical_of
+from jupyter_gpu_bridge.machine.link.stages import Report, StageWatch, remember, typical_of
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
@@ -47,21 +48,15 @@ log = logging.getLogger(__name__)
 Reach = Callable[[Target, "str | None"], Dialer]
 """Given a target and a passphrase, how to get there."""
 
-Provide = Callable[[Report], Awaitable[Target]]
-"""Sees to it that there is a machine, which may take minutes; where it is."""
-
 
 class Link:
     """All that one process does for one machine."""
 
-    def __init__(
-        self, folder: Path, reach: Reach, provide: Provide | None = None, times: StageTimes | None = None
-    ) -> None:
-        """With `provide` the machine is found when it is needed first, and whoever asks need not know where it is."""
-        self._times = times
+    def __init__(self, folder: Path, reach: Reach, renter: Renter | None = None) -> None:
+        """With a `renter` the machine is found when it is needed first, and whoever asks need not know where it is."""
         self._folder = folder
         self._reach = reach
-        self._provide = provide
+        self._renter = renter
         self._target = Target.load(folder)
         self._aiming = asyncio.Lock()
         self._checking = asyncio.Lock()
@@ -85,8 +80,6 @@ class Link:
         )
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()
-        self.on_release: Callable[[str], None] | None = None
-        """Ends the machine, where it is a rented one, and is told why."""
 
     async def open(self) -> None:
         """Take up what an earlier link of this machine left."""
@@ -115,14 +108,14 @@ class Link:
 
     async def be_told(self, target: Target) -> None:
         """Whoever asks something says which machine is meant; one that was found for us only we know."""
-        if self._provide is None:
+        if self._renter is None:
             await self.aim(target)
 
     async def aim(self, target: Target) -> None:
         """From now on this is the machine; raises `BadRequest` while kernels of another one are here."""
         async with self._aiming:
             if self._target is not None and not target.leads_to(self._target):
-                if self._provide is None:
+                if self._renter is None:
                     self._refuse_to_leave("This name stood for another machine before, where kernels still run")
                 log.info("the machine of this name is another one now: leaving the old one")
                 await self._leave()
@@ -142,9 +135,9 @@ class Link:
 
     def release(self, because: str) -> None:
         """End the machine, whether or not that can be written down. Raises `BadRequest` where it is not rented."""
-        if self.on_release is None:
+        if self._renter is None:
             raise BadRequest("This machine is not a rented one.")
-        self.on_release(because)
+        self._renter.release(because)
 
     async def check(self, *, anew: bool = False) -> dict[str, Any]:
         """Enter the machine afresh, and say what is there, and which Python a kernel will have.
@@ -163,8 +156,9 @@ class Link:
 
     async def arrive(self, report: Report) -> None:
         """Be connected to the machine, which may have to be found first."""
-        await self._find(report)
-        await self.connection.up()
+        with self._telling_outcome():
+            await self._find(report)
+            await self.connection.up()
         report("ready", "the machine can be used")
 
     async def start(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
@@ -185,19 +179,8 @@ class Link:
                 return kernel
             await self._replace(kernel, report)
         self._owners[order.kernel_id] = owner
-        try:
-            await self._find(report)
-            kernel = await self._adopt(order)
-        except BaseException:
-            self._owners.pop(order.kernel_id, None)
-            shutil.rmtree(self._folder / "kernels" / order.kernel_id, ignore_errors=True)
-            raise
-        try:
-            await self._start(kernel, report)
-        except BaseException:
-            await self._undo(kernel)
-            raise
-        return kernel
+        with self._telling_outcome():
+            return await self._start_new(order, report)
 
     async def relaunch(self, order: KernelOrder, owner: object, report: Report) -> LinkedKernel:
         """A new process for a kernel id that was started before: same machine, same sockets."""
@@ -323,7 +306,7 @@ class Link:
                 unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
                 if unwanted and (kernel.keeper_gone or kernel.has_ended):
                     await self._let_go(kernel)
-            if self._kernels or self._listeners or self._provide is not None:
+            if self._kernels or self._listeners or self._renter is not None:
                 self._quiet_since = now
             elif now - self._quiet_since > IDLE_LIFE:
                 self.done.set()
@@ -362,15 +345,44 @@ class Link:
         await self.connection.down()
         self.passphrase = None
 
+    async def _start_new(self, order: KernelOrder, report: Report) -> LinkedKernel:
+        try:
+            await self._find(report)
+            kernel = await self._adopt(order)
+        except BaseException:
+            self._owners.pop(order.kernel_id, None)
+            shutil.rmtree(self._folder / "kernels" / order.kernel_id, ignore_errors=True)
+            raise
+        try:
+            await self._start(kernel, report)
+        except BaseException:
+            await self._undo(kernel)
+            raise
+        return kernel
+
+    @contextlib.contextmanager
+    def _telling_outcome(self) -> Iterator[None]:
+        """The machine may be there for nobody but who uses it within."""
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if self._renter is not None:
+                self._renter.outcome(error)
+
     async def _find(self, report: Report) -> None:
-        if self._provide is not None:
-            await self.aim(await self._provide(report))
+        if self._renter is not None:
+            await self.aim(await self._renter.provide(report))
 
     async def _start(self, kernel: LinkedKernel, report: Report) -> None:
         order = kernel.order
         report("connecting", "connecting to the machine")
         await self.connection.up()
-        watch = StageWatch(report, await typical_of(self._times))
+        times = None if self._renter is None else self._renter.times
+        watch = StageWatch(report, await typical_of(times))
         watch.report("starting", "starting the kernel")
         spec = order.as_spec(self.identity)
         repeated = False
@@ -393,7 +405,7 @@ class Link:
         mux = await self.connection.up()
         kernel.connect(mux)
         await self._ready(kernel, "Run `python -m ipykernel_launcher` on the machine to see more.")
-        await remember(self._times, watch.finish())
+        await remember(times, watch.finish())
 
     async def _ready(self, kernel: LinkedKernel, advice: str) -> None:
         try:

@@ -58,10 +58,11 @@ def usually(time: timedelta | None) -> str:
 
 async def typical_of(times: StageTimes | None) -> Mapping[str, timedelta]:
     """Nothing when they cannot be read: a start does not fail for that."""
+    typical: Mapping[str, timedelta] = {}
     if times is not None:
         with contextlib.suppress(BridgeError):
-            return await times.typical()
-    return {}
+            typical = await times.typical()
+    return typical
 
 
 async def remember(times: StageTimes | None, took: Mapping[str, timedelta]) -> None:

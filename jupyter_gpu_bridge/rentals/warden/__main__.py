@@ -21,7 +21,7 @@ async def _run(folder: Path) -> None:
     with Ledger.open() as ledger:
         clouds = Clouds()
         warden = Warden(wish_of(folder.name), Book(ledger, clock_of_environment()), clouds)
-        link = Link(folder, Target.dialer, warden.provide, warden.times)
+        link = Link(folder, Target.dialer, warden)
         wanted = asyncio.create_task(warden.run(link))
         try:
             await serve(folder, link)

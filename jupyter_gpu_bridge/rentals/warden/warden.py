@@ -63,7 +63,9 @@ class Warden:
         self._asked = 0
         """How often that was."""
         self._left = asyncio.Event()
-        """The last who waited has given up."""
+        """The last who waited has given up, or could not use the machine, and nobody ever has used it."""
+        self._left_because = ""
+        self._is_used = False
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._tending: Tending | None = None
@@ -74,7 +76,7 @@ class Warden:
         """All stages until now, for those who come later."""
 
     async def provide(self, report: Report) -> Target:
-        """The machine, for somebody who waits for it. When the last of them gives up, so do we."""
+        """The machine, for somebody who waits for it."""
         self._came.set()
         self._asked += 1
         if self._over is not None:
@@ -87,16 +89,24 @@ class Warden:
             report(stage, text)
         try:
             return await waiter
-        except asyncio.CancelledError:
-            if len(self._waiting) == 1 and self._target is None:
-                self._left.set()
-            raise
         finally:
             del self._waiting[waiter]
 
+    def outcome(self, error: BaseException | None) -> None:
+        """When the last who could have used the machine give up, so do we; but not for one who comes to it later."""
+        if error is None:
+            self._is_used = True
+        elif not self._is_used and not self._waiting:
+            self._left_because = (
+                f"The start failed: {error.what}" if isinstance(error, BridgeError) else "The start was cancelled."
+            )
+            self._left.set()
+
+    def release(self, because: str) -> None:
+        self._because = self._because or because
+
     async def run(self, link: Link) -> None:
         """Until the wish is closed and nothing is billed for it any more, or the ledger knows nothing of it."""
-        link.on_release = self._be_unwanted
         try:
             await self._run(link)
         except LedgerReplaced as error:
@@ -181,7 +191,8 @@ class Warden:
         filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._others)
         try:
             rental = await self._book.live(self._wish_id)
-            if rental is None or not (filling.is_settled(rental) or rental.is_kept):
+            self._is_used = rental is not None and filling.is_settled(rental)
+            if not self._is_used and (rental is None or not rental.is_kept):
                 await self._somebody_waits()
             rental, self._target = await filling.machine()
         except LedgerBroken:
@@ -222,19 +233,15 @@ class Warden:
                     return
             await self._book.clock.sleep(_LOOK_EVERY)
 
-    def _be_unwanted(self, because: str) -> None:
-        """By somebody who could not write it down."""
-        self._because = self._because or because
-
     async def _until_given_up(self) -> None:
-        """By everybody who waited, before there was a machine; then it is closed."""
+        """By everybody who wanted the machine, before anybody has used it; then it is closed."""
         while True:
             await self._left.wait()
             self._left.clear()
             asked = self._asked
             await asyncio.sleep(OTHERS_WITHIN)
             if self._asked == asked:
-                await self._close("The start was cancelled.")
+                await self._close(self._left_because)
 
     async def _close(self, because: str) -> bool:
         """Whether it is written down; where it cannot be, it ends all the same."""

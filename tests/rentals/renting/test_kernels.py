@@ -19,6 +19,7 @@ from traitlets.config import Config
 from jupyter_gpu_bridge.errors import RentalEnded
 from jupyter_gpu_bridge.model import RENTED, Order, Profile, RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.warden.warden import OTHERS_WITHIN
 from tests.kernels.jupyter import JupyterServer
 from tests.kernels.serving import Server
 from tests.rentals.renting.world import PRETEND, Renting, renting, until
@@ -80,6 +81,31 @@ async def test_how_long_each_stage_takes_is_learned_and_told(world: Renting) -> 
     events = await world.bridge.rental_events(next_one.wish.wish_id)
     told = {event.kind: event.text for event in events if "(usually " in event.text}
     assert set(told) == {"renting", "booting", "connecting"}
+
+
+async def test_a_start_that_is_cancelled_when_the_machine_is_there_ends_it(world: Renting) -> None:
+    _add(world)
+    starting = asyncio.ensure_future(_start())
+    await until(lambda: _state(world) is RentalState.REACHABLE)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    (standing,) = await world.bridge.rentals()
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.wish.closed_because == "The start was cancelled."
+    assert world.billed() == []
+
+
+async def test_another_start_that_is_cancelled_ends_nothing(world: Renting) -> None:
+    _add(world)
+    manager = await _start()
+    starting = asyncio.ensure_future(_start())
+    await until(lambda: len(world.home.processes("launch.py")) > 1)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await asyncio.sleep(OTHERS_WITHIN + 1)
+    assert await _said(manager, "print(1)") == "1\n"
+    await manager.shutdown_kernel(now=True)
+    assert len(world.billed()) == 1
 
 
 async def test_kernels_of_a_profile_share_its_machine(world: Renting) -> None:
