@@ -96,7 +96,7 @@ class Warden:
         """When the last who could have used the machine give up, so do we; but not for one who comes to it later."""
         if error is None:
             self._is_used = True
-        elif not self._is_used and not self._waiting:
+        elif not self._is_used and not self._waiting and not isinstance(error, KeptForDebugging):
             self._left_because = (
                 f"The start failed: {error.what}" if isinstance(error, BridgeError) else "The start was cancelled."
             )

@@ -14,7 +14,7 @@ from tests.rentals.renting.world import PRETEND, Renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
-KEEPING = replace(PRETEND, keeps_failed=True, deadline=timedelta(minutes=8))
+KEEPING = replace(PRETEND, keeps_failed=True, deadline=timedelta(minutes=15))
 
 
 async def test_a_machine_whose_set_up_fails_is_destroyed_and_the_next_offer_is_tried(world: Renting) -> None:
