@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,6 +80,14 @@ class Filling:
             taken_up = await self._take_up(wish, left)
             if taken_up is not None:
                 return taken_up
+        while True:
+            try:
+                return await self._first_of_all(wish)
+            except AccountUnclear as error:
+                await self._wait_for_clarity(error)
+
+    async def _first_of_all(self, wish: Wish) -> tuple[Rental, Target]:
+        """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
         places = wish.order.need.providers or clouds_set_up()
         found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
@@ -88,20 +95,16 @@ class Filling:
         avoided = await self._avoided(found.offers)
         offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
         failures: list[str] = []
-        queue, in_vain = deque(candidates(offers, wish.order.need)), 0
-        while queue:
-            offer = queue.popleft()
+        unclear: AccountUnclear | None = None
+        for offer in candidates(offers, wish.order.need):
             try:
                 return await self._try(wish, offer)
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
-                in_vain = 0
             except AccountUnclear as error:
-                queue.append(offer)
-                in_vain += 1
-                if in_vain >= len(queue):
-                    await self._wait_for_clarity(error)
-                    in_vain = 0
+                unclear = error
+        if unclear is not None:
+            raise unclear
         raise RentFailed(
             f"Tried {len(failures)} of {len(found.offers)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
             advice="Try again later, or allow more: another GPU, a higher price, spot offers.",
