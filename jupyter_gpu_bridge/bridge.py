@@ -195,6 +195,10 @@ class Bridge:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)
 
+    async def gaps(self, provider: str) -> str:
+        """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
+        return await _orders().gaps(provider)
+
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""
         return (await _orders().want(key, order_words.understand(order), asked_by)).machine

@@ -53,22 +53,27 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
 
 
 def need_arguments(verb: argparse._ActionsContainer) -> None:
-    """What an order is made of."""
-    verb.add_argument("--gpu", metavar="MODEL", action="append", help="for example A100; more than once: any of them")
-    verb.add_argument("--gpus", metavar="N", type=int, default=1, help="how many")
-    verb.add_argument("--gpu-memory", metavar="GIB", type=int, default=0, help="of each, at least")
-    verb.add_argument("--provider", metavar="NAME", action="append", help="look there only; `sandbox` pretends")
-    verb.add_argument("--region", metavar="NAME", action="append")
-    verb.add_argument("--max-price", metavar="DOLLARS", type=money, help="per hour, for the whole machine")
-    verb.add_argument("--budget", metavar="DOLLARS", type=money, help="for this rental, all in all")
-    verb.add_argument("--for", dest="deadline", metavar="TIME", type=duration, default="8h", help="it ends then: 8h")
-    verb.add_argument("--idle", metavar="TIME", type=_time_or_none, default="30m", help="unused so long, it ends: 30m")
-    verb.add_argument("--lease", metavar="TIME", type=duration, default="20m", help="unreachable so long, it ends: 20m")
-    verb.add_argument("--busy", choices=("finish", "stop"), default="finish", help="what a busy kernel does then")
-    verb.add_argument("--keep-failed", action="store_true", help="keep a machine whose set-up fails for half an hour")
-    verb.add_argument("--spot", action="store_true", help="it may be taken back by its provider")
-    verb.add_argument("--disk", metavar="GIB", type=int, default=0)
-    verb.add_argument("--image", metavar="IMAGE")
+    """What an order is made of. What is not given is not in the arguments: it stays as it was, or as is usual."""
+
+    def option(name: str, text: str, **more: Any) -> None:
+        verb.add_argument(name, help=text, default=argparse.SUPPRESS, **more)
+
+    option("--gpu", "for example A100; more than once: any of them", metavar="MODEL", action="append")
+    option("--gpus", "how many; 1 without it", metavar="N", type=int)
+    option("--gpu-memory", "of each, at least", metavar="GIB", type=int)
+    option("--provider", "look there only; `sandbox` pretends", metavar="NAME", action="append")
+    option("--region", "only there, as its provider calls it; more than once: any", metavar="NAME", action="append")
+    option("--max-price", "per hour, for the whole machine; `none`: any price", metavar="DOLLARS", type=_sum_or_none)
+    option("--budget", "for this rental, all in all; `none`: no budget", metavar="DOLLARS", type=_sum_or_none)
+    option("--for", "it ends then; 8h without it", dest="deadline", metavar="TIME", type=duration)
+    option("--idle", "unused so long, it ends; 30m without it; `none`: never", metavar="TIME", type=_time_or_none)
+    option("--lease", "unreachable so long, it ends; 20m without it", metavar="TIME", type=duration)
+    option("--busy", "what a busy kernel does then; finish without it", choices=("finish", "stop"))
+    set_up = "keep a machine whose set-up fails for half an hour"
+    option("--keep-failed", set_up, action=argparse.BooleanOptionalAction)
+    option("--spot", "it may be taken back by its provider", action=argparse.BooleanOptionalAction)
+    option("--disk", "of disk, at least", metavar="GIB", type=int)
+    option("--image", "the image that the machine starts from; its provider's usual one without it", metavar="IMAGE")
 
 
 def duration(text: str) -> timedelta:

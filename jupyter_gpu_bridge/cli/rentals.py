@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.cli.orders import living, order_of, tell_living, tell_price, time_left
 from jupyter_gpu_bridge.cli.screen import Screen, ago
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import KernelState, Need, Order, Rental, WhenBusy
+from jupyter_gpu_bridge.model import KernelState, Order, Rental
 from jupyter_gpu_bridge.naming import check_name
 
 
@@ -25,41 +26,15 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     return await verbs[arguments.noun](arguments, bridge, screen)
 
 
-def order_of(arguments: Namespace) -> Order:
-    return Order(
-        need=Need(
-            gpus=tuple(arguments.gpu or ()),
-            gpu_count=arguments.gpus,
-            gpu_memory_mib=arguments.gpu_memory * 1024,
-            max_price=arguments.max_price,
-            providers=tuple(arguments.provider or ()),
-            regions=tuple(arguments.region or ()),
-            allows_spot=arguments.spot,
-            disk_gib=arguments.disk,
-        ),
-        budget=arguments.budget,
-        deadline=arguments.deadline,
-        idle=arguments.idle,
-        lease=arguments.lease,
-        when_busy=WhenBusy(arguments.busy),
-        keeps_failed=arguments.keep_failed,
-        image=arguments.image,
-    )
-
-
 async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
     bridge.check_order(order)
-    best = (await bridge.search(order.need))[0]
-    worst = order.worst_case(best.price)
-    screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
-    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst.cents()}.")
-    if best.is_pretend:
-        screen.note("It is a pretence on this computer: no GPU, and no money.")
-    elif not arguments.yes and not screen.agrees("Rent it?"):
-        raise BadRequest("Nothing was rented.", advice="Say --yes where nobody can be asked.")
-    standing = await bridge.want(f"name:{name}", order, f"jupyter gpu rent ({getpass.getuser()})")
+    standing = await living(f"name:{name}", bridge)
+    if standing is None:
+        standing = await _want(name, order, arguments.yes, bridge, screen)
+    else:
+        tell_living(standing, screen)
     began = datetime.now(timezone.utc)
 
     def report(stage: str, text: str) -> None:
@@ -71,6 +46,15 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     screen.say(f"Rented {wish_id[:8]}. A kernel on it: jupyter gpu profiles add {name} --machine {standing.machine}")
     screen.say(f"End it with: jupyter gpu stop {wish_id[:8]}")
     return 0
+
+
+async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: Screen) -> Standing:
+    best = (await bridge.search(order.need))[0]
+    worst = order.worst_case(best.price)
+    await tell_price(best, order, worst, bridge, screen)
+    if not best.is_pretend and not agreed and not screen.agrees("Rent it?"):
+        raise BadRequest("Nothing was rented.", advice="Say --yes where nobody can be asked.")
+    return await bridge.want(f"name:{name}", order, f"jupyter gpu rent ({getpass.getuser()})")
 
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -101,7 +85,9 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if rental is not None:
         screen.say(f"{rental.offer.title} at {rental.provider}, {rental.price} per hour, name {rental.name}")
         cap = f", budget {rental.cap}" if rental.cap is not None else ""
-        screen.say(f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents()}; {_left(rental)}")
+        screen.say(
+            f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents_at_most()}; {_left(rental)}"
+        )
     for event in events:
         screen.say(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<11}{event.text}")
     return 0
@@ -169,10 +155,7 @@ def _state(standing: Standing) -> str:
 def _left(rental: Rental) -> str:
     if not rental.state.is_live:
         return f"gone {ago(rental.gone)}"
-    left = rental.deadline - datetime.now(timezone.utc)
-    if rental.cap is not None:
-        left = min(left, (rental.cap - rental.accrued).lasts(rental.price))
-    return spoken(left)
+    return time_left(rental)
 
 
 def _plain(standing: Standing) -> plain.Plain:

@@ -47,6 +47,16 @@ class Orders:
         finally:
             await clouds.close()
 
+    async def gaps(self, provider: str) -> str:
+        """What this cloud cannot promise; see `Traits`."""
+        from jupyter_gpu_bridge.rentals.clouds import Clouds
+
+        clouds = Clouds()
+        try:
+            return clouds.get(provider).traits.gaps()
+        finally:
+            await clouds.close()
+
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """The open wish of that key, or a new one. Its machine is found when somebody waits for it (`arrive`)."""
         check_order(order)
