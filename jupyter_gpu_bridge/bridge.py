@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
@@ -32,7 +32,7 @@ from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, observe, order_words
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
-from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
+from jupyter_gpu_bridge.rentals.limits import change_limits, set_limits, user_limits
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
@@ -246,6 +246,10 @@ class Bridge:
 
     def set_limits(self, limits: Limits) -> None:
         set_limits(limits)
+
+    def change_limits(self, changes: Mapping[str, Any]) -> Path | None:
+        """Where a copy is of what was there before, if that made no sense and limits nothing any more."""
+        return change_limits(changes)
 
     async def keep_orphan(self, name: str) -> Standing:
         """A machine that nobody knew of is wanted after all."""

@@ -13,6 +13,8 @@ from jupyter_gpu_bridge.model import Money
 
 Add = Callable[[Any, str, str], argparse.ArgumentParser]
 
+_MOST_DAYS = 36_500
+
 ID_HELP = "its id, or the beginning of it"
 
 
@@ -35,8 +37,9 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running there")
     stop.add_argument("--no-wait", action="store_true", help="do not wait until the provider shows that they are gone")
     costs = add(nouns, "costs", "what was spent")
-    costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT")
-    costs.add_argument("--days", type=int, metavar="N", help="of the last N days only")
+    by = "what to sum up by: rental, provider, or day (UTC); rental without it"
+    costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT", help=by)
+    costs.add_argument("--days", type=_days, metavar="N", help="of the last N days only; 1: today (UTC)")
     costs.add_argument("--csv", action="store_true", help="as a table for other programs")
     orphans = add(nouns, "orphans", "machines of ours that nobody knows of any more")
     orphans.add_argument("--keep", metavar="NAME", help="do not end this one")
@@ -48,7 +51,7 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
         ("month", "in a month"),
         ("hour-at-once", "by all machines together"),
     ):
-        limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_sum_or_none, help=f"{text}; `none`: no limit")
+        limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_limit_or_none, help=f"{text}; `none`: no limit")
     limits.add_argument("--live-at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
 
 
@@ -92,6 +95,19 @@ def money(text: str) -> Money:
 
 def _sum_or_none(text: str) -> Money | str:
     return "none" if text.lower() == "none" else money(text)
+
+
+def _limit_or_none(text: str) -> Money | str:
+    limit = _sum_or_none(text)
+    if isinstance(limit, Money) and limit < Money():
+        raise argparse.ArgumentTypeError(f"{text} is less than nothing; 0 allows nothing, `none` is no limit")
+    return limit
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 5 and 1 <= int(text) <= _MOST_DAYS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to {_MOST_DAYS}")
+    return int(text)
 
 
 def _count_or_none(text: str) -> int | str:
