@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import secrets
 from argparse import Namespace
@@ -14,9 +15,15 @@ from jupyter_gpu_bridge.bridge import Bridge, Standing
 from jupyter_gpu_bridge.cli.orders import living, order_of, tell_living, tell_price, time_left
 from jupyter_gpu_bridge.cli.screen import Screen, ago
 from jupyter_gpu_bridge.durations import spoken
-from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 from jupyter_gpu_bridge.model import KernelState, Order, Rental
 from jupyter_gpu_bridge.naming import check_name
+
+INTERRUPTED = 130
+"""The exit status of what somebody has ended with Ctrl-C."""
+
+_PATIENCE = 60.0
+"""Seconds to wait for the end of what was interrupted."""
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -40,12 +47,29 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     def report(stage: str, text: str) -> None:
         screen.note(f"{spoken(datetime.now(timezone.utc) - began):>9}  {stage:<11}{text}")
 
-    standing = await bridge.arrive(standing, report)
+    try:
+        standing = await bridge.arrive(standing, report)
+    except asyncio.CancelledError:
+        return await _given_up(standing, bridge, screen)
     screen.data(_plain(standing))
     wish_id = standing.wish.wish_id
     screen.say(f"Rented {wish_id[:8]}. A kernel on it: jupyter gpu profiles add {name} --machine {standing.machine}")
     screen.say(f"End it with: jupyter gpu stop {wish_id[:8]}")
     return 0
+
+
+async def _given_up(standing: Standing, bridge: Bridge, screen: Screen) -> int:
+    """Interrupted: its warden ends a machine that nobody else waits for, which takes a moment and costs money."""
+    short = standing.wish.wish_id[:8]
+    screen.note(f"\nInterrupted: {short} is being ended, unless somebody else waits for it or uses it.")
+    try:
+        over = await asyncio.wait_for(bridge.rental_gone(standing.wish.wish_id, screen.note), _PATIENCE)
+    except (asyncio.TimeoutError, asyncio.CancelledError, BridgeError):
+        screen.note(f"It is not over yet and may cost money. See: jupyter gpu ls. End it: jupyter gpu stop {short}")
+        return INTERRUPTED
+    screen.data(_plain(over))
+    screen.say(_told_end(over))
+    return INTERRUPTED
 
 
 async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: Screen) -> Standing:
@@ -114,12 +138,15 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     )
     screen.data({"stopped": [_plain(standing) for standing in ended]})
     for standing in ended:
-        cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
-        done = "Ended" if standing.is_over else "Ending"
-        screen.say(f"{done} {standing.wish.wish_id[:8]}.{cost}")
+        screen.say(_told_end(standing))
     if not ended:
         screen.say("Nothing is rented.")
     return 0
+
+
+def _told_end(standing: Standing) -> str:
+    cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
+    return f"{'Ended' if standing.is_over else 'Ending'} {standing.wish.wish_id[:8]}.{cost}"
 
 
 async def _agree(wanted: Sequence[Standing], bridge: Bridge, screen: Screen) -> None:
