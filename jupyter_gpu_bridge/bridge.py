@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.model import (
     Profile,
     Rental,
     Stage,
+    Wish,
     WishId,
 )
 from jupyter_gpu_bridge.providers import ssh
@@ -36,6 +37,7 @@ from jupyter_gpu_bridge.rentals.limits import change_limits, set_limits, user_li
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
+from jupyter_gpu_bridge.rentals.stages import Took, stages
 from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ __all__ = [
     "Receipts",
     "Stamp",
     "Standing",
+    "Took",
     "as_csv",
     "as_json",
     "kernels_of",
@@ -219,8 +222,12 @@ class Bridge:
         return await observe.rentals()
 
     async def rental(self, start: str) -> Standing:
-        """By the beginning of its id. Raises `RentalUnknown`."""
+        """By the beginning of its id, or by that of one of its attempts. Raises `RentalUnknown`."""
         return await _orders().find(start)
+
+    def stages(self, wish: Wish, events: Sequence[Event]) -> Sequence[Took]:
+        """How long each stage took until it could be used; `events`: all of that wish."""
+        return stages(wish.asked, events)
 
     async def rental_events(self, wish_id: WishId) -> Sequence[Event]:
         return await _orders().events(wish_id)

@@ -15,7 +15,7 @@ Add = Callable[[Any, str, str], argparse.ArgumentParser]
 
 _MOST_DAYS = 36_500
 
-ID_HELP = "its id, or the beginning of it"
+ID_HELP = "its id as `ls` or `costs` shows it, or the beginning of it"
 
 
 def add_rental_nouns(nouns: Any, add: Add) -> None:
@@ -41,8 +41,12 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT", help=by)
     costs.add_argument("--days", type=_days, metavar="N", help="of the last N days only; 1: today (UTC)")
     costs.add_argument("--csv", action="store_true", help="as a table for other programs")
-    orphans = add(nouns, "orphans", "machines of ours that nobody knows of any more")
-    orphans.add_argument("--keep", metavar="NAME", help="do not end this one")
+    orphans = add(
+        nouns, "orphans", "look after everything, and show machines of ours that nobody knew of: they are ended"
+    )
+    orphans.add_argument(
+        "--keep", metavar="NAME", help="do not end this one: it is yours, and costs money until you stop it"
+    )
     guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
     guard.add_argument("action", choices=("install", "remove", "status"), nargs="?", metavar="install|remove|status")
     limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")

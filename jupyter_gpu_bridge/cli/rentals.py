@@ -8,10 +8,10 @@ import secrets
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.bridge import Bridge, Standing, Took
 from jupyter_gpu_bridge.cli.orders import living, order_of, tell_living, tell_price, time_left
 from jupyter_gpu_bridge.cli.screen import Screen, ago
 from jupyter_gpu_bridge.durations import spoken
@@ -101,7 +101,14 @@ async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standing = await bridge.rental(arguments.id)
     events = await bridge.rental_events(standing.wish.wish_id)
-    screen.data({**_plain(standing), "events": [plain.event(event) for event in events]})
+    took = bridge.stages(standing.wish, events)
+    screen.data(
+        {
+            **_plain(standing),
+            "events": [plain.event(event) for event in events],
+            "stages": [plain.took(each.name, each.time) for each in took],
+        }
+    )
     wish, rental = standing.wish, standing.rental
     screen.say(f"{wish.wish_id}  {_state(standing)}  for {wish.key}, asked {ago(wish.asked)} by {wish.asked_by or '?'}")
     if not wish.is_open:
@@ -112,9 +119,18 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.say(
             f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents_at_most()}; {_left(rental)}"
         )
+    if took:
+        screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
     for event in events:
         screen.say(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<11}{event.text}")
     return 0
+
+
+def _told_stage(took: Took) -> str:
+    if took.time is None:
+        return f"{took.name} until now"
+    time = f"{took.time.total_seconds():.1f} s" if took.time < timedelta(minutes=1) else spoken(took.time)
+    return f"{took.name} {'after ' if took.is_ready else ''}{time}"
 
 
 async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -133,6 +149,8 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         await _agree(wanted, bridge, screen)
     for standing in wanted:
         await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
+    if not arguments.no_wait and wanted:
+        screen.note("Waiting until nothing of it is billed any more, as the provider's own listing shows.")
     ended = (
         wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
     )

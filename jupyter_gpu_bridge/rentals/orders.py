@@ -133,10 +133,9 @@ class Orders:
         return standing
 
     async def find(self, start: str) -> Standing:
-        """By the first letters of its id. Raises `RentalUnknown`."""
+        """By the first letters of its id, or of an attempt's, as costs are told. Raises `RentalUnknown`."""
         book = await self._ready()
-        wish = await book.read(Ledger.find_wish, start)
-        return await self._standing(wish)
+        return await self._standing(await book.read(Ledger.wish_meant, start))
 
     async def all(self, *, ended: bool = False, ended_since: datetime | None = None) -> Sequence[Standing]:
         """The newest first; those that are over only when asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -26,9 +27,7 @@ async def test_an_interrupted_rent_says_that_its_machine_is_ended_and_what_it_co
     assert world.billed() == []
 
 
-async def test_an_interrupted_rent_that_somebody_else_waits_for_says_how_to_end_it(
-    world: Renting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_rents_what_is_there_already_is_told_its_own_limits(world: Renting) -> None:
     standing = await world.rent(key="name:x")
     answer = await ran("rent", "--provider", "sandbox", "--name", "x", "--for", "1h")
     assert answer.status == 0, answer
@@ -36,3 +35,22 @@ async def test_an_interrupted_rent_that_somebody_else_waits_for_says_how_to_end_
     assert standing.rental is not None
     assert f"bill is {standing.rental.worst_case.cents_at_most()}." in answer.err, answer
     assert world.created() == 1
+
+
+async def test_show_has_the_time_of_each_stage_also_by_the_id_that_costs_has(world: Renting) -> None:
+    await world.rent()
+    (row,) = json.loads((await ran("costs", "--json")).out)["costs"]
+    shown = await ran("show", row["of"][:10], "--json")
+    assert shown.status == 0, shown
+    stages = {each["stage"]: each["seconds"] for each in json.loads(shown.out)["stages"]}
+    assert list(stages) == ["searching", "renting", "booting", "connecting", "ready"]
+    assert 0 < stages["connecting"] < stages["ready"]
+    told = (await ran("show", row["of"][:10])).out
+    assert re.search(r"Stages: searching .* s; renting .*; ready after ", told), told
+
+
+async def test_stop_says_what_it_waits_for(world: Renting) -> None:
+    standing = await world.rent()
+    stopped = await ran("stop", standing.wish.wish_id, "--yes")
+    assert "as the provider's own listing shows" in stopped.err, stopped
+    assert world.billed() == []
