@@ -70,17 +70,19 @@ async def tell_price(best: Offer, order: Order, worst: Money, bridge: Bridge, sc
         screen.note("It is a pretence on this computer: no GPU, and no money.")
 
 
-async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> None:
-    """The same for what is rented only when a kernel starts."""
+async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Money | None:
+    """The same for what is rented only when a kernel starts; its largest bill, where that can be said now."""
     try:
         best = (await bridge.search(order.need))[0]
     except BridgeError as error:
         screen.note(f"What it will cost cannot be said now: {error}")
         if order.budget is not None:
             screen.note(f"It ends when its budget of {order.budget} is used up.")
-        return
+        return None
+    worst = order.worst_case(best.price)
     screen.note("It rents when a kernel starts. As things are now:")
-    await tell_price(best, order, order.worst_case(best.price), bridge, screen)
+    await tell_price(best, order, worst, bridge, screen)
+    return worst
 
 
 async def living(key: str, bridge: Bridge) -> Standing | None:

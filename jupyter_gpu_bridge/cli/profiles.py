@@ -45,13 +45,16 @@ def _list(bridge: Bridge, screen: Screen) -> None:
 async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     folder = bridge.add_profile(_wanted(arguments, bridge))
     made = next(profile for profile in bridge.profiles() if profile.name == arguments.name)
-    screen.data({"profile": plain.profile(made), "folder": str(folder)})
     screen.say(f"Saved {made.name}; Jupyter shows it as {made.display_name!r}.")
+    answer: plain.Plain = {"profile": plain.profile(made), "folder": str(folder)}
     if made.order is not None:
-        await tell_price_later(made.order, bridge, screen)
+        worst = await tell_price_later(made.order, bridge, screen)
+        answer["worst_case"] = None if worst is None else worst.exact()
         rented = await living(f"profile:{made.name}", bridge)
         if rented is not None:
             tell_living(rented, screen)
+            answer["rented_already"] = rented.wish.wish_id
+    screen.data(answer)
 
 
 def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:

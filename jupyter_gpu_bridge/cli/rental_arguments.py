@@ -66,21 +66,21 @@ def need_arguments(verb: argparse._ActionsContainer) -> None:
         verb.add_argument(name, help=text, default=argparse.SUPPRESS, **more)
 
     option("--gpu", "for example A100; more than once: any of them", metavar="MODEL", action="append")
-    option("--gpus", "how many; 1 without it", metavar="N", type=int)
+    option("--gpus", "how many; usually 1", metavar="N", type=int)
     option("--gpu-memory", "of each, at least", metavar="GIB", type=int)
     option("--provider", "look there only; `sandbox` pretends", metavar="NAME", action="append")
     option("--region", "only there, as its provider calls it; more than once: any", metavar="NAME", action="append")
     option("--max-price", "per hour, for the whole machine; `none`: any price", metavar="DOLLARS", type=_sum_or_none)
     option("--budget", "for this rental, all in all; `none`: no budget", metavar="DOLLARS", type=_sum_or_none)
-    option("--for", "it ends then; 8h without it", dest="deadline", metavar="TIME", type=duration)
-    option("--idle", "unused so long, it ends; 30m without it; `none`: never", metavar="TIME", type=_time_or_none)
-    option("--lease", "unreachable so long, it ends; 20m without it", metavar="TIME", type=duration)
-    option("--busy", "what a busy kernel does then; finish without it", choices=("finish", "stop"))
+    option("--for", "it ends then; usually 8h", dest="deadline", metavar="TIME", type=duration)
+    option("--idle", "unused so long, it ends; usually 30m; `none`: never", metavar="TIME", type=_time_or_none)
+    option("--lease", "unreachable so long, it ends; usually 20m", metavar="TIME", type=duration)
+    option("--busy", "what a busy kernel does then; usually finish", choices=("finish", "stop"))
     set_up = "keep a machine whose set-up fails for half an hour"
     option("--keep-failed", set_up, action=argparse.BooleanOptionalAction)
     option("--spot", "it may be taken back by its provider", action=argparse.BooleanOptionalAction)
     option("--disk", "of disk, at least", metavar="GIB", type=int)
-    option("--image", "the image that the machine starts from; its provider's usual one without it", metavar="IMAGE")
+    option("--image", "the image that the machine starts from; its provider's usual one otherwise", metavar="IMAGE")
 
 
 def duration(text: str) -> timedelta:

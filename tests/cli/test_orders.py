@@ -57,6 +57,7 @@ def test_a_profile_says_what_it_can_cost_and_what_its_provider_cannot_promise(
     assert "The best offer is Pretend A100 80 GB at sandbox for $2.50 per hour." in said
     assert "the largest possible bill is $0.25." in said
     assert "Far cannot end this machine by itself." in said
+    assert call("profiles", "add", "p1", "--json").data["worst_case"] == "0.250000"
     assert "largest possible bill is $0.01." in call("profiles", "add", "p1", "--budget", "0.00245").err
 
 
@@ -64,6 +65,7 @@ def test_a_profile_says_so_when_nobody_can_say_what_it_costs(call: Call) -> None
     said = call("profiles", "add", "p1", "--rent", "--budget", "2").err
     assert "What it will cost cannot be said now: Nothing is offered now." in said
     assert "$2.00" in said
+    assert call("profiles", "add", "p1", "--json").data["worst_case"] is None
 
 
 @pytest.mark.parametrize(
