@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.model import (
     Profile,
     Rental,
     Stage,
+    Wish,
     WishId,
 )
 from jupyter_gpu_bridge.providers import ssh
@@ -32,10 +33,11 @@ from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import check, observe, order_words
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
-from jupyter_gpu_bridge.rentals.limits import set_limits, user_limits
+from jupyter_gpu_bridge.rentals.limits import change_limits, set_limits, user_limits
 from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
+from jupyter_gpu_bridge.rentals.stages import Took, stages
 from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ __all__ = [
     "AskPassphrase",
     "Bridge",
     "ConfirmHostKey",
+    "Quote",
     "Receipts",
     "Stamp",
     "Standing",
+    "Took",
     "as_csv",
     "as_json",
     "kernels_of",
@@ -200,6 +204,10 @@ class Bridge:
         """What it would come to now. Raises `NothingFits`."""
         return await _orders().quote(order)
 
+    async def gaps(self, provider: str) -> str:
+        """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
+        return await _orders().gaps(provider)
+
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""
         return (await _orders().want(key, order_words.understand(order), asked_by)).machine
@@ -220,8 +228,12 @@ class Bridge:
         return await observe.rentals()
 
     async def rental(self, start: str) -> Standing:
-        """By the beginning of its id. Raises `RentalUnknown`."""
+        """By the beginning of its id, or by that of one of its attempts. Raises `RentalUnknown`."""
         return await _orders().find(start)
+
+    def stages(self, wish: Wish, events: Sequence[Event]) -> Sequence[Took]:
+        """How long each stage took until it could be used; `events`: all of that wish."""
+        return stages(wish.asked, events)
 
     async def rental_events(self, wish_id: WishId) -> Sequence[Event]:
         return await _orders().events(wish_id)
@@ -247,6 +259,10 @@ class Bridge:
 
     def set_limits(self, limits: Limits) -> None:
         set_limits(limits)
+
+    def change_limits(self, changes: Mapping[str, Any]) -> Path | None:
+        """Where a copy is of what was there before, if that made no sense and limits nothing any more."""
+        return change_limits(changes)
 
     async def keep_orphan(self, name: str) -> Standing:
         """A machine that nobody knew of is wanted after all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.model import (
@@ -150,6 +150,11 @@ def attempt(value: Rental) -> Plain:
 
 def event(value: Event) -> Plain:
     return {"at": _moment(value.at), "attempt": value.attempt_id, "kind": value.kind, "text": value.text}
+
+
+def took(name: str, time: timedelta | None) -> Plain:
+    """A stage, and how long it took; `ready` counts from the wish."""
+    return {"stage": name, "seconds": None if time is None else round(time.total_seconds(), 3)}
 
 
 def problem(value: Problem) -> Plain:

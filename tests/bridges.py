@@ -13,10 +13,12 @@ from jupyter_gpu_bridge.errors import (
     HostKeyChanged,
     HostKeyUnknown,
     KernelUnknown,
+    NothingFits,
     PassphraseNeeded,
     RentalUnknown,
 )
-from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Rental, Stage, WishId
+from jupyter_gpu_bridge.machine.link import Report
+from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Need, Offer, Rental, Stage, WishId
 from jupyter_gpu_bridge.providers.hosts import Hosts
 
 
@@ -43,6 +45,9 @@ class ScriptedBridge(Bridge):
     standings: Sequence[Standing] = ()
     """The newest first, as from a ledger; those that are over were so a moment ago."""
     events: Sequence[Event] = ()
+    offers: Sequence[Offer] = ()
+    lacking: str = ""
+    """What providers cannot promise."""
 
     def change_host(self, host: Host) -> None:
         Hosts().change(host)
@@ -99,6 +104,20 @@ class ScriptedBridge(Bridge):
 
     async def kernel_renamed(self, kernel_id: KernelId, path: str) -> None:
         self.names[kernel_id] = path
+
+    async def search(self, need: Need) -> Sequence[Offer]:
+        if not self.offers:
+            raise NothingFits("Nothing is offered now.")
+        return self.offers
+
+    async def quote(self, order: Order) -> Quote:
+        return quote(order, await self.search(order.need))
+
+    async def arrive(self, standing: Standing, report: Report) -> Standing:
+        return standing
+
+    async def gaps(self, provider: str) -> str:
+        return self.lacking
 
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
         if self.trouble:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -24,7 +23,7 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     since = None
     if arguments.days is not None:
-        since = (datetime.now(timezone.utc) - timedelta(days=max(0, arguments.days - 1))).date()
+        since = (datetime.now(timezone.utc) - timedelta(days=arguments.days - 1)).date()
     rows = await bridge.costs(arguments.by, since)
     if arguments.csv:
         print(as_csv(rows), end="")
@@ -100,12 +99,13 @@ async def _limits(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     changes: dict[str, Any] = {
         name: None if value == "none" else value for name, value in given.items() if value is not None
     }
+    broken = bridge.change_limits(changes) if changes else None
     limits = bridge.limits()
-    if changes:
-        limits = replace(limits, **changes)
-        bridge.set_limits(limits)
+    if broken is not None:
+        screen.note(f"The limits could not be read and are in {broken} now; what is not given here is not limited.")
     named = {"in a day": limits.per_day, "in a month": limits.per_month, "per hour": limits.per_hour_at_once}
-    screen.data({name.replace(" ", "_"): None if sum_ is None else str(sum_) for name, sum_ in named.items()})
+    sums = {name.replace(" ", "_"): None if sum_ is None else str(sum_) for name, sum_ in named.items()}
+    screen.data({**sums, "live_at_once": limits.live_at_once})
     for name, sum_ in named.items():
         screen.say(f"{name:<12}{'no limit' if sum_ is None else sum_}")
     screen.say(f"{'at once':<12}{'no limit' if limits.live_at_once is None else f'{limits.live_at_once} machines'}")

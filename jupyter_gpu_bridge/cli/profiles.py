@@ -8,16 +8,16 @@ from typing import Any
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
-from jupyter_gpu_bridge.cli.rentals import order_of
+from jupyter_gpu_bridge.cli.orders import given_of_order, living, order_of, tell_living, tell_price_later
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import RENTED, MachineRef, Profile
+from jupyter_gpu_bridge.model import RENTED, MachineRef, Order, Profile
 from jupyter_gpu_bridge.naming import kernel_name
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if arguments.verb == "add":
-        _add(arguments, bridge, screen)
+        await _add(arguments, bridge, screen)
     elif arguments.verb == "remove":
         bridge.remove_profile(arguments.name)
         screen.data({"removed": arguments.name})
@@ -42,27 +42,25 @@ def _list(bridge: Bridge, screen: Screen) -> None:
         screen.say("No profiles yet. Add one with: jupyter gpu profiles add NAME --machine local")
 
 
-def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
+async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     folder = bridge.add_profile(_wanted(arguments, bridge))
     made = next(profile for profile in bridge.profiles() if profile.name == arguments.name)
-    screen.data({"profile": plain.profile(made), "folder": str(folder)})
     screen.say(f"Saved {made.name}; Jupyter shows it as {made.display_name!r}.")
+    answer: plain.Plain = {"profile": plain.profile(made), "folder": str(folder)}
+    if made.order is not None:
+        worst = await tell_price_later(made.order, bridge, screen)
+        answer["worst_case"] = None if worst is None else worst.exact()
+        rented = await living(f"profile:{made.name}", bridge)
+        if rented is not None:
+            tell_living(rented, screen)
+            answer["rented_already"] = rented.wish.wish_id
+    screen.data(answer)
 
 
 def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:
     """What is not given stays as it was; an empty text takes it back."""
     before = next((profile for profile in bridge.profiles() if profile.name == arguments.name), None)
-    order = None if before is None else before.order
-    if arguments.rent and arguments.machine is not None:
-        raise BadRequest("A kernel runs on one machine.", advice="Say --rent or --machine.")
-    if arguments.rent:
-        machine, order = RENTED, order_of(arguments)
-    elif arguments.machine is not None:
-        machine, order = MachineRef.parse(arguments.machine), None
-    elif before is not None:
-        machine = before.machine
-    else:
-        raise BadRequest("A new profile needs a machine.", advice="Say --machine ssh:NAME, --machine local, or --rent.")
+    machine, order = _where(arguments, before)
     given: dict[str, Any] = {
         "display_name": arguments.display_name,
         "python": arguments.python,
@@ -75,6 +73,24 @@ def _wanted(arguments: Namespace, bridge: Bridge) -> Profile:
         if changes.get(name) == "":
             changes[name] = None
     return replace(before or Profile(arguments.name, machine), machine=machine, order=order, **changes)
+
+
+def _where(arguments: Namespace, before: Profile | None) -> tuple[MachineRef, Order | None]:
+    if arguments.rent and arguments.machine is not None:
+        raise BadRequest("A kernel runs on one machine.", advice="Say --rent or --machine.")
+    if arguments.machine is not None:
+        machine = MachineRef.parse(arguments.machine)
+    elif arguments.rent:
+        machine = RENTED
+    elif before is not None:
+        machine = before.machine
+    else:
+        raise BadRequest("A new profile needs a machine.", advice="Say --machine ssh:NAME, --machine local, or --rent.")
+    if machine == RENTED:
+        return machine, order_of(arguments, None if before is None else before.order)
+    if given := given_of_order(arguments):
+        raise BadRequest(f"{given[0]} is for what is rented, and {machine} is not.", advice="Say --rent as well.")
+    return machine, None
 
 
 def _variable(text: str) -> tuple[str, str | None]:

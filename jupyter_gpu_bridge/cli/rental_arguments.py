@@ -13,7 +13,9 @@ from jupyter_gpu_bridge.model import Money
 
 Add = Callable[[Any, str, str], argparse.ArgumentParser]
 
-ID_HELP = "its id, or the beginning of it"
+_MOST_DAYS = 36_500
+
+ID_HELP = "its id as `ls` or `costs` shows it, or the beginning of it"
 
 
 def add_rental_nouns(nouns: Any, add: Add) -> None:
@@ -35,11 +37,16 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running there")
     stop.add_argument("--no-wait", action="store_true", help="do not wait until the provider shows that they are gone")
     costs = add(nouns, "costs", "what was spent")
-    costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT")
-    costs.add_argument("--days", type=int, metavar="N", help="of the last N days only")
+    by = "what to sum up by: rental, provider, or day (UTC); rental without it"
+    costs.add_argument("--by", choices=("rental", "provider", "day"), default="rental", metavar="WHAT", help=by)
+    costs.add_argument("--days", type=_days, metavar="N", help="of the last N days only; 1: today (UTC)")
     costs.add_argument("--csv", action="store_true", help="as a table for other programs")
-    orphans = add(nouns, "orphans", "machines of ours that nobody knows of any more")
-    orphans.add_argument("--keep", metavar="NAME", help="do not end this one")
+    orphans = add(
+        nouns, "orphans", "look after everything, and show machines of ours that nobody knew of: they are ended"
+    )
+    orphans.add_argument(
+        "--keep", metavar="NAME", help="do not end this one: it is yours, and costs money until you stop it"
+    )
     guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
     guard.add_argument("action", choices=("install", "remove", "status"), nargs="?", metavar="install|remove|status")
     limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")
@@ -48,27 +55,32 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
         ("month", "in a month"),
         ("hour-at-once", "by all machines together"),
     ):
-        limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_sum_or_none, help=f"{text}; `none`: no limit")
+        limits.add_argument(f"--per-{name}", metavar="DOLLARS", type=_limit_or_none, help=f"{text}; `none`: no limit")
     limits.add_argument("--live-at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
 
 
 def need_arguments(verb: argparse._ActionsContainer) -> None:
-    """What an order is made of."""
-    verb.add_argument("--gpu", metavar="MODEL", action="append", help="for example A100; more than once: any of them")
-    verb.add_argument("--gpus", metavar="N", type=int, default=1, help="how many")
-    verb.add_argument("--gpu-memory", metavar="GIB", type=int, default=0, help="of each, at least")
-    verb.add_argument("--provider", metavar="NAME", action="append", help="look there only; `sandbox` pretends")
-    verb.add_argument("--region", metavar="NAME", action="append")
-    verb.add_argument("--max-price", metavar="DOLLARS", type=money, help="per hour, for the whole machine")
-    verb.add_argument("--budget", metavar="DOLLARS", type=money, help="for this rental, all in all")
-    verb.add_argument("--for", dest="deadline", metavar="TIME", type=duration, default="8h", help="it ends then: 8h")
-    verb.add_argument("--idle", metavar="TIME", type=_time_or_none, default="30m", help="unused so long, it ends: 30m")
-    verb.add_argument("--lease", metavar="TIME", type=duration, default="20m", help="unreachable so long, it ends: 20m")
-    verb.add_argument("--busy", choices=("finish", "stop"), default="finish", help="what a busy kernel does then")
-    verb.add_argument("--keep-failed", action="store_true", help="keep a machine whose set-up fails for half an hour")
-    verb.add_argument("--spot", action="store_true", help="it may be taken back by its provider")
-    verb.add_argument("--disk", metavar="GIB", type=int, default=0)
-    verb.add_argument("--image", metavar="IMAGE")
+    """What an order is made of. What is not given is not in the arguments: it stays as it was, or as is usual."""
+
+    def option(name: str, text: str, **more: Any) -> None:
+        verb.add_argument(name, help=text, default=argparse.SUPPRESS, **more)
+
+    option("--gpu", "for example A100; more than once: any of them", metavar="MODEL", action="append")
+    option("--gpus", "how many; usually 1", metavar="N", type=int)
+    option("--gpu-memory", "of each, at least", metavar="GIB", type=int)
+    option("--provider", "look there only; `sandbox` pretends", metavar="NAME", action="append")
+    option("--region", "only there, as its provider calls it; more than once: any", metavar="NAME", action="append")
+    option("--max-price", "per hour, for the whole machine; `none`: any price", metavar="DOLLARS", type=_sum_or_none)
+    option("--budget", "for this rental, all in all; `none`: no budget", metavar="DOLLARS", type=_sum_or_none)
+    option("--for", "it ends then; usually 8h", dest="deadline", metavar="TIME", type=duration)
+    option("--idle", "unused so long, it ends; usually 30m; `none`: never", metavar="TIME", type=_time_or_none)
+    option("--lease", "unreachable so long, it ends; usually 20m", metavar="TIME", type=duration)
+    option("--busy", "what a busy kernel does then; usually finish", choices=("finish", "stop"))
+    set_up = "keep a machine whose set-up fails for half an hour"
+    option("--keep-failed", set_up, action=argparse.BooleanOptionalAction)
+    option("--spot", "it may be taken back by its provider", action=argparse.BooleanOptionalAction)
+    option("--disk", "of disk, at least", metavar="GIB", type=int)
+    option("--image", "the image that the machine starts from; its provider's usual one otherwise", metavar="IMAGE")
 
 
 def duration(text: str) -> timedelta:
@@ -87,6 +99,19 @@ def money(text: str) -> Money:
 
 def _sum_or_none(text: str) -> Money | str:
     return "none" if text.lower() == "none" else money(text)
+
+
+def _limit_or_none(text: str) -> Money | str:
+    limit = _sum_or_none(text)
+    if isinstance(limit, Money) and limit < Money():
+        raise argparse.ArgumentTypeError(f"{text} is less than nothing; 0 allows nothing, `none` is no limit")
+    return limit
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 5 and 1 <= int(text) <= _MOST_DAYS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days from 1 to {_MOST_DAYS}")
+    return int(text)
 
 
 def _count_or_none(text: str) -> int | str:

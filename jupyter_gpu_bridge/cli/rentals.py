@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import secrets
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.bridge import Bridge, Standing, Took
+from jupyter_gpu_bridge.cli.orders import living, order_of, tell_living, tell_price, time_left
 from jupyter_gpu_bridge.cli.screen import Screen, ago
 from jupyter_gpu_bridge.durations import spoken
-from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import KernelState, Need, Order, Rental, WhenBusy
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError
+from jupyter_gpu_bridge.model import KernelState, Order, Rental
 from jupyter_gpu_bridge.naming import check_name
+
+INTERRUPTED = 130
+"""The exit status of what somebody has ended with Ctrl-C."""
+
+_PATIENCE = 60.0
+"""Seconds to wait for the end of what was interrupted."""
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -25,57 +33,52 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     return await verbs[arguments.noun](arguments, bridge, screen)
 
 
-def order_of(arguments: Namespace) -> Order:
-    return Order(
-        need=Need(
-            gpus=tuple(arguments.gpu or ()),
-            gpu_count=arguments.gpus,
-            gpu_memory_mib=arguments.gpu_memory * 1024,
-            max_price=arguments.max_price,
-            providers=tuple(arguments.provider or ()),
-            regions=tuple(arguments.region or ()),
-            allows_spot=arguments.spot,
-            disk_gib=arguments.disk,
-        ),
-        budget=arguments.budget,
-        deadline=arguments.deadline,
-        idle=arguments.idle,
-        lease=arguments.lease,
-        when_busy=WhenBusy(arguments.busy),
-        keeps_failed=arguments.keep_failed,
-        image=arguments.image,
-    )
-
-
 async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
     bridge.check_order(order)
-    quote = await bridge.quote(order)
-    best, order = quote.best, replace(order, agreed=quote.worst_case)
-    screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
-    if quote.others:
-        screen.note(
-            f"Should it be gone, {quote.others} others are tried; none costs more than {quote.dearest} per hour."
-        )
-    worst = quote.worst_case.cents()
-    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")
-    if best.is_pretend:
-        screen.note("It is a pretence on this computer: no GPU, and no money.")
-    elif not arguments.yes and not screen.agrees("Rent it?"):
-        raise BadRequest("Nothing was rented.", advice="Say --yes where nobody can be asked.")
-    standing = await bridge.want(f"name:{name}", order, f"jupyter gpu rent ({getpass.getuser()})")
+    standing = await living(f"name:{name}", bridge)
+    if standing is None:
+        standing = await _want(name, order, arguments.yes, bridge, screen)
+    else:
+        tell_living(standing, screen)
     began = datetime.now(timezone.utc)
 
     def report(stage: str, text: str) -> None:
         screen.note(f"{spoken(datetime.now(timezone.utc) - began):>9}  {stage:<11}{text}")
 
-    standing = await bridge.arrive(standing, report)
+    try:
+        standing = await bridge.arrive(standing, report)
+    except asyncio.CancelledError:
+        return await _given_up(standing, bridge, screen)
     screen.data(_plain(standing))
     wish_id = standing.wish.wish_id
     screen.say(f"Rented {wish_id[:8]}. A kernel on it: jupyter gpu profiles add {name} --machine {standing.machine}")
     screen.say(f"End it with: jupyter gpu stop {wish_id[:8]}")
     return 0
+
+
+async def _given_up(standing: Standing, bridge: Bridge, screen: Screen) -> int:
+    """Interrupted: its warden ends a machine that nobody else waits for, which takes a moment and costs money."""
+    short = standing.wish.wish_id[:8]
+    screen.note(f"\nInterrupted: {short} is being ended, unless somebody else waits for it or uses it.")
+    try:
+        over = await asyncio.wait_for(bridge.rental_gone(standing.wish.wish_id, screen.note), _PATIENCE)
+    except (asyncio.TimeoutError, asyncio.CancelledError, BridgeError):
+        screen.note(f"It is not over yet and may cost money. See: jupyter gpu ls. End it: jupyter gpu stop {short}")
+        return INTERRUPTED
+    screen.data(_plain(over))
+    screen.say(_told_end(over))
+    return INTERRUPTED
+
+
+async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: Screen) -> Standing:
+    quote = await bridge.quote(order)
+    order = replace(order, agreed=quote.worst_case)
+    await tell_price(quote, order, bridge, screen)
+    if not quote.best.is_pretend and not agreed and not screen.agrees("Rent it?"):
+        raise BadRequest("Nothing was rented.", advice="Say --yes where nobody can be asked.")
+    return await bridge.want(f"name:{name}", order, f"jupyter gpu rent ({getpass.getuser()})")
 
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -98,7 +101,14 @@ async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standing = await bridge.rental(arguments.id)
     events = await bridge.rental_events(standing.wish.wish_id)
-    screen.data({**_plain(standing), "events": [plain.event(event) for event in events]})
+    took = bridge.stages(standing.wish, events)
+    screen.data(
+        {
+            **_plain(standing),
+            "events": [plain.event(event) for event in events],
+            "stages": [plain.took(each.name, each.time) for each in took],
+        }
+    )
     wish, rental = standing.wish, standing.rental
     screen.say(f"{wish.wish_id}  {_state(standing)}  for {wish.key}, asked {ago(wish.asked)} by {wish.asked_by or '?'}")
     if not wish.is_open:
@@ -106,10 +116,21 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if rental is not None:
         screen.say(f"{rental.offer.title} at {rental.provider}, {rental.price} per hour, name {rental.name}")
         cap = f", budget {rental.cap}" if rental.cap is not None else ""
-        screen.say(f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents()}; {_left(rental)}")
+        screen.say(
+            f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents_at_most()}; {_left(rental)}"
+        )
+    if took:
+        screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
     for event in events:
         screen.say(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<11}{event.text}")
     return 0
+
+
+def _told_stage(took: Took) -> str:
+    if took.time is None:
+        return f"{took.name} until now"
+    time = f"{took.time.total_seconds():.1f} s" if took.time < timedelta(minutes=1) else spoken(took.time)
+    return f"{took.name} {'after ' if took.is_ready else ''}{time}"
 
 
 async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -128,17 +149,22 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         await _agree(wanted, bridge, screen)
     for standing in wanted:
         await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
+    if not arguments.no_wait and wanted:
+        screen.note("Waiting until nothing of it is billed any more, as the provider's own listing shows.")
     ended = (
         wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
     )
     screen.data({"stopped": [_plain(standing) for standing in ended]})
     for standing in ended:
-        cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
-        done = "Ended" if standing.is_over else "Ending"
-        screen.say(f"{done} {standing.wish.wish_id[:8]}.{cost}")
+        screen.say(_told_end(standing))
     if not ended:
         screen.say("Nothing is rented.")
     return 0
+
+
+def _told_end(standing: Standing) -> str:
+    cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
+    return f"{'Ended' if standing.is_over else 'Ending'} {standing.wish.wish_id[:8]}.{cost}"
 
 
 async def _agree(wanted: Sequence[Standing], bridge: Bridge, screen: Screen) -> None:
@@ -174,10 +200,7 @@ def _state(standing: Standing) -> str:
 def _left(rental: Rental) -> str:
     if not rental.state.is_live:
         return f"gone {ago(rental.gone)}"
-    left = rental.deadline - datetime.now(timezone.utc)
-    if rental.cap is not None:
-        left = min(left, (rental.cap - rental.accrued).lasts(rental.price))
-    return spoken(left)
+    return time_left(rental)
 
 
 def _plain(standing: Standing) -> plain.Plain:

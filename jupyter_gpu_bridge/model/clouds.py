@@ -20,6 +20,9 @@ Ref = NewType("Ref", str)
 """The provider's own id of a machine."""
 
 
+_GUARD = "Have the guard installed: jupyter gpu guard install"
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What this cloud can do. Whatever it lacks is told to the user before the first click."""
@@ -43,6 +46,26 @@ class Traits:
     console: str = ""
     """Where its machines can be ended by hand."""
     is_pretend: bool = False
+
+    def gaps(self) -> str:
+        """What ends a machine elsewhere while everything of ours is dead, and does not here; empty: nothing is lacking.
+
+        Machines that cost something when they are only stopped are no gap by themselves, for ours are never stopped.
+        """
+        if self.removal and self.limits_at_create:
+            return ""
+        if self.removal:
+            return (
+                f"{self.title} takes no time limit: if this computer is off, only the machine's own lease ends it. "
+                f"{_GUARD}"
+            )
+        stopped = " Switching it off does not end its bill." if self.bills_stopped else ""
+        alone = (
+            "only the time limit at its provider does, as late as hours after the deadline"
+            if self.limits_at_create
+            else "it runs until somebody ends it"
+        )
+        return f"{self.title} cannot end this machine by itself: if this computer is off, {alone}.{stopped} {_GUARD}"
 
 
 @dataclass(frozen=True, slots=True)

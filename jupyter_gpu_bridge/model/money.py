@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 from jupyter_gpu_bridge.errors import BadRequest
 
@@ -62,7 +62,14 @@ class Money:
 
     def cents(self) -> str:
         """For a sum: rounded to cents."""
-        dollars = (Decimal(self.micros) / _MICROS).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+        return self._in_cents(ROUND_HALF_EVEN)
+
+    def cents_at_most(self) -> str:
+        """For what it can come to at most: a part of a cent counts whole."""
+        return self._in_cents(ROUND_CEILING)
+
+    def _in_cents(self, rounding: str) -> str:
+        dollars = (Decimal(self.micros) / _MICROS).quantize(Decimal("0.01"), rounding)
         return f"-${-dollars}" if dollars < 0 else f"${abs(dollars)}"
 
     def during(self, time: timedelta) -> Money:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from jupyter_gpu_bridge import __version__, settings
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Finding, Host, Stage
+from jupyter_gpu_bridge.model import RENTED, Finding, Host, Stage
 from jupyter_gpu_bridge.naming import PROVISIONER
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.providers.machines import require_machine
-from jupyter_gpu_bridge.rentals.guard_timer import timer_now
+from jupyter_gpu_bridge.rentals import doctor_rented
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 
 CheckHost = Callable[[str], AsyncIterator[Stage]]
@@ -43,7 +43,7 @@ async def examine(check_host: CheckHost | None) -> Sequence[Finding]:
     except _HINDRANCES as hindrance:
         of_hosts = _hindered("hosts", hindrance)
     findings += [*_alone("profiles", lambda: _profiles(hosts)), of_hosts]
-    findings.append(await _guard())
+    findings += await _rented()
     if check_host is not None:
         findings += [await _reached(host.name, check_host) for host in hosts or ()]
     return findings
@@ -163,6 +163,9 @@ def _profiles(hosts: Sequence[Host] | None) -> Iterator[Finding]:
         yield Finding(f"profile {broken.folder.name}", False, broken.why, f"Correct or remove {broken.folder}.")
     for profile in profiles.list():
         subject = f"profile {profile.name}"
+        if profile.machine.provider == RENTED.provider:
+            yield doctor_rented.of_profile(profile)
+            continue
         if hosts is None and profile.machine.provider == ssh.PROVIDER:
             yield Finding(subject, True, f"It is for {profile.machine}, about which the hosts have to say more.")
             continue
@@ -175,12 +178,21 @@ def _profiles(hosts: Sequence[Host] | None) -> Iterator[Finding]:
             yield Finding(subject, True, f"It starts kernels on {profile.machine}.")
 
 
-async def _guard() -> Finding:
+async def _rented() -> Sequence[Finding]:
+    unsettled = 0
     try:
-        timer = await timer_now()
+        ledger, unsettled = await doctor_rented.of_ledger()
     except _HINDRANCES as hindrance:
-        return _hindered("guard", hindrance)
-    return Finding("guard", timer.is_well, timer.text, timer.advice)
+        ledger = _hindered("ledger", hindrance)
+    try:
+        guard = await doctor_rented.of_guard(unsettled)
+    except _HINDRANCES as hindrance:
+        guard = _hindered("guard", hindrance)
+    return [ledger, *_alone("limits", _limits), guard]
+
+
+def _limits() -> Iterator[Finding]:
+    yield doctor_rented.of_limits()
 
 
 async def _reached(name: str, check_host: CheckHost) -> Finding:

@@ -54,6 +54,16 @@ class Orders:
 
         return quote(order, await self.search(order.need))
 
+    async def gaps(self, provider: str) -> str:
+        """What this cloud cannot promise; see `Traits`."""
+        from jupyter_gpu_bridge.rentals.clouds import Clouds
+
+        clouds = Clouds()
+        try:
+            return clouds.get(provider).traits.gaps()
+        finally:
+            await clouds.close()
+
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """The open wish of that key, or a new one. Its machine is found when somebody waits for it (`arrive`)."""
         check_order(order)
@@ -130,10 +140,9 @@ class Orders:
         return standing
 
     async def find(self, start: str) -> Standing:
-        """By the first letters of its id. Raises `RentalUnknown`."""
+        """By the first letters of its id, or of an attempt's, as costs are told. Raises `RentalUnknown`."""
         book = await self._ready()
-        wish = await book.read(Ledger.find_wish, start)
-        return await self._standing(wish)
+        return await self._standing(await book.read(Ledger.wish_meant, start))
 
     async def all(self, *, ended: bool = False, ended_since: datetime | None = None) -> Sequence[Standing]:
         """The newest first; those that are over only when asked for."""

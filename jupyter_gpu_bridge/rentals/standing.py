@@ -19,9 +19,9 @@ KEPT_FOR = timedelta(minutes=30)
 """So long somebody can look at a machine whose set-up has failed, if the order says so."""
 
 
-_STEPS = ("searching", "renting", "booting", "connecting")
+STEPS = ("searching", "renting", "booting", "connecting")
 _WARNING = "warning"
-TOLD = (_WARNING, *_STEPS)
+TOLD = (_WARNING, *STEPS)
 """Kinds of events that say how a wish stands."""
 
 
@@ -40,7 +40,7 @@ class Standing:
     @classmethod
     def of(cls, wish: Wish, newest: Rental | None, events: Sequence[Event]) -> Standing:
         """`events`: of this wish, those that are `TOLD` at least; the oldest first."""
-        step = next((event for event in reversed(events) if event.kind in _STEPS), None)
+        step = next((event for event in reversed(events) if event.kind in STEPS), None)
         return cls(wish, newest, _warning(newest, events), step)
 
     @property

@@ -109,3 +109,8 @@ def _hints(module: ModuleType) -> Iterator[tuple[str, object]]:
 def _atoms(hint: object) -> set[object]:
     parts = typing.get_args(hint)
     return {hint} if not parts else set().union(*(_atoms(part) for part in parts))
+
+
+@pytest.mark.parametrize(("micros", "text"), [(2_450, "$0.01"), (10_000, "$0.01"), (4_000_001, "$4.01"), (0, "$0.00")])
+def test_the_most_that_something_can_cost_is_never_rounded_down(micros: int, text: str) -> None:
+    assert Money(micros).cents_at_most() == text

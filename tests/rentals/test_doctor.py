@@ -3,14 +3,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from jupyter_gpu_bridge.errors import Unreachable
-from jupyter_gpu_bridge.model import Finding, Host, MachineRef, Profile, Stage
+from jupyter_gpu_bridge.model import RENTED, Finding, Host, MachineRef, Need, Order, Profile, Stage
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import doctor
+from jupyter_gpu_bridge.rentals import doctor, doctor_rented
+from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.limits import limits_file
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 
 
@@ -109,3 +113,50 @@ def test_hosts_are_connected_to_only_when_asked() -> None:
     findings = look(check)
     assert findings["host near"] == Finding("host near", True, "near can be used")
     assert findings["host far"] == Finding("host far", False, "far does not answer.", "Is it on?")
+
+
+def test_a_profile_that_rents_is_well_unless_its_provider_is_not_there() -> None:
+    Profiles().add(Profile("p1", RENTED, order=Order()))
+    Profiles().add(Profile("p2", RENTED, order=Order(need=Need(providers=("nowhere",)))))
+    Profiles().add(Profile("p3", MachineRef("rental", "ab" * 16)))
+    findings = look()
+    assert findings["profile p1"] == Finding("profile p1", True, "It rents a machine when a kernel starts.")
+    assert not findings["profile p2"].ok
+    assert "'nowhere'" in findings["profile p2"].text
+    assert findings["profile p3"].ok
+
+
+def test_the_ledger_is_opened_where_there_is_one_and_not_made(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look()["ledger"] == Finding("ledger", True, "Nothing was ever rented here.")
+    place = own_home / "elsewhere.db"
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", f"sqlite:///{place}")
+    Ledger.open().close()
+    found = look()["ledger"]
+    assert (found.ok, found.text.startswith(f"{place}, version 0")) == (True, True)
+    place.write_text("This is a letter to my aunt. " * 99)
+    assert not look()["ledger"].ok
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_LEDGER", "mysql://me:hunter2@there/it")
+    found = look()["ledger"]
+    assert not found.ok
+    assert "hunter2" not in found.text + found.advice
+
+
+def test_a_broken_file_of_limits_is_a_finding() -> None:
+    assert look()["limits"].ok
+    limits_file().write_text('{"per_day": "x"}')
+    found = look()["limits"]
+    assert not found.ok
+    assert str(limits_file()) in found.text
+
+
+def test_that_nothing_runs_the_guard_is_a_hint_where_something_is_rented(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nobody() -> GuardTimer:
+        return GuardTimer(None, None)
+
+    monkeypatch.setattr(doctor_rented, "timer_now", nobody)
+    assert look()["guard"].advice == ""
+    with Ledger.open() as ledger:
+        ledger.wish("name:x", Order(), "a test", datetime.now(timezone.utc))
+    guard = look()["guard"]
+    assert (guard.ok, "jupyter gpu guard install" in guard.advice) == (True, True)
+    assert "1 rented now" in look()["ledger"].text

@@ -11,3 +11,8 @@ class Chapter:
     def __init__(self, database: Database, version: str) -> None:
         self._database = database
         self._version = version
+
+    @property
+    def version(self) -> str:
+        """Of the tables."""
+        return self._version

@@ -75,6 +75,23 @@ class Wishes(Chapter):
         with self._database.reading() as connection:
             return wish_of(only_one(connection, _T.c.wish_id, id_or_prefix, "wish"))
 
+    def wish_meant(self, id_or_prefix: str) -> Wish:
+        """As `find_wish`; where no wish begins so, that of the attempt which does."""
+        with self._database.reading() as connection:
+            if _is_attempt(connection, id_or_prefix):
+                return read_wish(connection, only_one(connection, _A.c.attempt_id, id_or_prefix, "rental").wish_id)
+            return wish_of(only_one(connection, _T.c.wish_id, id_or_prefix, "wish"))
+
+
+def _is_attempt(connection: Connection, prefix: str) -> bool:
+    """And no wish: whoever ends what he names must not end something else that begins so."""
+    wanted = prefix.strip().casefold()
+    wish, attempt = (
+        connection.execute(select(column).where(column.startswith(wanted, autoescape=True)).limit(1)).first()
+        for column in (_T.c.wish_id, _A.c.attempt_id)
+    )
+    return bool(wanted) and wish is None and attempt is not None
+
 
 def read_wish(connection: Connection, wish_id: WishId) -> Wish:
     """Raises `RentalUnknown`."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jupyter_gpu_bridge.errors import RentalUnknown
-from jupyter_gpu_bridge.model import Money, Need, Order, Rental, RentalState, WhenBusy, WishId
+from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Rental, RentalState, WhenBusy, WishId
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.rentals.ledger.scene import MINUTE, NOON, Scene
 
@@ -124,3 +124,15 @@ def test_what_was_settled_since_a_moment_is_shown_on_request(scene: Scene) -> No
 def _end(ledger: Ledger, rental: Rental, now: datetime) -> None:
     for state in (RentalState.RELEASING, RentalState.GONE):
         ledger.advance(rental.attempt_id, state, now=now)
+
+
+def test_a_wish_is_meant_by_an_attempt_of_it_but_never_where_a_wish_begins_so(scene: Scene) -> None:
+    ledger, one, other = scene.ledger, scene.wish("a"), scene.wish("b")
+    of_one = next(f"{first}0" for first in "0123456789abcdef" if first not in (one[0], other[0]))
+    scene.intend(one, attempt_id=AttemptId(of_one.ljust(32, "0")), name="first")
+    scene.intend(other, attempt_id=AttemptId(one[:4].ljust(32, "0")), name="second")
+    assert ledger.wish_meant(of_one.upper()).wish_id == one
+    assert ledger.wish_meant(one[:4]).wish_id == one
+    for nothing in ("", "%", "xyz"):
+        with pytest.raises(RentalUnknown, match="There is no wish"):
+            ledger.wish_meant(nothing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -50,6 +51,10 @@ class Command:
             if words in line:
                 return line
         raise AssertionError(f"it never said {words!r}: {self.err}")
+
+    def interrupt(self) -> None:
+        """As with Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     async def ended(self) -> Ran:
         out, err = await asyncio.wait_for(self._process.communicate(), PATIENCE)

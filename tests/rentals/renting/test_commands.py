@@ -1,0 +1,56 @@
+"""`jupyter gpu` about what is really rented."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.rentals.renting.command import Command, ran
+from tests.rentals.renting.world import Renting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+
+async def test_an_interrupted_rent_says_that_its_machine_is_ended_and_what_it_cost(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=3600)
+    renting = await Command.start("rent", "--provider", "sandbox", "--name", "x")
+    await renting.until_noted("booting")
+    assert len(world.billed()) == 1
+    renting.interrupt()
+    ended = await renting.ended()
+    assert ended.status == 130, ended
+    assert "stays done" not in ended.err, ended
+    assert re.search(r"Interrupted: [0-9a-f]{8} is being ended", ended.err), ended
+    assert re.search(r"Ended [0-9a-f]{8}\. It cost \$", ended.out), ended
+    assert world.billed() == []
+
+
+async def test_who_rents_what_is_there_already_is_told_its_own_limits(world: Renting) -> None:
+    standing = await world.rent(key="name:x")
+    answer = await ran("rent", "--provider", "sandbox", "--name", "x", "--for", "1h")
+    assert answer.status == 0, answer
+    assert f"It is there already ({standing.wish.wish_id[:8]})" in answer.err, answer
+    assert standing.rental is not None
+    assert f"bill is {standing.rental.worst_case.cents_at_most()}." in answer.err, answer
+    assert world.created() == 1
+
+
+async def test_show_has_the_time_of_each_stage_also_by_the_id_that_costs_has(world: Renting) -> None:
+    await world.rent()
+    (row,) = json.loads((await ran("costs", "--json")).out)["costs"]
+    shown = await ran("show", row["of"][:10], "--json")
+    assert shown.status == 0, shown
+    stages = {each["stage"]: each["seconds"] for each in json.loads(shown.out)["stages"]}
+    assert list(stages) == ["searching", "renting", "booting", "connecting", "ready"]
+    assert 0 < stages["connecting"] < stages["ready"]
+    told = (await ran("show", row["of"][:10])).out
+    assert re.search(r"Stages: searching .* s; renting .*; ready after ", told), told
+
+
+async def test_stop_says_what_it_waits_for(world: Renting) -> None:
+    standing = await world.rent()
+    stopped = await ran("stop", standing.wish.wish_id, "--yes")
+    assert "as the provider's own listing shows" in stopped.err, stopped
+    assert world.billed() == []
