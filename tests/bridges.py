@@ -18,8 +18,9 @@ from jupyter_gpu_bridge.errors import (
     RentalUnknown,
 )
 from jupyter_gpu_bridge.machine.link import Report
-from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Need, Offer, Rental, Stage, WishId
+from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Need, Offer, Order, Rental, Stage, WishId
 from jupyter_gpu_bridge.providers.hosts import Hosts
+from jupyter_gpu_bridge.rentals.search import Quote, quote
 
 
 @dataclass
