@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import secrets
 from argparse import Namespace
@@ -121,19 +122,23 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     wanted = await bridge.rentals() if arguments.all else [await bridge.rental(start) for start in arguments.ids]
     if not arguments.yes:
         await _agree(wanted, bridge, screen)
-    for standing in wanted:
-        await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
-    ended = (
-        wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
-    )
-    screen.data({"stopped": [_plain(standing) for standing in ended]})
+    wrong = await bridge.end_rentals([each.wish.wish_id for each in wanted], "It was stopped with jupyter gpu stop.")
+    for trouble in wrong.values():
+        screen.note(trouble)
+    ending = [each for each in wanted if each.wish.wish_id not in wrong]
+    ended = ending if arguments.no_wait else await _gone(ending, bridge, screen)
+    screen.data({"stopped": [_plain(standing) for standing in ended], "troubles": list(wrong.values())})
     for standing in ended:
         cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
         done = "Ended" if standing.is_over else "Ending"
         screen.say(f"{done} {standing.wish.wish_id[:8]}.{cost}")
-    if not ended:
+    if not wanted:
         screen.say("Nothing is rented.")
-    return 0
+    return 1 if wrong else 0
+
+
+async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> Sequence[Standing]:
+    return await asyncio.gather(*(bridge.rental_gone(each.wish.wish_id, screen.note) for each in ending))
 
 
 async def _agree(wanted: Sequence[Standing], bridge: Bridge, screen: Screen) -> None:

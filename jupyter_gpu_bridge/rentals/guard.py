@@ -3,6 +3,7 @@ moment, and is to be run every few minutes by the system, for the notebook serve
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, compare
 from jupyter_gpu_bridge.rentals.standing import Standing
 
 log = logging.getLogger(__name__)
+
+_AT_ONCE = 8
+"""So many wardens are woken at the same time: one that hangs holds up none, and no computer has to start a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +36,28 @@ async def look(orders: Orders, book: Book) -> Round:
     """Every account is compared with the ledger, and every wish that is not over has a warden afterwards."""
     orphans, troubles = await _compare_all(book)
     watched = []
-    for standing in await orders.all():
-        if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
-            continue  # its owner has a few minutes to say that it is to be kept
-        if standing.is_elsewhere:
-            continue  # of a team's ledger: whoever has asked has the keys
-        try:
-            await orders.wake(standing.wish.wish_id)
-            watched.append(standing)
-        except (BridgeError, OSError) as error:
-            troubles.append(f"{standing.wish.wish_id[:8]} has nobody who looks after it: {error}")
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def wake(standing: Standing) -> None:
+        wish_id = standing.wish.wish_id
+        async with at_once:
+            try:
+                replaced = await orders.wake(wish_id)
+            except (BridgeError, OSError) as error:
+                troubles.append(f"{wish_id[:8]} has nobody who looks after it: {error}")
+                return
+        watched.append(standing)
+        if replaced:
+            troubles.append(replaced)
+
+    await asyncio.gather(*(wake(standing) for standing in await orders.all() if _is_ours_to_watch(standing)))
     return Round(watched, orphans, troubles)
+
+
+def _is_ours_to_watch(standing: Standing) -> bool:
+    if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
+        return False  # its owner has a few minutes to say that it is to be kept
+    return not standing.is_elsewhere  # of a team's ledger: whoever has asked has the keys
 
 
 async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
