@@ -13,7 +13,7 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
-from jupyter_gpu_bridge.rentals.reconcile import FOUND, Orphan, compare
+from jupyter_gpu_bridge.rentals.reconcile import Orphan, compare
 from jupyter_gpu_bridge.rentals.standing import Standing
 
 log = logging.getLogger(__name__)
@@ -50,14 +50,9 @@ async def look(orders: Orders, book: Book) -> Round:
         if replaced:
             troubles.append(replaced)
 
-    await asyncio.gather(*(wake(standing) for standing in await orders.all() if _is_ours_to_watch(standing)))
+    # What is elsewhere, of a team's ledger: whoever has asked has the keys.
+    await asyncio.gather(*(wake(standing) for standing in await orders.all() if not standing.is_elsewhere))
     return Round(watched, orphans, troubles)
-
-
-def _is_ours_to_watch(standing: Standing) -> bool:
-    if standing.wish.key.startswith(FOUND) and standing.wish.is_open:
-        return False  # its owner has a few minutes to say that it is to be kept
-    return not standing.is_elsewhere  # of a team's ledger: whoever has asked has the keys
 
 
 async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:

@@ -20,8 +20,8 @@ from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
-from jupyter_gpu_bridge.rentals.reconcile import KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -213,18 +213,26 @@ class Orders:
         return await book.read(Ledger.costs, by, since)
 
     async def keep(self, name: str) -> Standing:
-        """An orphan becomes somebody's. Raises `RentalUnknown`."""
+        """An orphan becomes somebody's. Raises `RentalUnknown`, or `BadRequest` for what is none, or being ended."""
         book = await self._ready()
         rental = await book.read(Ledger.by_name, name)
         if rental is None or not rental.state.is_live:
             raise RentalUnknown(f"There is no machine {name!r}.", advice="See: jupyter gpu orphans")
+        wish = await book.wish(rental.wish_id)
+        if not wish.is_open or rental.state is RentalState.RELEASING:
+            raise _too_late(rental)
+        if not wish.key.startswith(FOUND):
+            raise BadRequest(f"{name} is no orphan: {wish.key} has it.", advice="See: jupyter gpu ls")
         if not rental.host_key:
             raise BadRequest(
                 f"The key of {name} is lost, so nobody can enter it.",
                 billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
             )
-        await book.read(Ledger.rename_wish, rental.wish_id, f"{KEPT}{name}")
-        return await self.find(rental.wish_id)
+        if not await book.read(Ledger.rename_wish, wish.wish_id, wish.key, f"{KEPT}{name}"):
+            raise _too_late(rental)
+        await book.note(rental, SETTLED, "It is kept.")
+        await self.wake(wish.wish_id)
+        return await self.find(wish.wish_id)
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
@@ -252,6 +260,10 @@ class Orders:
         book, self._book = self._book, None
         if book is not None:
             book.ledger.close()
+
+
+def _too_late(rental: Rental) -> BadRequest:
+    return BadRequest(f"{rental.name} is being ended already.", advice="Rent another machine.")
 
 
 def _could_be_used(standing: Standing) -> bool:

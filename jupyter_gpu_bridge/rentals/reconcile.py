@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
-from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish
+from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
 from jupyter_gpu_bridge.rentals import keys
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
@@ -97,7 +97,8 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
         installation=installation_id(),
     )
     text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
-    await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")
+    ending = f"It is ended in {GRACE // timedelta(minutes=1)} min, unless: jupyter gpu orphans --keep {seen.name}"
+    await book.note(rental, "warning", f"{text}. {ending}")
     return Orphan(cloud.name, seen, await book.wish(rental.wish_id), text)
 
 
@@ -112,8 +113,14 @@ async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:
 
 
 async def _still_there(rental: Rental, seen: Seen, book: Book) -> Orphan:
-    wish = await book.wish(rental.wish_id)
-    if wish.is_open and book.clock.now() - wish.asked >= GRACE:
-        await book.close_wish(wish.wish_id, "Nobody knew of it, and nobody wanted to keep it.")
-        wish = await book.wish(wish.wish_id)
+    wish = await end_unless_kept(rental.wish_id, book)
     return Orphan(rental.provider, seen, wish, f"{seen.name} runs at {rental.provider} without an owner")
+
+
+async def end_unless_kept(wish_id: WishId, book: Book) -> Wish:
+    """The wish of a machine that was found, closed once its owner has had the time to say that he wants to keep it."""
+    wish = await book.wish(wish_id)
+    if not wish.key.startswith(FOUND) or not wish.is_open or book.clock.now() - wish.asked < GRACE:
+        return wish
+    await book.close_wish(wish_id, "Nobody knew of it, and nobody wanted to keep it.", only_for=wish.key)
+    return await book.wish(wish_id)

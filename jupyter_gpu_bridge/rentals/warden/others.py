@@ -40,6 +40,6 @@ class Others:
                     await self._end(await reconcile_now_and_then(self._book, self._clouds, provider))
 
     async def _end(self, orphans: Sequence[Orphan]) -> None:
+        """By their wardens, who leave some time to say that one is to be kept."""
         for orphan in orphans:
-            if not orphan.wish.is_open:
-                await self.wake(orphan.wish.wish_id)
+            await self.wake(orphan.wish.wish_id)
