@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import RentalState
 from jupyter_gpu_bridge.rentals import orders as orders_module
+from tests.rentals.renting.command import ran
 from tests.rentals.renting.world import RATE, Renting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -65,6 +67,23 @@ async def test_what_somebody_has_rented_is_no_orphan_to_keep(world: Renting) -> 
     with pytest.raises(BadRequest, match=r"is no orphan: name:test has it"):
         await world.bridge.keep_orphan(standing.rental.name)
     assert (await world.want()).wish.wish_id == standing.wish.wish_id
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
+
+
+async def test_a_cloud_that_cannot_be_asked_is_not_called_in_order(world: Renting) -> None:
+    standing = await world.rent()
+    world.cloud.fault("api-down")
+    asked = await ran("orphans")
+    assert (asked.status, asked.out) == (1, "")
+    assert "sandbox could not be asked for its machines" in asked.err
+    as_json = await ran("orphans", "--json")
+    assert as_json.status == 1
+    (trouble,) = json.loads(as_json.out)["troubles"]
+    assert "sandbox could not be asked for its machines" in trouble
+    world.cloud.mend()
+    asked = await ran("orphans")
+    assert (asked.status, asked.out) == (0, "Every machine of ours is known.\n")
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     await world.until_over(standing.wish.wish_id)
 
