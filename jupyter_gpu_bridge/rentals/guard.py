@@ -85,18 +85,26 @@ def _ends(rental: Rental) -> datetime:
     return counted + min(rental.deadline - counted, (rental.cap - rental.accrued).lasts(rental.price))
 
 
+def _missing(rental: Rental) -> str:
+    return (
+        f"{rental.name} is rented, and {rental.provider} does not list it: its warden finds out whether it has ended."
+    )
+
+
 async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
     """A provider that was used up and taken away is no trouble; one that may still bill us and is silent is."""
     rentals = await book.read(Ledger.rentals, live_only=False)
     used = {rental.provider for rental in rentals}
     live = [rental for rental in rentals if rental.state.is_live]
     orphans: list[Orphan] = []
-    troubles = []
+    troubles: list[str] = []
     clouds = Clouds()
     try:
         for provider in sorted({*used, *clouds_set_up()}):
             try:
-                orphans += await compare(provider, book, clouds)
+                found = await compare(provider, book, clouds)
+                orphans += found.orphans
+                troubles += [_missing(each) for each in found.missing]
             except BridgeError as error:
                 log.warning("%s could not be asked for its machines: %s", provider, error)
                 at_stake = [f"{each.name} at {each.price} per hour" for each in live if each.provider == provider]

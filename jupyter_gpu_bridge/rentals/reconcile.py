@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=5)
 GRACE = timedelta(minutes=5)
 """For the user to say that a machine which nobody remembers is to be kept."""
+_THERE = (RentalState.CREATED, RentalState.REACHABLE, RentalState.IN_USE)
+_MAY_BE_LATE = timedelta(minutes=5)
 FOUND = "found:"
 KEPT = "kept:"
 """How the keys of wishes begin that came of machines which nobody knew; and of those that are to be kept."""
@@ -40,18 +42,32 @@ class Orphan:
     text: str
 
 
-async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[Orphan]:
-    """Orphans are entered in the ledger, and ended after a while by closing their wish."""
-    found: list[Orphan] = []
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Between the ledger and what a provider lists."""
+
+    orphans: Sequence[Orphan] = ()
+    missing: Sequence[Rental] = ()
+    """Ours, and not listed. Whether they have ended is for their wardens to judge, who look more than once."""
+
+    @property
+    def wishes(self) -> Sequence[WishId]:
+        """Those whose wardens have something to do."""
+        return [*(each.wish.wish_id for each in self.orphans), *(each.wish_id for each in self.missing)]
+
+
+async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[WishId]:
+    """Orphans are entered in the ledger. Whose wardens have to be there now."""
+    found: list[WishId] = []
     for provider in providers:
         try:
-            found += await compare(provider, book, clouds)
+            found += (await compare(provider, book, clouds)).wishes
         except CloudError as error:
             log.warning("%s could not be asked for its machines: %s", provider, error)
     return found
 
 
-async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[Orphan]:
+async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[WishId]:
     """As one of many processes: whoever comes first does it for all."""
     owner = f"{os.uname().nodename}:{os.getpid()}"
     if await book.read(Ledger.take_lock, f"reconcile:{provider}", owner, EVERY, book.clock.now()):
@@ -59,7 +75,7 @@ async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> S
     return ()
 
 
-async def compare(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:
+async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     """One account. Raises `CloudError` when it cannot be asked."""
     installation = installation_id()
     account = await clouds.account(provider)
@@ -76,7 +92,22 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]
             found.append(await _returned(rental, seen, book))
         elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
             found.append(await _still_there(rental, seen, book))
-    return found
+    return Differences(found, await _missing(provider, account, listed, book))
+
+
+async def _missing(provider: str, account: Account, listed: Sequence[Seen], book: Book) -> Sequence[Rental]:
+    """Not those that are so new that they may only not be listed yet."""
+    names, since = {seen.name for seen in listed}, book.clock.now() - _MAY_BE_LATE
+    return [
+        rental
+        for rental in await book.read(Ledger.rentals)
+        if (rental.provider, rental.account) == (provider, account.fingerprint)
+        and rental.state in _THERE
+        and rental.created is not None
+        and rental.created < since
+        and rental.name not in names
+        and (parse_machine_name(rental.name) or ("",))[0] == installation_id()
+    ]
 
 
 async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> Orphan:

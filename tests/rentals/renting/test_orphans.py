@@ -88,6 +88,20 @@ async def test_a_cloud_that_cannot_be_asked_is_not_called_in_order(world: Rentin
     await world.until_over(standing.wish.wish_id)
 
 
+async def test_what_is_rented_and_not_listed_is_told_and_judged_by_its_warden(world: Renting) -> None:
+    standing = await world.rent()
+    assert standing.rental is not None
+    assert standing.rental.created is not None
+    world.kill_wardens()
+    await asyncio.sleep(6 * 60 / RATE)  # past the time in which it might only not be listed yet
+    world.cloud.control("POST", f"machines/{standing.rental.ref}/reclaim", {"notice": 0})
+    (trouble,) = (await world.bridge.guard()).troubles
+    assert trouble.startswith(f"{standing.rental.name} is rented, and sandbox does not list it")
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.wish.closed_because == "The provider took the machine back."
+    assert not (await world.bridge.guard()).troubles
+
+
 async def _reachable(world: Renting, wish_id: str) -> None:
     async def is_reachable() -> bool:
         rental = (await world.bridge.rental(wish_id)).rental
