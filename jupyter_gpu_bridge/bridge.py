@@ -242,6 +242,10 @@ class Bridge:
         """There is to be no machine any more; what there is, is ended whatever happens to us."""
         return await _orders().unwant(wish_id, because)
 
+    async def end_rentals(self, wish_ids: Sequence[WishId], because: str) -> Mapping[WishId, str]:
+        """As `end_rental`, of many at once; what went wrong with each of those where something did."""
+        return await _orders().unwant_all(wish_ids, because)
+
     async def rental_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
         """Until nothing is billed any more, as the provider's own listing shows; `tell` hears what is in the way."""
         return await _orders().until_gone(wish_id, tell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -142,6 +142,11 @@ class ScriptedBridge(Bridge):
         closed = replace(standing.wish, closed=datetime.now(timezone.utc), closed_because=because)
         self._put(Standing(closed, standing.rental))
         return standing.wish.is_open
+
+    async def end_rentals(self, wish_ids: Sequence[WishId], because: str) -> Mapping[WishId, str]:
+        for wish_id in wish_ids:
+            await self.end_rental(wish_id, because)
+        return {}
 
     async def extend_rental(self, wish_id: WishId, more: timedelta) -> Rental:
         standing = await self.rental(wish_id)

@@ -45,13 +45,18 @@ async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.data(plain.rental(standing.wish, standing.rental, standing.warning, standing.step))
         screen.say(f"Kept as {standing.wish.wish_id[:8]}; it costs money until you end it: jupyter gpu stop")
         return 0
-    found = (await bridge.guard()).orphans
-    screen.data({"orphans": [{"provider": each.provider, "name": each.seen.name, "text": each.text} for each in found]})
+    round_ = await bridge.guard()
+    found, troubles = round_.orphans, round_.troubles
+    orphans = [{"provider": each.provider, "name": each.seen.name, "text": each.text} for each in found]
+    screen.data({"orphans": orphans, "troubles": list(troubles)})
     for orphan in found:
-        screen.say(f"{orphan.text}; it will be ended.")
-    if not found:
+        unless = f" in a few minutes, unless: jupyter gpu orphans --keep {orphan.seen.name}"
+        screen.say(f"{orphan.text}; it is ended{unless if orphan.wish.is_open else ''}.")
+    for trouble in troubles:
+        screen.note(trouble)
+    if not found and not troubles:
         screen.say("Every machine of ours is known.")
-    return 0
+    return 1 if troubles else 0
 
 
 async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:

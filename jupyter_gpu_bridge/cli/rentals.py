@@ -145,21 +145,35 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if bool(arguments.ids) == arguments.all:
         raise BadRequest("Say which rentals to stop.", advice="Give their ids, or --all alone.")
     wanted = await bridge.rentals() if arguments.all else [await bridge.rental(start) for start in arguments.ids]
+    left_out = [each for each in wanted if each.is_elsewhere] if arguments.all else []
+    if left_out:
+        wanted = [each for each in wanted if each not in left_out]
+        screen.note(f"Left out, and ended only by id: {_whose(left_out)}.")
     if not arguments.yes:
         await _agree(wanted, bridge, screen)
-    for standing in wanted:
-        await bridge.end_rental(standing.wish.wish_id, "It was stopped with jupyter gpu stop.")
-    if not arguments.no_wait and wanted:
+    wrong = await bridge.end_rentals([each.wish.wish_id for each in wanted], "It was stopped with jupyter gpu stop.")
+    for trouble in wrong.values():
+        screen.note(trouble)
+    ending = [each for each in wanted if each.wish.wish_id not in wrong]
+    if ending and not arguments.no_wait:
         screen.note("Waiting until nothing of it is billed any more, as the provider's own listing shows.")
-    ended = (
-        wanted if arguments.no_wait else [await bridge.rental_gone(each.wish.wish_id, screen.note) for each in wanted]
+    ended = ending if arguments.no_wait else await _gone(ending, bridge, screen)
+    screen.data(
+        {
+            "stopped": [_plain(standing) for standing in ended],
+            "troubles": list(wrong.values()),
+            "left_out": [each.wish.wish_id for each in left_out],
+        }
     )
-    screen.data({"stopped": [_plain(standing) for standing in ended]})
     for standing in ended:
         screen.say(_told_end(standing))
-    if not ended:
-        screen.say("Nothing is rented.")
-    return 0
+    if not wanted:
+        screen.say("Nothing else is rented." if left_out else "Nothing is rented.")
+    return 1 if wrong else 0
+
+
+async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> Sequence[Standing]:
+    return await asyncio.gather(*(bridge.rental_gone(each.wish.wish_id, screen.note) for each in ending))
 
 
 def _told_end(standing: Standing) -> str:
@@ -168,7 +182,13 @@ def _told_end(standing: Standing) -> str:
 
 
 async def _agree(wanted: Sequence[Standing], bridge: Bridge, screen: Screen) -> None:
-    """Raises `BadRequest` unless somebody agrees to lose what is busy there."""
+    """Raises `BadRequest` unless somebody agrees to end what is another's, and to lose what is busy there."""
+    elsewhere = [each for each in wanted if each.is_elsewhere]
+    if elsewhere and not screen.agrees(f"This is not yours: {_whose(elsewhere)}. End it all the same?"):
+        raise BadRequest(
+            f"Nothing was stopped, because this is not yours: {_whose(elsewhere)}.",
+            advice="--yes ends it all the same.",
+        )
     machines = {standing.machine for standing in wanted}
     busy = [each for each in await bridge.kernels() if each.machine in machines and each.state is KernelState.BUSY]
     if not busy:
@@ -176,6 +196,11 @@ async def _agree(wanted: Sequence[Standing], bridge: Bridge, screen: Screen) -> 
     named = "; ".join(f"{kernel.kernel_id[:8]} ({kernel.path or 'no notebook'})" for kernel in busy)
     if not screen.agrees(f"Busy kernels would be lost: {named}. Stop all the same?"):
         raise BadRequest(f"Nothing was stopped, because of {named}.", advice="--yes stops them all the same.")
+
+
+def _whose(elsewhere: Sequence[Standing]) -> str:
+    named = (f"{each.wish.wish_id[:8]} by {each.wish.asked_by or 'somebody'}" for each in elsewhere)
+    return f"{len(elsewhere)} rented elsewhere ({', '.join(named)})"
 
 
 def _row(standing: Standing) -> tuple[str, ...]:

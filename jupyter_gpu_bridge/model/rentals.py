@@ -104,5 +104,5 @@ class Event:
     wish_id: WishId
     attempt_id: AttemptId | None
     kind: str
-    """A stage (`renting`, `booting`, ...), or `warning`, `limit`, `state`."""
+    """A stage (`renting`, `booting`, ...), or `warning`, `settled`, `limit`, `state`."""
     text: str

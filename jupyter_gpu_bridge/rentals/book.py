@@ -50,5 +50,5 @@ class Book:
         now = self.clock.now()
         return await self.read(Ledger.accrue, rental.attempt_id, now if until is None else min(until, now))
 
-    async def close_wish(self, wish_id: WishId, because: str) -> bool:
-        return await self.read(Ledger.close_wish, wish_id, because, self.clock.now())
+    async def close_wish(self, wish_id: WishId, because: str, *, only_for: str | None = None) -> bool:
+        return await self.read(Ledger.close_wish, wish_id, because, self.clock.now(), only_for=only_for)

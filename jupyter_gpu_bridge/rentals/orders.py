@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BadRequest, KeptForDebugging, LedgerBroken, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KeptForDebugging, LedgerBroken, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, Wish, WishId
@@ -19,8 +20,8 @@ from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
-from jupyter_gpu_bridge.rentals.reconcile import KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 
 _SUCCESSORS = 3
+_WAKE_WITHIN = 45.0
+"""Seconds for a warden that hangs to be found out and ended, and for its successor to start on a busy computer."""
 
 
 class Orders:
@@ -95,6 +98,26 @@ class Orders:
 
         Raises `LedgerBroken` when that cannot be written down; what is rented is ended all the same.
         """
+        was_open = await self._close(wish_id, because)
+        await self._end_soon(wish_id)
+        return was_open
+
+    async def unwant_all(self, wish_ids: Sequence[WishId], because: str) -> Mapping[WishId, str]:
+        """As `unwant`, of many. All are closed before anything else is done, and none waits for another one's warden.
+
+        What went wrong with each of those where something did.
+        """
+        closing = await asyncio.gather(*(self._close(each, because) for each in wish_ids), return_exceptions=True)
+        waking = await asyncio.gather(*(self._end_soon(each) for each in wish_ids), return_exceptions=True)
+        wrong: dict[WishId, str] = {}
+        for wish_id, outcome in (*zip(wish_ids, waking, strict=True), *zip(wish_ids, closing, strict=True)):
+            if isinstance(outcome, (BridgeError, OSError)):
+                wrong[wish_id] = str(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        return wrong
+
+    async def _close(self, wish_id: WishId, because: str) -> bool:
         book = await self._ready()
         try:
             was_open = await book.close_wish(wish_id, because)
@@ -106,26 +129,42 @@ class Orders:
                 advice=f"Until the ledger can be written again, it shows it as rented. {error.advice}".strip(),
             ) from None
         reached("unwanted")
-        if await book.live(wish_id) is not None:  # of another computer's too: that one may be switched off
-            await self.wake(wish_id)
         return was_open
+
+    async def _end_soon(self, wish_id: WishId) -> None:
+        """Of another computer's too: that one may be switched off."""
+        book = await self._ready()
+        if await book.live(wish_id) is not None and (replaced := await self.wake(wish_id)):
+            await book.note_wish(wish_id, "warning", replaced)
 
     async def _release_unwritten(self, wish_id: WishId, because: str) -> None:
         machine = machine_of_wish(wish_id)
         await links().run(links().ask(machine, target_of(machine), "release", because=because))
 
-    async def wake(self, wish_id: WishId) -> None:
-        """See to it that its warden lives."""
+    async def wake(self, wish_id: WishId) -> str:
+        """See to it that its warden lives. One that hangs is ended and has a successor; a sentence about that."""
+        try:
+            return await in_time(self._wake(wish_id), _WAKE_WITHIN)
+        except asyncio.TimeoutError:
+            raise LinkLost(
+                f"The warden of {wish_id[:8]} does not answer.", advice="`jupyter gpu guard` tries it again."
+            ) from None
+
+    async def _wake(self, wish_id: WishId) -> str:
+        replaced = ""
         for attempts_left in range(_SUCCESSORS, -1, -1):
             client = LinkClient(machine_of_wish(wish_id))
             try:
                 await links().run(client.connect(start=True))
-                return
-            except LinkLost:  # it ended just then
-                if not attempts_left:
+                return replaced
+            except LinkLost:  # it ended just then, or hangs
+                if await client.end_hung():
+                    replaced = f"The warden of {wish_id[:8]} (process {client.hung}) hung, and was replaced."
+                elif client.hung is not None or not attempts_left:
                     raise
             finally:
                 await links().run(client.close())
+        raise AssertionError("unreachable")
 
     async def until_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
         """`tell` hears once of whatever is in the way since it was closed."""
@@ -190,18 +229,26 @@ class Orders:
         return await book.read(Ledger.costs, by, since)
 
     async def keep(self, name: str) -> Standing:
-        """An orphan becomes somebody's. Raises `RentalUnknown`."""
+        """An orphan becomes somebody's. Raises `RentalUnknown`, or `BadRequest` for what is none, or being ended."""
         book = await self._ready()
         rental = await book.read(Ledger.by_name, name)
         if rental is None or not rental.state.is_live:
             raise RentalUnknown(f"There is no machine {name!r}.", advice="See: jupyter gpu orphans")
+        wish = await book.wish(rental.wish_id)
+        if not wish.is_open or rental.state is RentalState.RELEASING:
+            raise _too_late(rental)
+        if not wish.key.startswith(FOUND):
+            raise BadRequest(f"{name} is no orphan: {wish.key} has it.", advice="See: jupyter gpu ls")
         if not rental.host_key:
             raise BadRequest(
                 f"The key of {name} is lost, so nobody can enter it.",
                 billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
             )
-        await book.read(Ledger.rename_wish, rental.wish_id, f"{KEPT}{name}")
-        return await self.find(rental.wish_id)
+        if not await book.read(Ledger.rename_wish, wish.wish_id, wish.key, f"{KEPT}{name}"):
+            raise _too_late(rental)
+        await book.note(rental, SETTLED, "It is kept.")
+        await self.wake(wish.wish_id)
+        return await self.find(wish.wish_id)
 
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
@@ -229,6 +276,10 @@ class Orders:
         book, self._book = self._book, None
         if book is not None:
             book.ledger.close()
+
+
+def _too_late(rental: Rental) -> BadRequest:
+    return BadRequest(f"{rental.name} is being ended already.", advice="Rent another machine.")
 
 
 def _could_be_used(standing: Standing) -> bool:

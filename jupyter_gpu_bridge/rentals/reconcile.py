@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError
-from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish
+from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
 from jupyter_gpu_bridge.rentals import keys
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=5)
 GRACE = timedelta(minutes=5)
 """For the user to say that a machine which nobody remembers is to be kept."""
+_THERE = (RentalState.CREATED, RentalState.REACHABLE, RentalState.IN_USE)
+_MAY_BE_LATE = timedelta(minutes=5)
 FOUND = "found:"
 KEPT = "kept:"
 """How the keys of wishes begin that came of machines which nobody knew; and of those that are to be kept."""
@@ -40,18 +42,32 @@ class Orphan:
     text: str
 
 
-async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[Orphan]:
-    """Orphans are entered in the ledger, and ended after a while by closing their wish."""
-    found: list[Orphan] = []
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Between the ledger and what a provider lists."""
+
+    orphans: Sequence[Orphan] = ()
+    missing: Sequence[Rental] = ()
+    """Ours, and not listed. Whether they have ended is for their wardens to judge, who look more than once."""
+
+    @property
+    def wishes(self) -> Sequence[WishId]:
+        """Those whose wardens have something to do."""
+        return [*(each.wish.wish_id for each in self.orphans), *(each.wish_id for each in self.missing)]
+
+
+async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[WishId]:
+    """Orphans are entered in the ledger. Whose wardens have to be there now."""
+    found: list[WishId] = []
     for provider in providers:
         try:
-            found += await compare(provider, book, clouds)
+            found += (await compare(provider, book, clouds)).wishes
         except CloudError as error:
             log.warning("%s could not be asked for its machines: %s", provider, error)
     return found
 
 
-async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[Orphan]:
+async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[WishId]:
     """As one of many processes: whoever comes first does it for all."""
     owner = f"{os.uname().nodename}:{os.getpid()}"
     if await book.read(Ledger.take_lock, f"reconcile:{provider}", owner, EVERY, book.clock.now()):
@@ -59,7 +75,7 @@ async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> S
     return ()
 
 
-async def compare(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]:
+async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     """One account. Raises `CloudError` when it cannot be asked."""
     installation = installation_id()
     account = await clouds.account(provider)
@@ -76,7 +92,22 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Sequence[Orphan]
             found.append(await _returned(rental, seen, book))
         elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
             found.append(await _still_there(rental, seen, book))
-    return found
+    return Differences(found, await _missing(provider, account, listed, book))
+
+
+async def _missing(provider: str, account: Account, listed: Sequence[Seen], book: Book) -> Sequence[Rental]:
+    """Not those that are so new that they may only not be listed yet."""
+    names, since = {seen.name for seen in listed}, book.clock.now() - _MAY_BE_LATE
+    return [
+        rental
+        for rental in await book.read(Ledger.rentals)
+        if (rental.provider, rental.account) == (provider, account.fingerprint)
+        and rental.state in _THERE
+        and rental.created is not None
+        and rental.created < since
+        and rental.name not in names
+        and (parse_machine_name(rental.name) or ("",))[0] == installation_id()
+    ]
 
 
 async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> Orphan:
@@ -97,7 +128,8 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
         installation=installation_id(),
     )
     text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
-    await book.note(rental, "warning", f"{text}. It is ended in {GRACE // timedelta(minutes=1)} min.")
+    ending = f"It is ended in {GRACE // timedelta(minutes=1)} min, unless: jupyter gpu orphans --keep {seen.name}"
+    await book.note(rental, "warning", f"{text}. {ending}")
     return Orphan(cloud.name, seen, await book.wish(rental.wish_id), text)
 
 
@@ -112,8 +144,14 @@ async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:
 
 
 async def _still_there(rental: Rental, seen: Seen, book: Book) -> Orphan:
-    wish = await book.wish(rental.wish_id)
-    if wish.is_open and book.clock.now() - wish.asked >= GRACE:
-        await book.close_wish(wish.wish_id, "Nobody knew of it, and nobody wanted to keep it.")
-        wish = await book.wish(wish.wish_id)
+    wish = await end_unless_kept(rental.wish_id, book)
     return Orphan(rental.provider, seen, wish, f"{seen.name} runs at {rental.provider} without an owner")
+
+
+async def end_unless_kept(wish_id: WishId, book: Book) -> Wish:
+    """The wish of a machine that was found, closed once its owner has had the time to say that he wants to keep it."""
+    wish = await book.wish(wish_id)
+    if not wish.key.startswith(FOUND) or not wish.is_open or book.clock.now() - wish.asked < GRACE:
+        return wish
+    await book.close_wish(wish_id, "Nobody knew of it, and nobody wanted to keep it.", only_for=wish.key)
+    return await book.wish(wish_id)

@@ -21,7 +21,9 @@ KEPT_FOR = timedelta(minutes=30)
 
 STEPS = ("searching", "renting", "booting", "connecting")
 _WARNING = "warning"
-TOLD = (_WARNING, *STEPS)
+SETTLED = "settled"
+"""What was warned of until then is not so any more."""
+TOLD = (_WARNING, SETTLED, *STEPS)
 """Kinds of events that say how a wish stands."""
 
 
@@ -62,7 +64,9 @@ def _warning(newest: Rental | None, events: Sequence[Event]) -> Event | None:
     if newest is not None and not newest.state.is_live:
         return None
     about = (None, None if newest is None else newest.attempt_id)
-    return next((each for each in reversed(events) if each.kind == _WARNING and each.attempt_id in about), None)
+    told = (each for each in reversed(events) if each.kind in (_WARNING, SETTLED) and each.attempt_id in about)
+    last = next(told, None)
+    return None if last is None or last.kind == SETTLED else last
 
 
 def was_ever_used() -> bool:

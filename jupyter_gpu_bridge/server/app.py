@@ -13,7 +13,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.naming import CHANGED
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts, under_way
-from jupyter_gpu_bridge.server.lookout import look_once
+from jupyter_gpu_bridge.server.lookout import look_after
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ class GpuBridgeApp(ExtensionApp):
             self._server.io_loop.run_sync(self._restore)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        self._looking = asyncio.create_task(look_once(lambda: self.bridge, self.log))
+        self._looking = asyncio.create_task(look_after(lambda: self.bridge, self.log))
         if self._sessions is None:
             return
         if not self._restored:

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from jupyter_gpu_bridge.bridge import Standing
+from jupyter_gpu_bridge.model import WishId
 from tests.bridges import ScriptedBridge
 from tests.cli.calls import Call
-from tests.renting import WISH, standing, warning
+from tests.renting import RENTED, WISH, standing, warning, wish
+
+COLLEAGUES = WishId("ca" * 16)
 
 
 def test_programs_are_told_of_a_rental_what_the_sidebar_is_told(bridge: ScriptedBridge, call: Call) -> None:
@@ -13,3 +19,21 @@ def test_programs_are_told_of_a_rental_what_the_sidebar_is_told(bridge: Scripted
     for answer in (listed, shown):
         assert (answer["id"], answer["stage"], answer["warning"]) == (WISH, "in_use", "Look here.")
         assert answer["attempt"]["cost_as_of"] == "2026-11-20T12:30:00+00:00"
+
+
+def test_all_are_those_of_ours_and_a_colleagues_is_named_and_ended_by_its_id_only(
+    bridge: ScriptedBridge, call: Call
+) -> None:
+    theirs = wish(wish_id=COLLEAGUES, installation="afarafar", asked_by="jupyter gpu rent (ada)")
+    bridge.standings = [standing(), Standing(theirs, replace(RENTED, wish_id=COLLEAGUES))]
+    stopped = call("stop", "--all", "--no-wait")
+    assert stopped.err == "Left out, and ended only by id: 1 rented elsewhere (cacacaca by jupyter gpu rent (ada)).\n"
+    assert stopped.status == 0
+    assert [each.wish.wish_id for each in bridge.standings if each.wish.is_open] == [COLLEAGUES]
+    assert call("stop", "--all", "--yes", "--no-wait", "--json").data["left_out"] == [COLLEAGUES]
+    refused = call("stop", "caca", "--no-wait")
+    assert refused.status == 1
+    assert "this is not yours: 1 rented elsewhere (cacacaca by jupyter gpu rent (ada))" in refused.err
+    assert [each.wish.wish_id for each in bridge.standings if each.wish.is_open] == [COLLEAGUES]
+    assert call("stop", "caca", "--no-wait", "--yes").status == 0
+    assert not any(each.wish.is_open for each in bridge.standings)

@@ -16,13 +16,16 @@ from typing import Any
 
 from jupyter_gpu_bridge import __version__
 from jupyter_gpu_bridge.errors import BridgeError, LinkLost, Problem, VerbUnknown
-from jupyter_gpu_bridge.machine.link import wire
+from jupyter_gpu_bridge.in_time import in_time
+from jupyter_gpu_bridge.machine.link import hung, wire
 from jupyter_gpu_bridge.machine.link.environment import passed_on
 from jupyter_gpu_bridge.machine.link.places import folder_of, program_of, reads_the_ledger, socket_of
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId, MachineRef
 
 START_PATIENCE = 15.0
+HELLO_WITHIN = 10.0
+"""Seconds for a link to say who it is, which it does at once: one that does not hangs."""
 FAREWELL_PATIENCE = 1.0
 """For a link that hangs to take our last words."""
 
@@ -48,12 +51,18 @@ class LinkClient:
         self._is_outdated = False
         self._has_replaced = False
         self.claims: set[KernelId] = set()
+        self.hung: int | None = None
+        """The process that was there and did not answer."""
 
     async def connect(self, *, start: bool) -> None:
         """Be connected. A link that is not there is started, or `LinkLost` is raised."""
         await self._join(start=start)
         if start and self._is_outdated and await self._has_ended_it():
             await self._join(start=True)
+
+    async def end_hung(self) -> bool:
+        """Whether the link that did not answer is no more, and another can take its place."""
+        return self.hung is not None and await asyncio.to_thread(hung.end, self.hung, self.machine, self._folder)
 
     async def _join(self, *, start: bool) -> None:
         async with self._connecting:
@@ -66,7 +75,15 @@ class LinkClient:
             self._writer = writer
             self._reading = self._begin(self._read(reader, writer))
         mine = {"pid": os.getpid(), "watch": self._heard is not None, "ssh_agent": os.environ.get("SSH_AUTH_SOCK", "")}
-        its = await self._ask("hello", {**mine, "protocol": wire.PROTOCOL, "version": __version__})
+        hello = self._ask("hello", {**mine, "protocol": wire.PROTOCOL, "version": __version__})
+        try:
+            its = await in_time(hello, HELLO_WITHIN)
+        except asyncio.TimeoutError:
+            self.hung = hung.listener_of(writer.get_extra_info("socket"))
+            writer.transport.abort()
+            raise LinkLost(
+                f"The local link process of {self.machine} does not answer.", advice="`jupyter gpu doctor` looks at it."
+            ) from None
         self._version = str(its.get("version", "?"))
         self._is_outdated = int(its.get("protocol", 0)) < wire.PROTOCOL
         for kernel_id in list(self.claims):

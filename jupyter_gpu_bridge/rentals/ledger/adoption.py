@@ -84,8 +84,11 @@ class Adoption(Chapter):
             write_event(connection, wish_id, attempt_id, "state", "It was found running, and nobody knew of it.", now)
             return read_rental(connection, attempt_id)
 
-    def rename_wish(self, wish_id: WishId, key: str) -> None:
-        """What it is for now. Raises `RentalUnknown`."""
+    def rename_wish(self, wish_id: WishId, was: str, key: str) -> bool:
+        """What it is for now; whether it was open, and for what it was thought to be. Raises `RentalUnknown`."""
         with self._database.writing() as connection:
-            read_wish(connection, wish_id)
+            wish = read_wish(connection, wish_id)
+            if not wish.is_open or wish.key != was:
+                return False
             connection.execute(update(_W).where(_W.c.wish_id == wish_id).values(key=key))
+            return True

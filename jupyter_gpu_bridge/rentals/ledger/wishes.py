@@ -41,10 +41,14 @@ class Wishes(Chapter):
             )
             return read_wish(connection, wish.wish_id), True
 
-    def close_wish(self, wish_id: WishId, because: str, now: datetime) -> bool:
-        """Nothing is rented for it any more; whether this call closed it. Raises `RentalUnknown`."""
+    def close_wish(self, wish_id: WishId, because: str, now: datetime, *, only_for: str | None = None) -> bool:
+        """Nothing is rented for it any more; whether this call closed it. Raises `RentalUnknown`.
+
+        `only_for`: unless it is for something else by now than for this key.
+        """
         with self._database.writing() as connection:
-            if not read_wish(connection, wish_id).is_open:
+            wish = read_wish(connection, wish_id)
+            if not wish.is_open or only_for not in (None, wish.key):
                 return False
             connection.execute(update(_T).where(_T.c.wish_id == wish_id).values(closed=now, closed_because=because))
             write_event(connection, wish_id, None, "state", f"The wish is closed. {because}".strip(), now)

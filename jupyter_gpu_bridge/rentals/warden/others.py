@@ -11,7 +11,7 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import orders
-from jupyter_gpu_bridge.rentals.reconcile import EVERY, Orphan, reconcile, reconcile_now_and_then
+from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile, reconcile_now_and_then
 
 
 class Others:
@@ -29,7 +29,7 @@ class Others:
     async def compare(self, providers: Sequence[str]) -> None:
         """Before anything is rented there: what is billed already may be forgotten."""
         with contextlib.suppress(BridgeError, OSError):
-            await self._end(await reconcile(self._book, self._clouds, providers))
+            await self._wake_all(await reconcile(self._book, self._clouds, providers))
 
     async def compare_now_and_then(self) -> None:
         """As long as there is something to compare; of all wardens one does it for each account."""
@@ -37,9 +37,8 @@ class Others:
             await self._book.clock.sleep(EVERY)
             with contextlib.suppress(BridgeError, OSError):
                 for provider in {each.provider for each in await self._book.read(Ledger.rentals)}:
-                    await self._end(await reconcile_now_and_then(self._book, self._clouds, provider))
+                    await self._wake_all(await reconcile_now_and_then(self._book, self._clouds, provider))
 
-    async def _end(self, orphans: Sequence[Orphan]) -> None:
-        for orphan in orphans:
-            if not orphan.wish.is_open:
-                await self.wake(orphan.wish.wish_id)
+    async def _wake_all(self, wishes: Sequence[WishId]) -> None:
+        for wish_id in wishes:
+            await self.wake(wish_id)

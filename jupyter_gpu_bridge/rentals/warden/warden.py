@@ -30,7 +30,7 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
-from jupyter_gpu_bridge.rentals.reconcile import KEPT
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT, end_unless_kept
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.standing import Standing
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
@@ -186,7 +186,7 @@ class Warden:
 
     async def _grant(self, link: Link) -> None:
         """Returns when the wish has to end, and why is in the ledger then."""
-        if not (await self._book.wish(self._wish_id)).is_open:
+        if not await self._is_wanted():
             return
         filling = Filling(self._wish_id, self._book, self._clouds, link, self._report, self._cloud_of, self._others)
         try:
@@ -215,6 +215,12 @@ class Warden:
                 waiter.set_result(self._target)
         self._tending = Tending(rental, self._cloud_now, self._book, link)
         await self._close(await self._tending.until_over())
+
+    async def _is_wanted(self) -> bool:
+        """Also by and by: of a machine that nobody knew of, somebody has some time to say so."""
+        while (wish := await end_unless_kept(self._wish_id, self._book)).is_open and wish.key.startswith(FOUND):
+            await self._book.clock.sleep(_LOOK_EVERY)
+        return wish.is_open
 
     async def _somebody_waits(self) -> None:
         """Where somebody has said so before his process died, it is said again. A machine that is kept needs nobody."""
