@@ -158,10 +158,11 @@ class Orders:
                 await links().run(client.connect(start=True))
                 return replaced
             except LinkLost:  # it ended just then, or hangs
-                if await client.end_hung():
-                    replaced = f"The warden of {wish_id[:8]} (process {client.hung}) hung, and was replaced."
-                elif client.hung is not None or not attempts_left:
+                is_ended = await client.end_hung()
+                if not attempts_left or (client.hung is not None and not is_ended):
                     raise
+                if is_ended:
+                    replaced = f"The warden of {wish_id[:8]} (process {client.hung}) hung, and was replaced."
             finally:
                 await links().run(client.close())
         raise AssertionError("unreachable")

@@ -136,3 +136,15 @@ def test_a_wish_is_meant_by_an_attempt_of_it_but_never_where_a_wish_begins_so(sc
     for nothing in ("", "%", "xyz"):
         with pytest.raises(RentalUnknown, match="There is no wish"):
             ledger.wish_meant(nothing)
+
+
+def test_what_was_kept_meanwhile_is_not_closed_and_what_was_closed_is_not_kept(ledger: Ledger) -> None:
+    kept, _ = ledger.wish("found:a", Order(), "nobody", NOON)
+    assert ledger.rename_wish(kept.wish_id, "found:a", "kept:a")
+    assert not ledger.close_wish(kept.wish_id, "Nobody wanted it.", NOON + MINUTE, only_for="found:a")
+    assert ledger.find_wish(kept.wish_id).is_open
+    ended, _ = ledger.wish("found:b", Order(), "nobody", NOON)
+    assert ledger.close_wish(ended.wish_id, "Nobody wanted it.", NOON + MINUTE, only_for="found:b")
+    assert not ledger.rename_wish(ended.wish_id, "found:b", "kept:b")
+    assert not ledger.rename_wish(kept.wish_id, "found:a", "kept:c")
+    assert [ledger.find_wish(each.wish_id).key for each in (kept, ended)] == ["kept:a", "found:b"]
