@@ -17,6 +17,8 @@ from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState, Wish
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
+from jupyter_gpu_bridge.rentals.warden.allowance import Allowance
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,6 @@ TICK = timedelta(seconds=5)
 _ASK_EVERY = timedelta(minutes=1)
 FAREWELL = timedelta(seconds=30)
 """For a kernel to save its work before a limit ends its machine; it lies within the limit."""
-_WARN_AT = 80
 _CLOCKS_DIFFER = timedelta(minutes=5)
 """A machine that is still there so long after it was to be taken back is there."""
 
@@ -51,6 +52,7 @@ class Tending:
         self._has_ended_itself = False
         """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
+        self._allowance = Allowance(book)
         self._wish: Wish
         """As it was at the last look."""
         self._is_written = True
@@ -84,9 +86,10 @@ class Tending:
 
     async def while_kept(self) -> str:
         """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
+        self._wish = await self._book.wish(self._rental.wish_id)
         while True:
             await self._count()
-            reason = await self._lost() or self._spent()
+            reason = await self._lost() or self._spent() or self._forbidden()
             if reason or self._late():
                 return reason or f"It was kept long enough. {self._rental.reason}"
             await self._book.clock.sleep(min(TICK, self._left()))
@@ -105,7 +108,7 @@ class Tending:
             if not reason and self._has_ended_itself:
                 reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
             self._is_without_farewell = bool(reason)
-            reason = reason or self._spent() or self._late() or self._idle(order)
+            reason = reason or self._spent() or self._forbidden() or self._late() or self._idle(order)
             if reason:
                 return reason
             await self._warn()
@@ -149,6 +152,10 @@ class Tending:
             return ""
         return f"Its budget of {cap} is used up."
 
+    def _forbidden(self) -> str:
+        """By the limits over all rentals, or by the highest price that was allowed."""
+        return self._allowance.passed(self._rental, self._wish.order, FAREWELL + TICK)
+
     def _late(self) -> str:
         if self._book.clock.now() + FAREWELL < self._rental.deadline:
             return ""
@@ -168,10 +175,12 @@ class Tending:
         """Once, at four fifths of a limit: in the ledger, which every front end shows."""
         rental, now = self._rental, self._book.clock.now()
         begun = rental.requested or rental.written
-        if rental.cap is not None and rental.accrued * 100 >= rental.cap * _WARN_AT:
+        if rental.cap is not None and rental.accrued * 100 >= rental.cap * WARN_AT:
             await self._say_once("budget", f"{rental.accrued} of its budget of {rental.cap} are spent.")
-        if (now - begun) * 100 >= (rental.deadline - begun) * _WARN_AT:
+        if (now - begun) * 100 >= (rental.deadline - begun) * WARN_AT:
             await self._say_once("deadline", f"It ends in {_spoken(rental.deadline - now)}: that is its deadline.")
+        for name, text in self._allowance.warnings():
+            await self._say_once(name, text)
 
     async def _say_once(self, what: str, text: str) -> None:
         if what not in self._warned:
@@ -190,6 +199,7 @@ class Tending:
         self._rental = replace(rental, accrued=accrued, accrued_until=max(now, since))
         with self._unwritten():
             self._rental = await self._book.accrue(rental, until)
+            await self._allowance.look(self._rental)
 
     async def _look_at_wish(self) -> None:
         """Whoever closes it has its warden cancel us; should that come to nothing, we see it here."""
