@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
     from jupyter_gpu_bridge.rentals.orders import Orders
+    from jupyter_gpu_bridge.rentals.search import Quote
 
 __all__ = [
     "AskPassphrase",
@@ -194,6 +195,10 @@ class Bridge:
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)
+
+    async def quote(self, order: Order) -> Quote:
+        """What it would come to now. Raises `NothingFits`."""
+        return await _orders().quote(order)
 
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""

@@ -51,10 +51,15 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     order = replace(order_of(arguments), python=arguments.python)
     name = check_name(arguments.name, "rental") if arguments.name else secrets.token_hex(4)
     bridge.check_order(order)
-    best = (await bridge.search(order.need))[0]
-    worst = order.worst_case(best.price)
+    quote = await bridge.quote(order)
+    best, order = quote.best, replace(order, agreed=quote.worst_case)
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
-    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst.cents()}.")
+    if quote.others:
+        screen.note(
+            f"Should it be gone, {quote.others} others are tried; none costs more than {quote.dearest} per hour."
+        )
+    worst = quote.worst_case.cents()
+    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")
     if best.is_pretend:
         screen.note("It is a pretence on this computer: no GPU, and no money.")
     elif not arguments.yes and not screen.agrees("Rent it?"):

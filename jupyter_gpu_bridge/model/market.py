@@ -94,6 +94,8 @@ class Order:
     idle: timedelta | None = timedelta(minutes=30)
     lease: timedelta = timedelta(minutes=20)
     """For how long the machine lives when nobody can be reached to renew it."""
+    agreed: Money | None = None
+    """The largest possible bill that somebody was shown: nothing is rented that could cost more."""
     when_busy: WhenBusy = WhenBusy.FINISH
     keeps_failed: bool = False
     """A machine that can be entered and not be set up is not destroyed at once, so that somebody can look at it."""

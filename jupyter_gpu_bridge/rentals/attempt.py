@@ -30,6 +30,7 @@ from jupyter_gpu_bridge.model import (
     Wish,
 )
 from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
@@ -46,6 +47,7 @@ class Attempt:
 
     wish: Wish
     offer: Offer
+    allowance: Allowance
     cloud: Provider
     account: Account
     book: Book
@@ -87,9 +89,9 @@ class Attempt:
                 attempt_id=attempt_id,
                 name=name,
                 price=self.offer.price,
-                cap=order.budget,
-                worst_case=order.worst_case(self.offer.price),
-                deadline=now + order.deadline,
+                cap=self.allowance.budget,
+                worst_case=self.allowance.worst_case(self.offer.price),
+                deadline=now + self.allowance.time,
                 host_key=pairs.host_key,
                 limits=self.limits,
                 now=now,
@@ -102,7 +104,7 @@ class Attempt:
             first_lease=max(order.lease, KEPT_FOR + self.cloud.traits.login_limit)
             if order.keeps_failed
             else order.lease,
-            deadline=order.lasts(self.offer.price),
+            deadline=self.allowance.lasts(self.offer.price),
             when_busy=order.when_busy,
             removal=self.cloud.traits.removal,
             host_key=HostKey(pairs.private_host_key, pairs.host_key),
@@ -112,7 +114,7 @@ class Attempt:
             name=name,
             public_key=pairs.public_key,
             start_script=start_script(lease),
-            limit=order.lasts(self.offer.price, EXTENSION_ROOM),
+            limit=self.allowance.lasts(self.offer.price, EXTENSION_ROOM),
             image=order.image,
         )
         return rental, plan

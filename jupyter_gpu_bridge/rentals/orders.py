@@ -25,6 +25,7 @@ from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
+    from jupyter_gpu_bridge.rentals.search import Quote
 
 
 _SUCCESSORS = 3
@@ -47,6 +48,12 @@ class Orders:
             return (await search(need, clouds)).offers
         finally:
             await clouds.close()
+
+    async def quote(self, order: Order) -> Quote:
+        """What it would come to now. Raises `NothingFits`."""
+        from jupyter_gpu_bridge.rentals.search import quote
+
+        return quote(order, await self.search(order.need))
 
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """The open wish of that key, or a new one. Its machine is found when somebody waits for it (`arrive`)."""

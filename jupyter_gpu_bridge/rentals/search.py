@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, ProviderMissing
-from jupyter_gpu_bridge.model import Need, Offer
+from jupyter_gpu_bridge.model import Money, Need, Offer, Order
 from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
+
+_MOST_TRIES = 12
+_DEARER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,33 @@ class Found:
     offers: Sequence[Offer]
     silent: Sequence[str]
     """One phrase for each cloud that did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an order would come to now."""
+
+    best: Offer
+    others: int
+    """That are tried when it is gone."""
+    dearest: Money
+    """Of all these, per hour."""
+    worst_case: Money
+    """The largest possible bill, whichever of them it will be."""
+
+
+def candidates(offers: Sequence[Offer], need: Need) -> Sequence[Offer]:
+    """What is tried, in this order. Unless somebody has said how dear it may be, within three times the best price."""
+    if not offers:
+        return ()
+    most = offers[0].price * _DEARER if need.max_price is None else need.max_price
+    return [offer for offer in offers if offer.price <= most][:_MOST_TRIES]
+
+
+def quote(order: Order, offers: Sequence[Offer]) -> Quote:
+    tried = candidates(offers, order.need)
+    dearest = max(offer.price for offer in tried)
+    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest))
 
 
 async def search(need: Need, clouds: Clouds) -> Found:

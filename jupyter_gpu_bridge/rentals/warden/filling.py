@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import (
@@ -14,6 +16,7 @@ from jupyter_gpu_bridge.errors import (
     BridgeError,
     KeptForDebugging,
     KeyRefused,
+    LedgerBroken,
     MachineUnfit,
     NoCapacity,
     PeerMisbehaved,
@@ -27,18 +30,21 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.release import look_for, release
-from jupyter_gpu_bridge.rentals.search import search
+from jupyter_gpu_bridge.rentals.search import candidates, search
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.others import Others
 
+T = TypeVar("T")
+
 _AVOIDED_FOR = timedelta(hours=6)
-_MOST_TRIES = 12
+_TICK = timedelta(seconds=5)
 _CLEAR_SOON = timedelta(seconds=2)
 
 
@@ -82,18 +88,18 @@ class Filling:
         avoided = await self._avoided(found.offers)
         offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
         failures: list[str] = []
-        candidates, in_vain = deque(offers[:_MOST_TRIES]), 0
-        while candidates:
-            offer = candidates.popleft()
+        queue, in_vain = deque(candidates(offers, wish.order.need)), 0
+        while queue:
+            offer = queue.popleft()
             try:
                 return await self._try(wish, offer)
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
                 in_vain = 0
             except AccountUnclear as error:
-                candidates.append(offer)
+                queue.append(offer)
                 in_vain += 1
-                if in_vain >= len(candidates):
+                if in_vain >= len(queue):
                     await self._wait_for_clarity(error)
                     in_vain = 0
         raise RentFailed(
@@ -103,12 +109,18 @@ class Filling:
         )
 
     async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
+        """Raises `RentFailed` also where the order leaves nothing for it."""
         cloud = self._clouds.get(offer.provider)
         account = await self._clouds.account(offer.provider)
-        doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
         began = self._book.clock.now()
-        await self._stage("renting", doing + await self._usually("renting", offer))
-        rental = await Attempt(wish, offer, cloud, account, self._book, user_limits()).request()
+        allowance = Allowance.of(wish.order, await self._book.read(Ledger.of_wish, wish.wish_id), began)
+        why_not = allowance.forbids(offer.price)
+        if why_not:
+            raise RentFailed(f"{offer.title} not tried, since {why_not}")
+        doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
+        bill = f", at most {allowance.worst_case(offer.price)} in all"
+        await self._stage("renting", doing + bill + await self._usually("renting", offer))
+        rental = await Attempt(wish, offer, allowance, cloud, account, self._book, user_limits()).request()
         await self._took("renting", rental, began)
         return await self._settle(wish, rental)
 
@@ -142,17 +154,7 @@ class Filling:
         cloud = await self._cloud_of(rental)
         reached("created")
         try:
-            await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
-            began = self._book.clock.now()
-            seen = await until_running(rental, cloud, self._book, rental.created or began)
-            await self._took("booting", rental, began)
-            reached("running")
-            began = self._book.clock.now()
-            doing = f"entering the machine{await self._usually('connecting', rental.offer)}"
-            await self._stage("connecting", doing)
-            rental, target = await self._enter(wish, rental, seen)
-            await self._took("connecting", rental, began)
-            return rental, target
+            return await self._within_limits(rental, self._boot_and_enter(wish, rental, cloud))
         except RentFailed as error:
             if rental.offer.host:
                 until = self._book.clock.now() + _AVOIDED_FOR
@@ -163,6 +165,45 @@ class Filling:
                 raise await self._keep(rental, error) from error
             await release(rental, cloud, self._book, error.what)
             raise RentFailed(f"{error.what}, destroyed") from error
+
+    async def _boot_and_enter(self, wish: Wish, rental: Rental, cloud: Provider) -> tuple[Rental, Target]:
+        await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
+        began = self._book.clock.now()
+        seen = await until_running(rental, cloud, self._book, rental.created or began)
+        await self._took("booting", rental, began)
+        reached("running")
+        began = self._book.clock.now()
+        await self._stage("connecting", f"entering the machine{await self._usually('connecting', rental.offer)}")
+        rental, target = await self._enter(wish, rental, seen)
+        await self._took("connecting", rental, began)
+        return rental, target
+
+    async def _within_limits(self, rental: Rental, work: Coroutine[Any, Any, T]) -> T:
+        """A machine costs from when it was asked for, also one that nobody can use yet. Raises `RentFailed`."""
+        working = asyncio.ensure_future(work)
+        watching = asyncio.ensure_future(self._until_limit(rental))
+        try:
+            await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise RentFailed(watching.result())
+            return working.result()
+        finally:
+            for task in (working, watching):
+                task.cancel()
+            await asyncio.gather(working, watching, return_exceptions=True)
+
+    async def _until_limit(self, rental: Rental) -> str:
+        """Which of its own it was, as a phrase."""
+        begun, price = rental.requested or rental.written, rental.price
+        while True:
+            with contextlib.suppress(LedgerBroken):
+                await self._book.accrue(rental)
+            now = self._book.clock.now()
+            if now + _TICK >= rental.deadline:
+                return "its deadline came before it could be used"
+            if rental.cap is not None and price.during(now + _TICK - begun) >= rental.cap:
+                return "its budget was used up before it could be used"
+            await self._book.clock.sleep(_TICK)
 
     async def _keep(self, rental: Rental, error: RentFailed) -> KeptForDebugging:
         """It stays what it is, with a reason and a nearer deadline."""

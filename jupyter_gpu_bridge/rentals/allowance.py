@@ -1,0 +1,49 @@
+"""What an order leaves to its next attempt: the time and the money that earlier ones took are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from jupyter_gpu_bridge.model import Money, Order, Rental
+
+_TOO_SHORT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    time: timedelta
+    budget: Money | None
+    agreed: Money | None
+
+    @classmethod
+    def of(cls, order: Order, attempts: Iterable[Rental], now: datetime) -> Allowance:
+        """`attempts`: all of this wish until now."""
+        known = list(attempts)
+        spent = sum((each.accrued for each in known), Money())
+        begun = min((each.written for each in known), default=now)
+        return cls(
+            time=order.deadline - (now - begun),
+            budget=None if order.budget is None else order.budget - spent,
+            agreed=None if order.agreed is None else order.agreed - spent,
+        )
+
+    def lasts(self, price: Money, more: timedelta = timedelta(0)) -> timedelta:
+        """For how long there may be a machine at such a price, when its deadline is put off by so much more."""
+        latest = self.time + more
+        return latest if self.budget is None else min(latest, self.budget.lasts(price))
+
+    def worst_case(self, price: Money) -> Money:
+        bill = price.during(max(self.time, timedelta(0)))
+        return bill if self.budget is None else min(bill, self.budget)
+
+    def forbids(self, price: Money) -> str:
+        """Why nothing is rented at such a price, as a phrase; empty when it may be."""
+        if self.time < _TOO_SHORT:
+            return "its deadline has come"
+        if self.budget is not None and self.budget.lasts(price) < _TOO_SHORT:
+            return "its budget is used up"
+        if self.agreed is not None and self.worst_case(price) > self.agreed:
+            return f"it could cost {self.worst_case(price)} in all, and {self.agreed} was agreed"
+        return ""

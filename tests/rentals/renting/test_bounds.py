@@ -1,0 +1,57 @@
+"""The largest bill that was shown is the largest that comes, over all attempts and from the first moment on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from jupyter_gpu_bridge.errors import RentFailed
+from jupyter_gpu_bridge.model import Money, Need
+from tests.rentals.renting.world import PRETEND, Renting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+_TICK = timedelta(minutes=1)
+"""Of the quick clock, a second."""
+
+
+def _bill(world: Renting) -> Money:
+    """What the cloud takes for all machines."""
+    return sum((Money.parse(str(each["billed"])) for each in world.cloud.machines()), Money())
+
+
+async def test_nothing_much_dearer_is_rented_instead(world: Renting) -> None:
+    quote = await world.bridge.quote(PRETEND)
+    assert quote.others > 0
+    assert quote.worst_case == quote.dearest.during(PRETEND.deadline)
+    world.cloud.fault("no-capacity", calls=quote.others + 1)
+    with pytest.raises(RentFailed, match=rf"Tried {quote.others + 1} of"):
+        await world.rent(replace(PRETEND, agreed=quote.worst_case))
+    assert world.created() == 0
+
+
+async def test_a_price_limit_says_how_dear_it_may_be(world: Renting) -> None:
+    order = replace(PRETEND, need=replace(PRETEND.need, max_price=Money.parse("1.30")))
+    quote = await world.bridge.quote(order)
+    assert Money.parse("1.00") < quote.dearest <= Money.parse("1.30")
+
+
+async def test_the_budget_is_one_for_all_attempts(world: Renting) -> None:
+    world.cloud.fault("never-boots")
+    budget = Money.parse("0.02")
+    with pytest.raises(RentFailed, match="budget"):
+        await world.rent(replace(PRETEND, budget=budget))
+    assert world.billed() == []
+    assert world.created() >= 1
+    assert _bill(world) <= budget + Money.parse("0.50").during(_TICK)
+
+
+async def test_a_deadline_counts_while_a_machine_boots(world: Renting) -> None:
+    world.cloud.fault("never-boots")
+    order = replace(PRETEND, need=Need(providers=("sandbox",), gpus=("Pretend A100 80 GB",)), deadline=2 * _TICK)
+    with pytest.raises(RentFailed, match="its deadline"):
+        await world.rent(order)
+    assert world.billed() == []
+    assert _bill(world) <= Money.parse("1.30").during(3 * _TICK)
