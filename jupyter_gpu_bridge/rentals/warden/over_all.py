@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.rentals.limits import user_limits
 _READ_EVERY = timedelta(seconds=30)
 
 
-class Allowance:
+class OverAll:
     """Sums are read now and then, and go on in our head meanwhile at the price of all machines."""
 
     def __init__(self, book: Book) -> None:
