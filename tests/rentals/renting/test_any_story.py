@@ -99,6 +99,7 @@ class Story(RuleBasedStateMachine):
         """Since when it has been looked after all the time."""
         self._put_off: set[WishId] = set()
         self._wish_of: dict[str, WishId] = {}
+        self._order_of: dict[WishId, Order] = {}
         self._timeline.watch = self._time_has_passed
 
     def teardown(self) -> None:
@@ -232,13 +233,6 @@ class Story(RuleBasedStateMachine):
             assert age <= latest + self._helped_late(wish_id), f"{machine.name} has lived for {age}"
 
     @invariant()
-    def no_order_costs_more_than_its_budget(self) -> None:
-        for wish_id, bill in self._bills.items():
-            budget = self._order(wish_id).budget
-            more = self._cloud.price.during(self._helped_late(wish_id))
-            assert budget is None or bill <= budget + more, f"{bill} is billed, of {budget}"
-
-    @invariant()
     def nothing_ends_for_a_mistake_of_ours(self) -> None:
         for wish in self._ledger.wishes(open_only=False):
             assert "nobody thought of" not in wish.closed_because, wish.closed_because
@@ -254,7 +248,6 @@ class Story(RuleBasedStateMachine):
             assert self._wish(machine) in wanted, f"{machine.name} is billed and not wanted"
         await self._timeline.pass_(max(order.deadline for order in ORDERS.values()) + PUT_OFF)
         assert not self._ours(), "a machine outlives all limits"
-        self.no_order_costs_more_than_its_budget()
         self.what_is_of_others_is_not_touched()
         self.nothing_ends_for_a_mistake_of_ours()
 
@@ -269,6 +262,7 @@ class Story(RuleBasedStateMachine):
             # A price that is raised while it boots is noticed when it runs.
             price = self._cloud.price if since - machine.born >= machine.boots_for else PRICE
             self._bills[wish_id] += price.during(passed)
+            self._require_within_budget(wish_id)
             is_alone = not self._is_looked_after(wish_id)
             if is_alone or self._cloud.is_down:
                 self._helpless[wish_id] += passed
@@ -276,6 +270,11 @@ class Story(RuleBasedStateMachine):
             self._alone[machine.ref] = self._alone[machine.ref] + passed if is_alone else timedelta(0)
             if machine.ends <= until:
                 self._it_ends_itself(machine)
+
+    def _require_within_budget(self, wish_id: WishId) -> None:
+        budget, bill = self._order(wish_id).budget, self._bills[wish_id]
+        most = None if budget is None else budget + self._cloud.price.during(self._helped_late(wish_id))
+        assert most is None or bill <= most, f"{bill} is billed, of a budget of {budget}"
 
     def _it_ends_itself(self, machine: Machine) -> None:
         cared_for = machine.ends - self._cared.get(machine.ref, machine.born)
@@ -305,7 +304,9 @@ class Story(RuleBasedStateMachine):
         return self._wish_of[machine.name]
 
     def _order(self, wish_id: WishId) -> Order:
-        return self._ledger.find_wish(wish_id).order
+        if wish_id not in self._order_of:
+            self._order_of[wish_id] = self._ledger.find_wish(wish_id).order
+        return self._order_of[wish_id]
 
     def _in_use(self, key: str) -> list[Rental]:
         """What has somebody to look after it, and nothing that ends it soon."""
