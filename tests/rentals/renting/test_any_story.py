@@ -116,13 +116,14 @@ class Story(RuleBasedStateMachine):
 
     @initialize(
         outcomes=st.lists(st.sampled_from(["made", "lost", "error", "full", "stuck"]), max_size=6),
-        has_limits=st.booleans(),
-        ends_itself=st.booleans(),
+        ends_by=st.sampled_from(["provider", "itself", "nobody else"]),
+        key=st.sampled_from(KEYS),
     )
-    def the_cloud_has_its_moods(self, outcomes: list[str], has_limits: bool, ends_itself: bool) -> None:
+    def the_cloud_has_its_moods(self, outcomes: list[str], ends_by: str, key: str) -> None:
         self._cloud.outcomes = outcomes
-        self._cloud.traits = replace(self._cloud.traits, limits_at_create=has_limits)
-        self._cloud.ends_itself = ends_itself
+        self._cloud.traits = replace(self._cloud.traits, limits_at_create=ends_by == "provider")
+        self._cloud.ends_itself = ends_by != "nobody else"
+        self.somebody_wishes(key)
 
     @rule(key=st.sampled_from(KEYS))
     def somebody_wishes(self, key: str) -> None:
@@ -223,16 +224,6 @@ class Story(RuleBasedStateMachine):
                 assert self._alone[machine.ref] <= LEASE, f"{machine.name} lives without anybody"
 
     @invariant()
-    def no_order_lasts_longer_than_its_deadline(self) -> None:
-        for machine in self._ours():
-            if machine.has_come_back:
-                continue
-            wish_id = self._wish(machine)
-            latest = self._order(wish_id).deadline + (PUT_OFF if wish_id in self._put_off else timedelta(0))
-            age = self._timeline.elapsed - machine.born
-            assert age <= latest + self._helped_late(wish_id), f"{machine.name} has lived for {age}"
-
-    @invariant()
     def nothing_ends_for_a_mistake_of_ours(self) -> None:
         for wish in self._ledger.wishes(open_only=False):
             assert "nobody thought of" not in wish.closed_because, wish.closed_because
@@ -262,7 +253,7 @@ class Story(RuleBasedStateMachine):
             # A price that is raised while it boots is noticed when it runs.
             price = self._cloud.price if since - machine.born >= machine.boots_for else PRICE
             self._bills[wish_id] += price.during(passed)
-            self._require_within_budget(wish_id)
+            self._require_within_limits(wish_id, machine)
             is_alone = not self._is_looked_after(wish_id)
             if is_alone or self._cloud.is_down:
                 self._helpless[wish_id] += passed
@@ -271,10 +262,13 @@ class Story(RuleBasedStateMachine):
             if machine.ends <= until:
                 self._it_ends_itself(machine)
 
-    def _require_within_budget(self, wish_id: WishId) -> None:
-        budget, bill = self._order(wish_id).budget, self._bills[wish_id]
-        most = None if budget is None else budget + self._cloud.price.during(self._helped_late(wish_id))
-        assert most is None or bill <= most, f"{bill} is billed, of a budget of {budget}"
+    def _require_within_limits(self, wish_id: WishId, machine: Machine) -> None:
+        order, bill, late = self._order(wish_id), self._bills[wish_id], self._helped_late(wish_id)
+        latest = order.deadline + (PUT_OFF if wish_id in self._put_off else timedelta(0))
+        age = min(self._timeline.elapsed, machine.ends) - machine.born
+        assert age <= latest + late, f"{machine.name} has lived for {age}"
+        most = None if order.budget is None else order.budget + self._cloud.price.during(late)
+        assert most is None or bill <= most, f"{bill} is billed, of a budget of {order.budget}"
 
     def _it_ends_itself(self, machine: Machine) -> None:
         cared_for = machine.ends - self._cared.get(machine.ref, machine.born)
