@@ -140,6 +140,12 @@ class Story(RuleBasedStateMachine):
                 self._ledger.close_wish(wish.wish_id, "Enough.", self._now())
         self._run(self._timeline.settle())
 
+    @rule(key=st.sampled_from(KEYS))
+    def somebody_has_enough_while_the_cloud_is_down(self, key: str) -> None:
+        self._cloud.is_down = True
+        self.somebody_has_enough(key)
+        self._run(self._timeline.pass_(timedelta(seconds=30)))
+
     @rule(steps=st.integers(0, 25))
     def every_warden_will_be_killed(self, steps: int) -> None:
         for process, _ in self._wardens.values():
