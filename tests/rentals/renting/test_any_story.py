@@ -405,6 +405,6 @@ def test_any_story_ends_well() -> None:
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
