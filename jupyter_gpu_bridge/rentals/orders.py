@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
@@ -209,7 +210,7 @@ class Orders:
         return await book.read(Ledger.events, wish_id)
 
     async def extend(self, wish_id: WishId, more: timedelta) -> Rental:
-        """A later deadline. Raises `RentalUnknown` when nothing is rented now."""
+        """A later deadline. Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all."""
         book = await self._ready()
         rental = await book.live(wish_id)
         if rental is None or rental.state is RentalState.RELEASING:
@@ -223,7 +224,9 @@ class Orders:
                 f"It can be put off to {latest:%Y-%m-%d %H:%M} UTC at the latest.",
                 advice="Rent another machine for what takes longer.",
             )
-        return await book.advance(rental, rental.state, deadline=rental.deadline + more)
+        return await book.read(
+            Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
+        )
 
     async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:
         book = await self._ready()

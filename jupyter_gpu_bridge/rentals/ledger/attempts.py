@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.rentals.ledger.accrual import strike
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.facts import Facts, changes_of
 from jupyter_gpu_bridge.rentals.ledger.history import write_event
-from jupyter_gpu_bridge.rentals.ledger.limits import Limits, require_within
+from jupyter_gpu_bridge.rentals.ledger.limits import Limits, require_longer_within, require_within
 from jupyter_gpu_bridge.rentals.ledger.registry import read_rental
 from jupyter_gpu_bridge.rentals.ledger.rows import offer_text, rental_of
 from jupyter_gpu_bridge.rentals.ledger.spending import read_spending
@@ -120,6 +120,23 @@ class Attempts(Chapter):
                 if to is RentalState.GONE and before.state in WITHOUT_MACHINE:
                     strike(connection, attempt_id)
             return _change(connection, attempt_id, changes)
+
+    def extend(self, attempt_id: AttemptId, deadline: datetime, limits: Limits, now: datetime) -> Rental:
+        """A later deadline, when the limits allow what it can come to then.
+
+        Raises `RentalUnknown`, `RentalEnded` when it is being ended, and `OverBudget`, after which nothing has changed.
+        """
+        with self._database.writing() as connection:
+            before = read_rental(connection, attempt_id)
+            if before.state in (RentalState.RELEASING, RentalState.GONE):
+                require_step(before, RentalState.IN_USE)
+            rental = _change(connection, attempt_id, changes_of(before, {"deadline": deadline}))
+            if rental.worst_case > before.worst_case:
+                spending = read_spending(connection, now, is_pretend=rental.offer.is_pretend)
+                require_longer_within(limits, spending, rental.worst_case, f"{before.deadline:%Y-%m-%d %H:%M} UTC")
+            text = f"It ends at {deadline:%Y-%m-%d %H:%M} UTC now, and can come to {rental.worst_case}."
+            write_event(connection, rental.wish_id, attempt_id, "extended", text, now)
+            return rental
 
     def learn(self, attempt_id: AttemptId, **facts: Unpack[Facts]) -> Rental:
         """Facts alone, whatever the state is. Raises `RentalUnknown`, `BadRequest`, `HostKeyChanged`."""

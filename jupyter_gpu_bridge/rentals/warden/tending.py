@@ -16,7 +16,11 @@ from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState, Wish
+from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.ledger import Ledger
+from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
+from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +28,6 @@ TICK = timedelta(seconds=5)
 _ASK_EVERY = timedelta(minutes=1)
 FAREWELL = timedelta(seconds=30)
 """For a kernel to save its work before a limit ends its machine; it lies within the limit."""
-_WARN_AT = 80
 _CLOCKS_DIFFER = timedelta(minutes=5)
 """A machine that is still there so long after it was to be taken back is there."""
 
@@ -40,6 +43,8 @@ class Tending:
         self._link = link
         self._used = book.clock.now()
         """When somebody last had something from this machine."""
+        self._begun = rental.written
+        """When the first attempt for this wish began: from then on its deadline counts."""
         self._activity: dict[KernelId, float] = {}
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
@@ -51,6 +56,7 @@ class Tending:
         self._has_ended_itself = False
         """Its lease ran out: it has stopped its kernels, and takes no new ones."""
         self._warned: set[str] = set()
+        self._over_all = OverAll(book)
         self._wish: Wish
         """As it was at the last look."""
         self._is_written = True
@@ -67,6 +73,8 @@ class Tending:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
         self._wish = await self._book.wish(self._rental.wish_id)
         order = self._wish.order
+        attempts = await self._book.read(Ledger.of_wish, self._rental.wish_id)
+        self._begun = min(each.written for each in attempts)
         lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
@@ -84,9 +92,10 @@ class Tending:
 
     async def while_kept(self) -> str:
         """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
+        self._wish = await self._book.wish(self._rental.wish_id)
         while True:
             await self._count()
-            reason = await self._lost() or self._spent()
+            reason = await self._lost() or self._spent() or self._forbidden()
             if reason or self._late():
                 return reason or f"It was kept long enough. {self._rental.reason}"
             await self._book.clock.sleep(min(TICK, self._left()))
@@ -105,7 +114,7 @@ class Tending:
             if not reason and self._has_ended_itself:
                 reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
             self._is_without_farewell = bool(reason)
-            reason = reason or self._spent() or self._late() or self._idle(order)
+            reason = reason or self._spent() or self._forbidden() or self._late() or self._idle(order)
             if reason:
                 return reason
             await self._warn()
@@ -128,8 +137,10 @@ class Tending:
 
     def _put_off(self, order: Order) -> None:
         """The machine's own deadline follows the one in the ledger, if that was put off."""
-        price, more = self._rental.offer.price, self._rental.deadline - self._rental.written - order.deadline
-        extra = (order.lasts(price, more) - order.lasts(price)).total_seconds()
+        rental, first = self._rental, self._begun + order.deadline
+        told = Allowance(first - rental.written, rental.cap, None)
+        more = told.lasts(rental.offer.price, rental.deadline - first) - told.lasts(rental.offer.price)
+        extra = more.total_seconds()
         if self._lease is not None and extra > self._lease.extra:
             self._lease.extra = extra
             self._lease.renew_now()
@@ -148,6 +159,10 @@ class Tending:
         if cap is None or self._rental.accrued + self._rental.price.during(FAREWELL) < cap:
             return ""
         return f"Its budget of {cap} is used up."
+
+    def _forbidden(self) -> str:
+        """By the limits over all rentals, or by the highest price that was allowed."""
+        return self._over_all.passed(self._rental, self._wish.order, FAREWELL + TICK)
 
     def _late(self) -> str:
         if self._book.clock.now() + FAREWELL < self._rental.deadline:
@@ -168,10 +183,12 @@ class Tending:
         """Once, at four fifths of a limit: in the ledger, which every front end shows."""
         rental, now = self._rental, self._book.clock.now()
         begun = rental.requested or rental.written
-        if rental.cap is not None and rental.accrued * 100 >= rental.cap * _WARN_AT:
+        if rental.cap is not None and rental.accrued * 100 >= rental.cap * WARN_AT:
             await self._say_once("budget", f"{rental.accrued} of its budget of {rental.cap} are spent.")
-        if (now - begun) * 100 >= (rental.deadline - begun) * _WARN_AT:
+        if (now - begun) * 100 >= (rental.deadline - begun) * WARN_AT:
             await self._say_once("deadline", f"It ends in {_spoken(rental.deadline - now)}: that is its deadline.")
+        for name, text in self._over_all.warnings():
+            await self._say_once(name, text)
 
     async def _say_once(self, what: str, text: str) -> None:
         if what not in self._warned:
@@ -190,6 +207,7 @@ class Tending:
         self._rental = replace(rental, accrued=accrued, accrued_until=max(now, since))
         with self._unwritten():
             self._rental = await self._book.accrue(rental, until)
+            await self._over_all.look(self._rental)
 
     async def _look_at_wish(self) -> None:
         """Whoever closes it has its warden cancel us; should that come to nothing, we see it here."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jupyter_gpu_bridge.errors import BadRequest, OverBudget
+from jupyter_gpu_bridge.errors import BadRequest, OverBudget, RentalEnded
 from jupyter_gpu_bridge.model import Money, RentalState
 from jupyter_gpu_bridge.rentals.ledger import LIMITS_COMMAND, Ledger, Limits, Spending
 from tests.rentals.ledger.scene import HOUR, NOON, OFFER, Scene
@@ -104,6 +104,40 @@ def test_the_sandbox_has_money_of_its_own(ledger: Ledger, scene: Scene) -> None:
     assert [(row.of, row.is_pretend, row.cost) for row in ledger.costs("provider")] == [
         ("sandbox", True, dollars("0.40"))
     ]
+
+
+def test_a_later_deadline_is_within_the_limits_too(ledger: Ledger, scene: Scene) -> None:
+    """Eight hours at 0.40, and up to its budget of 3.00: put off by an hour, it can come to that of two such."""
+    rental = scene.bring(scene.intend(scene.wish(), cap=None, worst_case=dollars("3.20")), RentalState.IN_USE)
+    later = rental.deadline + HOUR
+    worst = (later - NOON) / HOUR * 0.40
+    limit = dollars(f"{worst:.2f}")
+    for limits, option in (
+        (Limits(per_day=limit - dollars("0.01")), "--per-day"),
+        (Limits(per_month=limit - dollars("0.01")), "--per-month"),
+    ):
+        with pytest.raises(OverBudget, match=rf"could come to \{limit} then, \{limit} would be reserved") as raised:
+            ledger.extend(rental.attempt_id, later, limits, NOON)
+        assert f"{LIMITS_COMMAND} {option}" in raised.value.advice
+        assert ledger.find_rental(rental.attempt_id) == rental
+    extended = ledger.extend(rental.attempt_id, later, Limits(limit, limit), NOON)
+    assert (extended.deadline, extended.worst_case) == (later, limit)
+    (event,) = [each for each in ledger.events(rental.wish_id) if each.kind == "extended"]
+    assert f"can come to {limit}" in event.text
+
+
+def test_a_later_deadline_that_costs_no_more_is_within_limits_that_are_used_up(ledger: Ledger, scene: Scene) -> None:
+    rental = scene.rental()
+    capped = ledger.extend(rental.attempt_id, rental.deadline + 8 * HOUR, Limits(per_day=EACH), NOON)
+    assert capped.worst_case == EACH
+    later = ledger.extend(rental.attempt_id, capped.deadline + HOUR, Limits(per_day=Money()), NOON)
+    assert later.deadline == capped.deadline + HOUR
+
+
+def test_what_is_being_ended_is_not_put_off(ledger: Ledger, scene: Scene) -> None:
+    rental = scene.rental(state=RentalState.RELEASING)
+    with pytest.raises(RentalEnded):
+        ledger.extend(rental.attempt_id, rental.deadline + HOUR, Limits(), NOON)
 
 
 def test_more_money_than_can_be_written_down_is_refused(scene: Scene) -> None:

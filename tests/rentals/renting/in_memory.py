@@ -36,6 +36,7 @@ from jupyter_gpu_bridge.rentals.clock import AnchoredClock, Sources
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 PRICE = Money.parse("1.20")
+_NEVER = timedelta(days=10_000)
 
 
 _TRAITS = Traits(
@@ -59,6 +60,8 @@ class Timeline:
         self.jump = timedelta(0)
         self._sleepers: list[tuple[timedelta, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
+        self.watch: Callable[[timedelta, timedelta], None] = lambda since, until: None
+        """Told of each piece of time that has passed, in which nobody did anything."""
 
     @property
     def true_now(self) -> datetime:
@@ -82,11 +85,17 @@ class Timeline:
         end = self.elapsed + time
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
-            self.elapsed, _, waiter = heapq.heappop(self._sleepers)
+            due, _, waiter = heapq.heappop(self._sleepers)
+            self._go_on(due)
             if not waiter.done():
                 waiter.set_result(None)
                 await self.settle()
-        self.elapsed = end
+        self._go_on(end)
+
+    def _go_on(self, until: timedelta) -> None:
+        since, self.elapsed = self.elapsed, until
+        if until > since:
+            self.watch(since, until)
 
 
 class Process(AnchoredClock):
@@ -134,15 +143,24 @@ class Machine:
     ref: Ref
     name: str
     born: timedelta
-    ends: timedelta
-    """When its own lease or limit ends it."""
+    limit: timedelta = _NEVER
+    """When its provider ends it."""
+    hard_end: timedelta = _NEVER
+    lease_end: timedelta = _NEVER
+    """When it ends itself, if nobody puts that off."""
+    put_off: timedelta = timedelta(0)
     ended: timedelta | None = None
     boots_for: timedelta = timedelta(seconds=20)
+    has_come_back: bool = False
+
+    @property
+    def ends(self) -> timedelta:
+        return min(self.limit, self.hard_end + self.put_off, self.lease_end)
 
 
 @dataclass
 class MemoryCloud:
-    """`outcomes`: of the next creates: `made`, `lost`, `error`, `full`; then all are made."""
+    """`outcomes`: of the next creates: `made`, `lost`, `error`, `full`, `stuck` (never boots); then all are made."""
 
     timeline: Timeline
     name: str = "memory"
@@ -152,6 +170,10 @@ class MemoryCloud:
     machines: list[Machine] = field(default_factory=list)
     destroyed: list[str] = field(default_factory=list)
     traits: Traits = field(default_factory=lambda: _TRAITS)
+    ends_itself: bool = True
+    """Its machines do, when nobody renews their lease, or at their own limit."""
+    factor: int = 1
+    """By which its prices are higher than what was quoted."""
 
     def living(self) -> Sequence[Machine]:
         self._reap()
@@ -159,7 +181,7 @@ class MemoryCloud:
 
     def _reap(self) -> None:
         for each in self.machines:
-            if each.ended is None and self.timeline.elapsed >= each.ends:
+            if each.ended is None and self.timeline.elapsed >= each.ends and not each.has_come_back:
                 each.ended = each.ends
 
     async def check(self) -> Account:
@@ -182,7 +204,15 @@ class MemoryCloud:
         assert plan.name not in [each.name for each in self.machines], "one request was sent twice"
         ref = Ref(f"m-{len(self.machines)}")
         born = self.timeline.elapsed
-        self.machines.append(Machine(ref, plan.name, born, born + min(plan.limit, _own_limit(plan))))
+        machine = Machine(ref, plan.name, born)
+        if self.traits.limits_at_create:
+            machine.limit = born + plan.limit
+        if self.ends_itself:
+            machine.hard_end = born + _written(plan, "hard_limit")
+            machine.lease_end = born + _written(plan, "first_lease")
+        if outcome == "stuck":
+            machine.boots_for = _NEVER
+        self.machines.append(machine)
         await self.timeline.sleep(timedelta(seconds=1))
         if outcome == "lost":
             raise Unclear("The answer was lost.")
@@ -210,6 +240,10 @@ class MemoryCloud:
         if self.is_down:
             raise Unclear("The cloud does not answer.")
 
+    def bring_back(self, machine: Machine) -> None:
+        """Once, and for ever: what ended it before does not end it again."""
+        machine.ended, machine.has_come_back = None, True
+
     def _shown(self) -> Sequence[Machine]:
         return [each for each in self.living() if self.timeline.elapsed - each.born >= self.lag]
 
@@ -217,13 +251,17 @@ class MemoryCloud:
         runs = self.timeline.elapsed - each.born >= each.boots_for
         state = SeenState.RUNNING if runs else SeenState.BOOTING
         return Seen(
-            each.ref, each.name, state, is_billed=True, price=PRICE, address="127.0.0.1" if runs else "", port=22
+            each.ref, each.name, state, is_billed=True, price=self.price, address="127.0.0.1" if runs else "", port=22
         )
 
+    @property
+    def price(self) -> Money:
+        return PRICE * self.factor
 
-def _own_limit(plan: CreatePlan) -> timedelta:
-    """After which its lease daemon ends it, whoever renews its lease."""
-    found = re.search(r"^hard_limit=(\d+)$", plan.start_script, re.MULTILINE)
+
+def _written(plan: CreatePlan, name: str) -> timedelta:
+    """A limit that its lease daemon has from the start."""
+    found = re.search(rf"^{name}=(\d+)$", plan.start_script, re.MULTILINE)
     assert found is not None
     return timedelta(seconds=int(found.group(1)))
 
@@ -243,9 +281,15 @@ class MemoryClouds:
 
 
 class NoLink:
-    """A link to machines that are always there when they run, and on which nobody works."""
+    """A link to machines that are always there when they run, and on which nobody works.
 
-    def __init__(self) -> None:
+    Leases are renewed at each look of the warden, since their renewal counts time that does not pass here.
+    """
+
+    def __init__(self, timeline: Timeline, machine: Callable[[], Machine | None]) -> None:
+        self._timeline = timeline
+        self._machine = machine
+        self._listeners: list[Callable[[], None]] = []
         self.done = asyncio.Event()
         self.connection = self
         self.mux = object()
@@ -258,12 +302,19 @@ class NoLink:
         pass
 
     def kernels(self) -> Sequence[Any]:
+        for listener in self._listeners:
+            listener()
         return ()
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        return lambda: None
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def ask_agent(self, question: dict[str, Any]) -> Any:
+        machine = self._machine()
+        if question["do"] == "lease" and machine is not None and machine.lease_end is not _NEVER:
+            machine.lease_end = self._timeline.elapsed + timedelta(seconds=question["seconds"])
+            machine.put_off = max(machine.put_off, timedelta(seconds=question["extra"]))
         return {"left": 1200.0, "daemon_alive": True, "serial": question.get("serial"), "phase": "living"}
 
     def machine_gone(self, cause: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from datetime import timedelta
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,17 +24,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jupyter_gpu_bridge.model import Money, Need, Order, WishId
+from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Ref, Rental, RentalState, WishId
+from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.rentals import search
-from jupyter_gpu_bridge.rentals.installation import installation_id, parse_machine_name
-from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.reconcile import reconcile
-from jupyter_gpu_bridge.rentals.warden import filling, others, warden
+from jupyter_gpu_bridge.rentals.installation import InstallationId, installation_id, machine_name
+from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, reconcile
+from jupyter_gpu_bridge.rentals.warden import filling, others, tending, warden
 from tests.own_home import variables
 from tests.rentals.renting.in_memory import (
     PRICE,
     DirectBook,
     Killed,
+    Machine,
     MemoryCloud,
     MemoryClouds,
     NoLink,
@@ -40,16 +44,28 @@ from tests.rentals.renting.in_memory import (
     Timeline,
 )
 
-DEADLINE = timedelta(hours=2)
 GRACE = timedelta(minutes=10)
 BUDGET = Money.parse("2.00")
-ORDER = Order(need=Need(providers=("memory",)), budget=BUDGET, deadline=DEADLINE, idle=timedelta(minutes=30))
-KEYS = ("name:a", "name:b")
+LEASE = timedelta(minutes=20)
+TICK = timedelta(seconds=30)
+PUT_OFF = timedelta(minutes=30)
+SLACK = timedelta(minutes=4)
+"""For a price to be noticed, a listing to be certain, a warden to come to its next look."""
+_NEED = Need(providers=("memory",))
+ORDERS = {
+    "name:budget": Order(need=_NEED, budget=BUDGET, deadline=timedelta(hours=3), idle=None, lease=LEASE),
+    "name:deadline": Order(need=_NEED, deadline=timedelta(hours=1), idle=None, lease=LEASE),
+    "name:idle": Order(need=_NEED, budget=BUDGET, deadline=timedelta(hours=2), idle=LEASE, lease=LEASE),
+}
+KEYS = tuple(ORDERS)
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Story(RuleBasedStateMachine):
-    """Two wishes at most, a warden for each, and somebody who breaks things."""
+    """Three wishes at most, a warden for each, and somebody who breaks things.
+
+    The cloud's own bill is the judge: what our machines have really cost, whatever the ledger says.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +75,9 @@ class Story(RuleBasedStateMachine):
             self._patch.setenv(name, value)
         self._patch.setattr(search, "cloud_names", lambda: ["memory"])
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
+        self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
+        self._patch.setattr(tending, "TICK", TICK)
+        self._patch.setattr(filling, "_TICK", TICK)
         self._patch.setattr(others, "orders", lambda: SimpleNamespace(wake=self._wake))
         self._patch.setattr(asyncio, "to_thread", _here)
         self._patch.setattr(filling, "_known_hosts", lambda rental: Path("none"))
@@ -67,6 +86,21 @@ class Story(RuleBasedStateMachine):
         self._cloud = MemoryCloud(self._timeline)
         self._ledger = Ledger.open()
         self._wardens: dict[WishId, tuple[Process, asyncio.Task[None]]] = {}
+        self._strangers = [
+            Machine(Ref(f"stranger-{number}"), name, -timedelta(hours=1))
+            for number, name in enumerate(_names_of_others())
+        ]
+        self._cloud.machines += self._strangers
+        self._bills: defaultdict[WishId, Money] = defaultdict(Money)
+        self._helpless: defaultdict[WishId, timedelta] = defaultdict(timedelta)
+        """For how long nobody could do anything for it while it had a machine: no cloud that answers, or no warden."""
+        self._alone: defaultdict[Ref, timedelta] = defaultdict(timedelta)
+        self._cared: dict[Ref, timedelta] = {}
+        """Since when it has been looked after all the time."""
+        self._put_off: set[WishId] = set()
+        self._wish_of: dict[str, WishId] = {}
+        self._order_of: dict[WishId, Order] = {}
+        self._timeline.watch = self._time_has_passed
 
     def teardown(self) -> None:
         try:
@@ -80,13 +114,23 @@ class Story(RuleBasedStateMachine):
 
     # what happens --------------------------------------------------------------------------------------------------
 
-    @initialize(outcomes=st.lists(st.sampled_from(["made", "lost", "error", "full"]), max_size=6))
-    def the_cloud_has_its_moods(self, outcomes: list[str]) -> None:
+    @initialize(
+        outcomes=st.lists(st.sampled_from(["made", "lost", "error", "full", "stuck"]), max_size=6),
+        ends_by=st.sampled_from(["provider", "itself", "nobody else"]),
+        key=st.sampled_from(KEYS),
+    )
+    def the_cloud_has_its_moods(self, outcomes: list[str], ends_by: str, key: str) -> None:
         self._cloud.outcomes = outcomes
+        self._cloud.traits = replace(self._cloud.traits, limits_at_create=ends_by == "provider")
+        self._cloud.ends_itself = ends_by != "nobody else"
+        self.somebody_wishes(key)
 
     @rule(key=st.sampled_from(KEYS))
     def somebody_wishes(self, key: str) -> None:
-        wish, _ = self._ledger.wish(key, ORDER, "a test", self._now())
+        process = Process(self._timeline)
+        if not self._ledger.unsettled():
+            process.trust_the_wall()
+        wish, _ = self._ledger.wish(key, ORDERS[key], "a test", process.now())
         self._run(self._wake(wish.wish_id))
 
     @rule(key=st.sampled_from(KEYS))
@@ -96,10 +140,46 @@ class Story(RuleBasedStateMachine):
                 self._ledger.close_wish(wish.wish_id, "Enough.", self._now())
         self._run(self._timeline.settle())
 
+    @precondition(lambda self: any(self._in_use(key) for key in KEYS))
+    @rule()
+    def everybody_has_enough_while_the_cloud_is_down(self) -> None:
+        self._cloud.is_down = True
+        for key in KEYS:
+            self.somebody_has_enough(key)
+        self._run(self._timeline.pass_(timedelta(seconds=30)))
+
     @rule(steps=st.integers(0, 25))
     def every_warden_will_be_killed(self, steps: int) -> None:
         for process, _ in self._wardens.values():
             process.steps = steps
+
+    @rule(key=st.sampled_from(KEYS))
+    def a_warden_is_killed_and_followed(self, key: str) -> None:
+        """What is in use goes on: neither ended nor rented a second time."""
+        for rental in self._in_use(key):
+            self._run(self._bury(rental.wish_id))
+            many = len(self._cloud.machines)
+            self._run(self._wake(rental.wish_id))
+            self._run(self._timeline.pass_(timedelta(seconds=5)))
+            assert rental.name in [each.name for each in self._cloud.living()], "it was ended with its warden"
+            assert len(self._cloud.machines) == many, "another one was rented beside it"
+
+    @rule(key=st.sampled_from(KEYS))
+    def somebody_puts_it_off(self, key: str) -> None:
+        for rental in self._in_use(key):
+            if rental.wish_id not in self._put_off:
+                self._put_off.add(rental.wish_id)
+                self._ledger.extend(rental.attempt_id, rental.deadline + PUT_OFF, Limits(), self._now())
+
+    @rule()
+    def the_cloud_bills_twice_as_much(self) -> None:
+        self._cloud.factor = 2
+
+    @rule(which=st.integers(0, 20))
+    def a_machine_comes_back(self, which: int) -> None:
+        gone = [each for each in self._cloud.machines if each.ended is not None and not each.has_come_back]
+        if gone:
+            self._cloud.bring_back(gone[which % len(gone)])
 
     @rule()
     def somebody_looks(self) -> None:
@@ -131,78 +211,180 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def one_wish_has_one_machine(self) -> None:
         wishes: dict[str, str] = {}
-        for machine in self._cloud.living():
+        for machine in self._ours():
             rental = self._ledger.by_name(machine.name)
             assert rental is not None, "a machine that was not written down"
+            if machine.has_come_back:
+                continue
             assert rental.state.is_live, f"{machine.name} is billed and called gone"
             assert wishes.setdefault(rental.wish_id, machine.name) == machine.name, "two machines for one wish"
 
     @invariant()
-    def nothing_of_others_is_destroyed(self) -> None:
-        for name in self._cloud.destroyed:
-            parsed = parse_machine_name(name)
-            assert parsed is not None
-            assert parsed[0] == installation_id()
+    def what_is_of_others_is_not_touched(self) -> None:
+        for machine in self._strangers:
+            assert machine.ended is None, f"{machine.name} was ended"
+            assert self._ledger.by_name(machine.name) is None, f"{machine.name} was taken for ours"
 
     @invariant()
-    def no_machine_outlives_its_deadline(self) -> None:
-        for machine in self._cloud.living():
-            assert self._timeline.elapsed - machine.born <= DEADLINE
+    def what_nobody_looks_after_ends_itself(self) -> None:
+        for machine in self._ours():
+            if self._cloud.ends_itself and not machine.has_come_back:
+                assert self._alone[machine.ref] <= LEASE, f"{machine.name} lives without anybody"
+
+    @invariant()
+    def nothing_ends_for_a_mistake_of_ours(self) -> None:
+        for wish in self._ledger.wishes(open_only=False):
+            assert "nobody thought of" not in wish.closed_because, wish.closed_because
 
     async def _in_the_end(self) -> None:
-        """Everybody is back and the cloud is well: soon nothing is billed that is not wanted."""
+        """Everybody is back and the cloud is well: soon nothing is billed that is not wanted, and later nothing."""
         self._cloud.is_down, self._cloud.lag = False, timedelta(0)
-        await self._look()
-        await self._timeline.pass_(GRACE)
-        await self._look()
-        await self._timeline.pass_(GRACE)
+        for _ in range(2):
+            await self._look()
+            await self._timeline.pass_(GRACE)
         wanted = {wish.wish_id for wish in self._ledger.wishes()}
-        for machine in self._cloud.living():
+        for machine in self._ours():
+            assert self._wish(machine) in wanted, f"{machine.name} is billed and not wanted"
+        await self._timeline.pass_(max(order.deadline for order in ORDERS.values()) + PUT_OFF)
+        assert not self._ours(), "a machine outlives all limits"
+        self.what_is_of_others_is_not_touched()
+        self.nothing_ends_for_a_mistake_of_ours()
+
+    # the judge -----------------------------------------------------------------------------------------------------
+
+    def _time_has_passed(self, since: timedelta, until: timedelta) -> None:
+        for machine in self._cloud.machines:
+            if machine.ended is not None or machine.has_come_back or machine in self._strangers:
+                continue
+            passed = min(until, max(machine.ends, since)) - since
+            wish_id = self._wish(machine)
+            # A price that is raised while it boots is noticed when it runs.
+            price = self._cloud.price if since - machine.born >= machine.boots_for else PRICE
+            self._bills[wish_id] += price.during(passed)
+            self._require_within_limits(wish_id, machine)
+            is_alone = not self._is_looked_after(wish_id)
+            if is_alone or self._cloud.is_down:
+                self._helpless[wish_id] += passed
+                self._cared[machine.ref] = until
+            self._alone[machine.ref] = self._alone[machine.ref] + passed if is_alone else timedelta(0)
+            if machine.ends <= until:
+                self._it_ends_itself(machine)
+
+    def _require_within_limits(self, wish_id: WishId, machine: Machine) -> None:
+        order, bill, late = self._order(wish_id), self._bills[wish_id], self._helped_late(wish_id)
+        latest = order.deadline + (PUT_OFF if wish_id in self._put_off else timedelta(0))
+        age = min(self._timeline.elapsed, machine.ends) - machine.born
+        assert age <= latest + late, f"{machine.name} has lived for {age}"
+        most = None if order.budget is None else order.budget + self._cloud.price.during(late)
+        assert most is None or bill <= most, f"{bill} is billed, of a budget of {order.budget}"
+
+    def _it_ends_itself(self, machine: Machine) -> None:
+        cared_for = machine.ends - self._cared.get(machine.ref, machine.born)
+        if cared_for <= LEASE + SLACK:
+            return
+        assert machine.ends < machine.lease_end, "its lease was not renewed"
+        rental = self._ledger.by_name(machine.name)
+        assert rental is not None
+        assert self._is_near_its_end(rental), "it has ended itself before its limits"
+
+    def _is_near_its_end(self, rental: Rental) -> bool:
+        is_spent = rental.cap is not None and rental.accrued + rental.price.during(SLACK) >= rental.cap
+        return is_spent or rental.deadline - self._now() <= SLACK
+
+    def _helped_late(self, wish_id: WishId) -> timedelta:
+        """Nobody is asked again at once when a cloud was down: the longer it was, the later."""
+        return SLACK + 2 * self._helpless[wish_id]
+
+    def _ours(self) -> list[Machine]:
+        return [each for each in self._cloud.living() if each not in self._strangers]
+
+    def _wish(self, machine: Machine) -> WishId:
+        if machine.name not in self._wish_of:
             rental = self._ledger.by_name(machine.name)
-            assert rental is not None
-            assert rental.wish_id in wanted, f"{machine.name} is billed and not wanted"
-        for rental in self._ledger.rentals(live_only=False):
-            assert rental.accrued <= BUDGET + PRICE.during(timedelta(minutes=1)), "more than its budget"
+            assert rental is not None, "a machine that was not written down"
+            self._wish_of[machine.name] = rental.wish_id
+        return self._wish_of[machine.name]
+
+    def _order(self, wish_id: WishId) -> Order:
+        if wish_id not in self._order_of:
+            self._order_of[wish_id] = self._ledger.find_wish(wish_id).order
+        return self._order_of[wish_id]
+
+    def _in_use(self, key: str) -> list[Rental]:
+        """What has somebody to look after it, and nothing that ends it soon."""
+        wishes = {wish.wish_id for wish in self._ledger.wishes() if wish.key == key}
+        there = {each.name for each in self._ours() if self._timeline.elapsed < each.ends - SLACK}
+        return [
+            each
+            for each in self._ledger.rentals()
+            if each.wish_id in wishes
+            and each.name in there
+            and each.state in (RentalState.REACHABLE, RentalState.IN_USE)
+            and self._is_looked_after(each.wish_id)
+            and not self._is_near_its_end(each)
+        ]
+
+    def _is_looked_after(self, wish_id: WishId) -> bool:
+        found = self._wardens.get(wish_id)
+        return found is not None and not found[1].done() and (found[0].steps is None or found[0].steps > 0)
 
     # how -----------------------------------------------------------------------------------------------------------
 
     def _run(self, work: Any) -> Any:
         return self._loop.run_until_complete(work)
 
-    def _now(self) -> Any:
-        return self._timeline.true_now + self._timeline.jump
+    def _now(self) -> datetime:
+        return Process(self._timeline).now()
 
     async def _look(self) -> None:
         """As the guard does."""
         process = Process(self._timeline)
         book = DirectBook(self._ledger, process)
         await reconcile(book, MemoryClouds(self._cloud), ["memory"])  # type: ignore[arg-type]
-        live = {rental.wish_id for rental in self._ledger.rentals()}
-        for wish_id in {*live, *(wish.wish_id for wish in self._ledger.wishes())}:
-            await self._wake(wish_id)
+        for wish in self._ledger.unsettled():
+            if not (wish.key.startswith(FOUND) and wish.is_open):
+                await self._wake(wish.wish_id)
         await self._timeline.settle()
 
     async def _wake(self, wish_id: WishId) -> None:
-        found = self._wardens.get(wish_id)
-        if found is not None and not found[1].done():
-            if found[0].steps is None or found[0].steps > 0:
-                return
-            await _bury(found[1])
+        if self._is_looked_after(wish_id):
+            return
+        await self._bury(wish_id)
         process = Process(self._timeline)
         book = DirectBook(self._ledger, process)
         keeper = warden.Warden(wish_id, book, MemoryClouds(self._cloud))  # type: ignore[arg-type]
+        link = NoLink(self._timeline, lambda: self._machine(wish_id))
         keeper._came.set()  # whoever wished waits, and says so to each that is started
-        self._wardens[wish_id] = (process, asyncio.ensure_future(_live(keeper)))
+        self._wardens[wish_id] = (process, asyncio.ensure_future(_live(keeper, link)))
+
+    def _machine(self, wish_id: WishId) -> Machine | None:
+        return next((each for each in self._ours() if self._wish(each) == wish_id and not each.has_come_back), None)
+
+    async def _bury(self, wish_id: WishId) -> None:
+        found = self._wardens.get(wish_id)
+        if found is not None:
+            found[0].steps = 0
+            await _bury(found[1])
 
     async def _bury_all(self) -> None:
-        for process, task in self._wardens.values():
-            process.steps = 0
-            await _bury(task)
+        for wish_id in self._wardens:
+            await self._bury(wish_id)
 
 
-async def _live(keeper: warden.Warden) -> None:
+def _names_of_others() -> list[str]:
+    """Another installation's, and such as look like ours."""
+    ours, attempt = installation_id(), AttemptId("0123456789abcdef")
+    return [
+        machine_name(InstallationId("zzzzzzzz"), attempt),
+        "a-box-of-somebody",
+        f"{MACHINE_PREFIX}{ours}",
+        f"my-{machine_name(ours, attempt)}",
+    ]
+
+
+async def _live(keeper: warden.Warden, link: NoLink) -> None:
     with contextlib.suppress(Killed):
-        await keeper.run(NoLink())  # type: ignore[arg-type]
+        await keeper.run(link)  # type: ignore[arg-type]
 
 
 async def _bury(task: asyncio.Task[None]) -> None:
@@ -223,6 +405,6 @@ def test_any_story_ends_well() -> None:
     run_state_machine_as_test(
         Story,
         settings=settings(
-            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
