@@ -25,8 +25,10 @@ THEMES: list[Theme] = ["JupyterLab Light", "JupyterLab Dark"]
 def test_a_newcomer_rents_a_machine_by_one_click_and_ends_it_by_another(
     make_lab: Callable[[], Lab], lab_page: LabPage
 ) -> None:
-    lab = _lab(make_lab)
+    lab = make_lab()
     try:
+        _add_sandbox(lab)
+        lab.start()
         lab_page.open(lab)
         compute = lab_page.open_compute()
         notebook = Notebook(lab_page.page)
@@ -59,9 +61,11 @@ def test_a_newcomer_rents_a_machine_by_one_click_and_ends_it_by_another(
 def test_a_start_shows_how_far_it_is_and_can_be_cancelled(make_lab: Callable[[], Lab], lab_page: LabPage) -> None:
     lab_page.complaints.expect("500")  # the answer to who asked for the kernel
     lab_page.complaints.expect("reading 'kernel'")  # of the widgets' manager, which expects one without looking
-    lab = _lab(make_lab)
+    lab = make_lab()
     with HomeCloud(lab.folder / "gb", rate=1) as cloud:
         cloud.fault("slow-boot", value=3600)
+        _add_sandbox(lab)
+        lab.start()
         lab_page.open(lab)
         lab_page.page.locator(".jp-LauncherCard[data-category=Notebook]").filter(has_text="Sandbox").click()
         toast = _toast(lab_page)
@@ -81,12 +85,9 @@ def test_a_start_shows_how_far_it_is_and_can_be_cancelled(make_lab: Callable[[],
         lab.stop()
 
 
-def _lab(make_lab: Callable[[], Lab]) -> Lab:
-    lab = make_lab()
+def _add_sandbox(lab: Lab) -> None:
     options = ["--provider", "sandbox", "--budget", "1", "--display-name", "Sandbox"]
     lab.gpu("profiles", "add", "sandbox", "--rent", *options)
-    lab.start()
-    return lab
 
 
 def _toast(lab_page: LabPage) -> Locator:

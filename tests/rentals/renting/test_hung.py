@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 @contextmanager
 def _hanging(process: psutil.Process) -> Iterator[None]:
-    process.send_signal(signal.SIGSTOP)
+    with Ledger.open() as ledger, ledger._database.writing():  # else it might be stopped in the midst of that
+        process.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ async def test_how_long_each_stage_takes_is_learned_and_told(world: Renting) -> 
 async def test_a_start_that_is_cancelled_when_the_machine_is_there_ends_it(world: Renting) -> None:
     _add(world)
     starting = asyncio.ensure_future(_start())
-    await until(lambda: _state(world) is RentalState.REACHABLE)
+    await until(lambda: _state(world) in (RentalState.REACHABLE, RentalState.IN_USE))
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     (standing,) = await world.bridge.rentals()

@@ -113,14 +113,18 @@ class Renting:
 def renting(rate: int = RATE, suffix: str = "") -> Iterator[Renting]:
     with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
+        _forget_orders()  # of a test that had another home
         with HomeCloud(home.bridge, rate) as cloud:
             try:
                 yield Renting(home, cloud)
             finally:
-                present = orders_module._present
-                orders_module._present = None
-                if present is not None:
-                    present.close()
+                _forget_orders()
+
+
+def _forget_orders() -> None:
+    present, orders_module._present = orders_module._present, None
+    if present is not None:
+        present.close()
 
 
 async def until(condition: Callable[[], object], within: float = DEADLINE) -> None:
