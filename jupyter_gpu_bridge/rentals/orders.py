@@ -110,8 +110,8 @@ class Orders:
         """
         closing = await asyncio.gather(*(self._close(each, because) for each in wish_ids), return_exceptions=True)
         waking = await asyncio.gather(*(self._end_soon(each) for each in wish_ids), return_exceptions=True)
-        for number, outcome in enumerate(closing):
-            if isinstance(outcome, LedgerBroken):  # a warden that hung as it was writing kept all others from it
+        for number, closed in enumerate(closing):
+            if isinstance(closed, LedgerBroken):  # a warden that hung as it was writing kept all others from it
                 again = await asyncio.gather(self._close(wish_ids[number], because), return_exceptions=True)
                 closing[number] = again[0]
         wrong: dict[WishId, str] = {}
