@@ -44,9 +44,9 @@ computer.
 
 _OF_RENTING = """# Benchmarks of renting
 
-Written by `python -m benchmarks --about renting`, which takes over an hour. Wardens, lease daemons, kernels and the
-ledger are real; the cloud is the [sandbox](develop/sandbox.md). Where rounds or cuts are counted, time goes sixty times
-as fast.
+Written by `python -m benchmarks --about renting`, which takes over an hour, or put together from single runs, each with
+its own command. Wardens, lease daemons, kernels and the ledger are real; their cloud is the sandbox.
+Where rounds or cuts are counted, time goes sixty times as fast.
 """
 
 

@@ -320,16 +320,12 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     async def cleanup(self, restart: bool = False) -> None:
         """Called after each end, possibly twice, or on a kernel that never started; the flag is true to life."""
-        kernel = self._kernel
         if restart:
-            self._too_late = kernel is None and self._overtaken
+            self._too_late = self._kernel is None and self._overtaken
             self._between = True
             return
+        kernel = self._part()
         if kernel is None:
-            return
-        self._forget()
-        if kernel.is_detached:
-            self._bridge.let_be(kernel)
             return
         try:
             confirmed = await self._bridge.release_kernel(kernel)
@@ -341,15 +337,22 @@ class GpuBridgeProvisioner(KernelProvisionerBase):
 
     def _given_up(self) -> None:
         """The restarter has: the server strikes the kernel off its list and calls nothing more."""
-        kernel = self._kernel
+        kernel = self._part()
         if kernel is None:
-            return
-        self._forget()
-        if kernel.is_detached:
-            self._bridge.let_be(kernel)
             return
         self._manager.cleanup_connection_file()
         self._bridge.release_kernel_soon(kernel)
+
+    def _part(self) -> RunningKernel | None:
+        """The kernel that is to be released now, which is not ours any more; one that goes on without us is let be."""
+        kernel = self._kernel
+        if kernel is None:
+            return None
+        self._forget()
+        if kernel.is_detached:
+            self._bridge.let_be(kernel)
+            return None
+        return kernel
 
     def _forget(self) -> None:
         self._kernel = None

@@ -106,8 +106,3 @@ class Order:
         """The largest bill that this order can cause at such a price."""
         bill = price.during(self.deadline)
         return bill if self.budget is None else min(bill, self.budget)
-
-    def lasts(self, price: Money, more: timedelta = timedelta(0)) -> timedelta:
-        """For how long there may be a machine at such a price, when its deadline is put off by so much more."""
-        latest = self.deadline + more
-        return latest if self.budget is None else min(latest, self.budget.lasts(price))

@@ -14,6 +14,7 @@ from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, Ledge
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
 from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM
@@ -77,7 +78,8 @@ async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book
     wish = await book.wish(rental.wish_id)
     if not cloud.traits.limits_at_create or rental.created is None or wish.key.startswith((FOUND, KEPT)):
         return seen
-    limit = rental.created + wish.order.lasts(rental.offer.price, EXTENSION_ROOM)
+    whole = Allowance.of(wish.order, (), rental.created)
+    limit = rental.created + whole.lasts(rental.offer.price, EXTENSION_ROOM)
     return limit if seen is None else min(seen, limit)
 
 

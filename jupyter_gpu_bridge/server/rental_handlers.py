@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from tornado import web
 
@@ -12,9 +11,6 @@ from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Standing
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
-
-if TYPE_CHECKING:
-    pass
 
 _LONGEST = 30 * 24 * 60
 """Minutes: what is more is a mistake, and no number for a clock."""

@@ -39,11 +39,11 @@ from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.search import candidates, search
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.others import Others
+from jupyter_gpu_bridge.rentals.warden.tending import TICK
 
 T = TypeVar("T")
 
 _AVOIDED_FOR = timedelta(hours=6)
-_TICK = timedelta(seconds=5)
 _CLEAR_SOON = timedelta(seconds=2)
 
 
@@ -202,11 +202,11 @@ class Filling:
             with contextlib.suppress(LedgerBroken):
                 await self._book.accrue(rental)
             now = self._book.clock.now()
-            if now + _TICK >= rental.deadline:
+            if now + TICK >= rental.deadline:
                 return "its deadline came before it could be used"
-            if rental.cap is not None and price.during(now + _TICK - begun) >= rental.cap:
+            if rental.cap is not None and price.during(now + TICK - begun) >= rental.cap:
                 return "its budget was used up before it could be used"
-            await self._book.clock.sleep(_TICK)
+            await self._book.clock.sleep(TICK)
 
     async def _keep(self, rental: Rental, error: RentFailed) -> KeptForDebugging:
         """It stays what it is, with a reason and a nearer deadline."""

@@ -77,7 +77,7 @@ class Story(RuleBasedStateMachine):
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
         self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
         self._patch.setattr(tending, "TICK", TICK)
-        self._patch.setattr(filling, "_TICK", TICK)
+        self._patch.setattr(filling, "TICK", TICK)
         self._patch.setattr(others, "orders", lambda: SimpleNamespace(wake=self._wake))
         self._patch.setattr(asyncio, "to_thread", _here)
         self._patch.setattr(filling, "_known_hosts", lambda rental: Path("none"))
