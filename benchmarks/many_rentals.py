@@ -124,7 +124,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="for which idling is measured")
     parser.add_argument("--settle", type=float, default=20.0)
     options = parser.parse_args()
-    with renting(rate=1) as world:
+    with renting(rate=1, stock=options.live) as world:
         figures = _measure(world, options)
     holds = figures["ls_s"] <= _LS and figures["lists"] == 1 and figures["idle_median_percent"] <= _IDLE
     print(json.dumps(line("many_rentals", BAR, {"sandbox": figures}, {"sandbox": holds})), flush=True)

@@ -91,6 +91,19 @@ class Rental:
     """Why it is being released or is gone, or what has failed where it is kept, as a sentence."""
 
     @property
+    def is_dearer(self) -> bool:
+        """Its price has risen since it was rented."""
+        return self.price > self.offer.price
+
+    @property
+    def ceiling(self) -> Money | None:
+        """What it must not come to: its budget, or without one what was shown before it was rented.
+
+        The latter follows from price and deadline, and so is no limit of its own until the price rises.
+        """
+        return self.worst_case if self.cap is None and self.is_dearer else self.cap
+
+    @property
     def is_kept(self) -> bool:
         """Its set-up failed, and it is left to be looked at until its deadline."""
         return self.state is RentalState.CREATED and bool(self.reason)

@@ -149,6 +149,8 @@ async def until_running(rental: Rental, cloud: Provider, book: Book, since: date
     while True:
         try:
             seen = None if rental.ref is None else await cloud.get(rental.ref)
+            if seen is not None and seen.price is not None and seen.price > rental.price:
+                rental = await book.dearer(rental, seen.price)
             if seen is not None and seen.state is SeenState.RUNNING and seen.address:
                 return seen
             if seen is not None and seen.state in (SeenState.FAILED, SeenState.STOPPED):

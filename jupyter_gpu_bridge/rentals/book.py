@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from jupyter_gpu_bridge.model import AttemptId, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import AttemptId, Money, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.clock import Clock
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 
@@ -38,6 +38,15 @@ class Book:
 
     async def advance(self, rental: Rental, to: RentalState, reason: str = "", **facts: Any) -> Rental:
         return await self.read(Ledger.advance, rental.attempt_id, to, now=self.clock.now(), reason=reason, **facts)
+
+    async def dearer(self, rental: Rental, price: Money) -> Rental:
+        """Its provider bills it at a higher price than we knew: for that it may run less long."""
+        rental = await self.advance(rental, rental.state, price=price)
+        most = rental.ceiling
+        until = "" if most is None else f" It ends when it has cost {most}, also before its deadline."
+        quoted = f"The provider bills {price} per hour, which is more than the {rental.offer.price} that was quoted."
+        await self.note(rental, "warning", quoted + until)
+        return rental
 
     async def note(self, rental: Rental, kind: str, text: str) -> None:
         await self.read(Ledger.note, rental.wish_id, rental.attempt_id, kind, text, self.clock.now())

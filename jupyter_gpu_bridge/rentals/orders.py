@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KeptForDebugging, LedgerBroken, LinkLost, RentalUnknown
+from jupyter_gpu_bridge.errors import (
+    BadRequest,
+    BridgeError,
+    KeptForDebugging,
+    LedgerBroken,
+    LinkLost,
+    RentalUnknown,
+    VerbUnknown,
+)
 from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
@@ -147,7 +156,10 @@ class Orders:
         await links().run(links().ask(machine, target_of(machine), "release", because=because))
 
     async def wake(self, wish_id: WishId) -> str:
-        """See to it that its warden lives. One that hangs is ended and has a successor; a sentence about that."""
+        """See to it that its warden lives, and looks at its wish now.
+
+        One that hangs is ended and has a successor; a sentence about that.
+        """
         try:
             return await in_time(self._wake(wish_id), _WAKE_WITHIN)
         except asyncio.TimeoutError:
@@ -161,6 +173,8 @@ class Orders:
             client = LinkClient(machine_of_wish(wish_id))
             try:
                 await links().run(client.connect(start=True))
+                with contextlib.suppress(VerbUnknown):  # one of an older version looks by itself, as all do
+                    await links().run(client.ask("look"))
                 return replaced
             except LinkLost:  # it ended just then, or hangs
                 is_ended = await client.end_hung()

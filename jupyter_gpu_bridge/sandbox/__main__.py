@@ -21,6 +21,7 @@ from jupyter_gpu_bridge.sandbox.api import Api
 from jupyter_gpu_bridge.sandbox.cloud import Cloud
 from jupyter_gpu_bridge.sandbox.control import new_key
 from jupyter_gpu_bridge.sandbox.http import Server
+from jupyter_gpu_bridge.sandbox.market import STOCK
 from jupyter_gpu_bridge.settings import private_folder
 
 _LOCK_WITHIN = 2.0
@@ -34,12 +35,13 @@ def main() -> int:
     parser.add_argument(
         "--idle-seconds", type=float, default=900.0, help="without machines and requests, until it ends"
     )
+    parser.add_argument("--stock", type=int, default=STOCK, help="machines that there can be at once")
     asked = parser.parse_args()
     folder = private_folder(asked.folder.absolute())
     if not _locked(folder):
         print("another one runs", flush=True)
         return 3
-    asyncio.run(_Process(folder, asked.boot_seconds, asked.idle_seconds).run())
+    asyncio.run(_Process(folder, asked.boot_seconds, asked.stock, asked.idle_seconds).run())
     return 0
 
 
@@ -54,10 +56,10 @@ def _locked(folder: Path) -> bool:
 
 
 class _Process:
-    def __init__(self, folder: Path, boot_seconds: float, idle_seconds: float) -> None:
+    def __init__(self, folder: Path, boot_seconds: float, stock: int, idle_seconds: float) -> None:
         self._folder = folder
         self._idle_seconds = idle_seconds
-        self._cloud = Cloud(folder, boot_seconds)
+        self._cloud = Cloud(folder, boot_seconds, stock)
         self._asked = asyncio.Event()
         self._end = asyncio.Event()
 

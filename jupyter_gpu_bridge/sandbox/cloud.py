@@ -17,7 +17,7 @@ from jupyter_gpu_bridge.sandbox.errors import No, bad, not_found
 from jupyter_gpu_bridge.sandbox.faults import Fault, Faults, Kind
 from jupyter_gpu_bridge.sandbox.fleet import Fleet
 from jupyter_gpu_bridge.sandbox.machine.place import USER, Setup
-from jupyter_gpu_bridge.sandbox.market import DISK_PRICE, MOST_MACHINES, Item, Market
+from jupyter_gpu_bridge.sandbox.market import DISK_PRICE, STOCK, Item, Market
 from jupyter_gpu_bridge.sandbox.records import Record, Status
 from jupyter_gpu_bridge.sandbox.store import Store
 
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 class Cloud:
     """All calls come from one event loop; what is not waited for in a call happens as a whole."""
 
-    def __init__(self, folder: Path, boot_seconds: float) -> None:
+    def __init__(self, folder: Path, boot_seconds: float, stock: int = STOCK) -> None:
         self.store = Store(folder / "cloud.db")
         said = self.store.fact("clock")
         self.clock = Clock(Reading(**said) if said else None)
@@ -43,6 +43,7 @@ class Cloud:
         self.address = ""
         self._folder = folder
         self._boot_seconds = boot_seconds
+        self._stock = stock
         self._fleet = Fleet(folder)
         self._records = {record.machine_id: record for record in self.store.machines()}
         self._ends: dict[str, asyncio.Task[None]] = {}
@@ -154,6 +155,14 @@ class Cloud:
         record.ended, record.end_reason, record.delete_at, record.reclaim_at = None, "", None, None
         record.limit_seconds = None
         self._boot_again(record)
+
+    def raise_price(self, machine_id: str, times: float) -> None:
+        """Of a machine that somebody has: from now on it is billed so many times what it was."""
+        record = self._any(machine_id)
+        record.billed_price = str(Decimal(record.billed_price) * Decimal(str(times)))
+        if record.is_there and record.status is not Status.OFF:
+            record.bill_from(self.clock.now(), record.billed_price)
+        self._save(record)
 
     def note(self) -> None:
         """Write down what belongs to no machine."""
@@ -306,7 +315,7 @@ class Cloud:
             self.note()
         if not self.market.takes(item, price, now):
             raise No(409, "price_changed", f"The offer costs {self.market.price(item, now)} now.")
-        full = sum(each.is_there for each in self._records.values()) >= MOST_MACHINES
+        full = sum(each.is_there for each in self._records.values()) >= self._stock
         if full or self.strikes(Kind.NO_CAPACITY, verb="create", name=str(asked.get("name"))):
             raise No(409, "no_capacity", "The offer is taken.")
         return item, price

@@ -44,6 +44,9 @@ class Control:
                 self._cloud.reclaim(machine_id, _number(asked, "notice", 0.0))
                 await self._cloud.catch_up()
                 return Answer(200, {})
+            case ("POST", ["machines", machine_id, "price"]):
+                self._cloud.raise_price(machine_id, _number(asked, "times", 2.0))
+                return Answer(200, {})
             case ("POST", ["machines", machine_id, "resurrect"]):
                 self._cloud.resurrect(machine_id)
                 return Answer(200, {})

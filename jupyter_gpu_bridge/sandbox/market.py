@@ -18,8 +18,8 @@ GRACE = 60.0
 DISK_PRICE = Decimal("0.012")
 """Per hour, of a machine that is stopped."""
 
-MOST_MACHINES = 24
-"""They are real processes of somebody's computer."""
+STOCK = 24
+"""So many machines at once, unless it is told otherwise: they are real processes of somebody's computer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from jupyter_gpu_bridge.machine.carriers.openssh import OpenSshDialer
 from jupyter_gpu_bridge.machine.carriers.paramiko_ssh import ParamikoDialer
 from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Ref, Seen
 from jupyter_gpu_bridge.providers.sandbox import Sandbox
+from jupyter_gpu_bridge.sandbox.market import STOCK
 from tests.sshd import make_key, public_half
 
 DEADLINE = 20.0
@@ -36,10 +37,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class SandboxCloud:
     """One cloud in a folder of its own. Only the test moves its clock, and machines boot at once."""
 
-    def __init__(self, *, boot_seconds: float = 0.0, rate: float = 0.0, idle_seconds: float = 600.0) -> None:
+    def __init__(
+        self, *, boot_seconds: float = 0.0, rate: float = 0.0, idle_seconds: float = 600.0, stock: int = STOCK
+    ) -> None:
         # Short, because Unix sockets are made below it.
         self.folder = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))
         self.options = ["--boot-seconds", str(boot_seconds), "--idle-seconds", str(idle_seconds)]
+        self.options += ["--stock", str(stock)]
         self.process: subprocess.Popen[bytes] | None = None
         self.keys = self.folder / "keys"
         self.keys.mkdir()
@@ -167,6 +171,9 @@ class SandboxCloud:
     def truth(self, ref: str) -> dict[str, Any]:
         """Of one machine, by id or name."""
         return next(each for each in self.machines() if ref in (each["machine_id"], each["name"]))
+
+    def raise_price(self, ref: object, times: float = 2) -> None:
+        self.control("POST", f"machines/{ref}/price", {"times": times})
 
     def log(self) -> Sequence[dict[str, Any]]:
         found: Sequence[dict[str, Any]] = self.control("GET", "log")["log"]

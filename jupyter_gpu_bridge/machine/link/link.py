@@ -133,6 +133,11 @@ class Link:
         if not self._listeners:
             self.done.set()
 
+    def look(self) -> None:
+        """Somebody has written down something about this machine that its renter is to know now."""
+        if self._renter is not None:
+            self._renter.look()
+
     def release(self, because: str) -> None:
         """End the machine, whether or not that can be written down. Raises `BadRequest` where it is not rented."""
         if self._renter is None:

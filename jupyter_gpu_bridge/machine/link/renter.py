@@ -18,5 +18,8 @@ class Renter(Protocol):
     def outcome(self, error: BaseException | None) -> None:
         """Whoever was given the machine, or waited for it, could not use it for this error; or could."""
 
+    def look(self) -> None:
+        """Whether there is still to be a machine may have been written down anew just now."""
+
     def release(self, because: str) -> None:
         """There is to be no machine, says somebody who could not write it down."""

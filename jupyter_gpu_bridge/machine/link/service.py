@@ -159,6 +159,7 @@ class Visit:
             "log": self._log,
             "passphrase": self._passphrase,
             "leave": self._leave,
+            "look": self._look,
             "release": self._release,
             "disconnect": self._disconnect,
             "end": self._end,
@@ -244,6 +245,9 @@ class Visit:
 
     async def _leave(self, message: dict[str, Any], report: object) -> None:
         await self._link.leave()
+
+    async def _look(self, message: dict[str, Any], report: object) -> None:
+        self._link.look()
 
     async def _release(self, message: dict[str, Any], report: object) -> None:
         self._link.release(str(message["because"]))

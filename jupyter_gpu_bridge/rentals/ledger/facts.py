@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from jupyter_gpu_bridge.errors import BadRequest, HostKeyChanged
@@ -17,6 +17,9 @@ _COLUMNS = {
     "lease_until": "lease_until",
     "deadline": "deadline",
 }
+
+
+_NONE = timedelta(0)
 
 
 class Facts(TypedDict, total=False):
@@ -57,11 +60,11 @@ def changes_of(rental: Rental, facts: Facts) -> dict[str, object]:
 
 
 def _dearer(rental: Rental, facts: Facts) -> dict[str, object]:
-    """With price and deadline rises what it can come to, up to the cap."""
+    """More time is more money. A higher price is that up to the budget only: without one, it ends the earlier."""
     price, deadline = max(facts.get("price", rental.price), rental.price), facts.get("deadline", rental.deadline)
     if (price, deadline) == (rental.price, rental.deadline):
         return {}
-    worst_case = price.during(deadline - (rental.requested or rental.written))
-    if rental.cap is not None:
-        worst_case = min(worst_case, rental.cap)
+    if rental.cap is None:
+        return {"price": price, "worst_case": rental.worst_case + price.during(max(deadline - rental.deadline, _NONE))}
+    worst_case = min(price.during(deadline - (rental.requested or rental.written)), rental.cap)
     return {"price": price, "worst_case": max(worst_case, rental.worst_case)}

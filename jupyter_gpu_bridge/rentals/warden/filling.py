@@ -18,6 +18,7 @@ from jupyter_gpu_bridge.errors import (
     LedgerBroken,
     MachineUnfit,
     NoCapacity,
+    NothingFits,
     PeerMisbehaved,
     Refused,
     RentFailed,
@@ -36,9 +37,10 @@ from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.release import look_for, release
-from jupyter_gpu_bridge.rentals.search import candidates, search
+from jupyter_gpu_bridge.rentals.search import Tries, search
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.others import Others
+from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
 from jupyter_gpu_bridge.rentals.warden.tending import TICK
 
 T = TypeVar("T")
@@ -92,17 +94,19 @@ class Filling:
         places = wish.order.need.providers or clouds_set_up()
         found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
         reached("searched")
-        avoided = await self._avoided(found.offers)
-        offers = [offer for offer in found.offers if (offer.provider, offer.host) not in avoided]
+        offers = await self._without_avoided(found.offers)
         failures: list[str] = []
         unclear: AccountUnclear | None = None
-        for offer in candidates(offers, wish.order.need):
+        tries = Tries(offers, wish.order.need)
+        while (offer := tries.next(offers)) is not None:
             try:
                 return await self._try(wish, offer)
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
             except AccountUnclear as error:
                 unclear = error
+            with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
+                offers = await self._without_avoided((await search(wish.order.need, self._clouds)).offers)
         if unclear is not None:
             raise unclear
         raise RentFailed(
@@ -157,7 +161,7 @@ class Filling:
         cloud = await self._cloud_of(rental)
         reached("created")
         try:
-            return await self._within_limits(rental, self._boot_and_enter(wish, rental, cloud))
+            return await self._within_limits(wish, rental, self._boot_and_enter(wish, rental, cloud))
         except RentFailed as error:
             if rental.offer.host:
                 until = self._book.clock.now() + _AVOIDED_FOR
@@ -181,10 +185,10 @@ class Filling:
         await self._took("connecting", rental, began)
         return rental, target
 
-    async def _within_limits(self, rental: Rental, work: Coroutine[Any, Any, T]) -> T:
+    async def _within_limits(self, wish: Wish, rental: Rental, work: Coroutine[Any, Any, T]) -> T:
         """A machine costs from when it was asked for, also one that nobody can use yet. Raises `RentFailed`."""
         working = asyncio.ensure_future(work)
-        watching = asyncio.ensure_future(self._until_limit(rental))
+        watching = asyncio.ensure_future(self._until_limit(wish, rental))
         try:
             await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -195,17 +199,21 @@ class Filling:
                 task.cancel()
             await asyncio.gather(working, watching, return_exceptions=True)
 
-    async def _until_limit(self, rental: Rental) -> str:
-        """Which of its own it was, as a phrase."""
-        begun, price = rental.requested or rental.written, rental.price
+    async def _until_limit(self, wish: Wish, rental: Rental) -> str:
+        """Which one it was, as a phrase."""
+        begun, over_all = rental.requested or rental.written, OverAll(self._book)
         while True:
             with contextlib.suppress(LedgerBroken):
-                await self._book.accrue(rental)
+                rental = await self._book.accrue(rental)
+                await over_all.look(rental)
             now = self._book.clock.now()
             if now + TICK >= rental.deadline:
                 return "its deadline came before it could be used"
-            if rental.cap is not None and price.during(now + TICK - begun) >= rental.cap:
-                return "its budget was used up before it could be used"
+            if rental.ceiling is not None and rental.price.during(now + TICK - begun) >= rental.ceiling:
+                return f"the {rental.ceiling} that it may cost were used up before it could be used"
+            why_not = over_all.passed(rental, wish.order, TICK)
+            if why_not:
+                return f"{why_not[0].lower()}{why_not[1:]}".rstrip(".")
             await self._book.clock.sleep(TICK)
 
     async def _keep(self, rental: Rental, error: RentFailed) -> KeptForDebugging:
@@ -267,13 +275,14 @@ class Filling:
         self._report(name, text)
         await self._book.note_wish(self._wish_id, name, text)
 
-    async def _avoided(self, offers: Sequence[Offer]) -> set[tuple[str, str]]:
+    async def _without_avoided(self, offers: Sequence[Offer]) -> Sequence[Offer]:
         now = self._book.clock.now()
-        return {
+        avoided = {
             (provider, host)
             for provider in {offer.provider for offer in offers}
             for host in await self._book.read(Ledger.avoided, provider, now)
         }
+        return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
 
     async def _usually(self, stage: str, offer: Offer) -> str:
         return usually((await self._book.read(Ledger.typical, offer.provider, offer.gpu)).get(stage))

@@ -34,11 +34,11 @@ class OverAll:
     def passed(self, rental: Rental, order: Order, within: timedelta) -> str:
         """The limit that is used up so soon, as a sentence; empty when there is none."""
         most = order.need.max_price
-        if most is not None and rental.price > most and self._is_dearer(rental):
+        if most is not None and rental.price > most and rental.is_dearer:
             return (
                 f"The provider bills {rental.price} per hour now: more than the {most} that was allowed (--max-price)."
             )
-        return passed(self._limits, self._soon(within), is_dearer=self._is_dearer(rental))
+        return passed(self._limits, self._soon(within), is_dearer=rental.is_dearer)
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         """By the name of the limit."""
@@ -50,10 +50,6 @@ class OverAll:
 
     def _is_new_day(self, now: datetime) -> bool:
         return self._read is not None and now.date() != self._read.date()
-
-    @staticmethod
-    def _is_dearer(rental: Rental) -> bool:
-        return rental.price > rental.offer.price
 
 
 def _read(ledger: Ledger, before: Limits, rental: Rental, now: datetime) -> tuple[Limits, Spending]:

@@ -150,15 +150,17 @@ class Tending:
     def _left(self) -> timedelta:
         """Until the nearest limit that is only a matter of time."""
         left = self._rental.deadline - self._book.clock.now() - FAREWELL
-        if self._rental.cap is not None:
-            left = min(left, (self._rental.cap - self._rental.accrued).lasts(self._rental.price) - FAREWELL)
+        if self._rental.ceiling is not None:
+            left = min(left, (self._rental.ceiling - self._rental.accrued).lasts(self._rental.price) - FAREWELL)
         return max(left, timedelta(milliseconds=100))
 
     def _spent(self) -> str:
-        cap = self._rental.cap
-        if cap is None or self._rental.accrued + self._rental.price.during(FAREWELL) < cap:
+        most = self._rental.ceiling
+        if most is None or self._rental.accrued + self._rental.price.during(FAREWELL) < most:
             return ""
-        return f"Its budget of {cap} is used up."
+        if self._rental.cap is None:
+            return f"Its provider has raised its price, and the {most} that it was to cost at most are used up."
+        return f"Its budget of {most} is used up."
 
     def _forbidden(self) -> str:
         """By the limits over all rentals, or by the highest price that was allowed."""
@@ -183,8 +185,9 @@ class Tending:
         """Once, at four fifths of a limit: in the ledger, which every front end shows."""
         rental, now = self._rental, self._book.clock.now()
         begun = rental.requested or rental.written
-        if rental.cap is not None and rental.accrued * 100 >= rental.cap * WARN_AT:
-            await self._say_once("budget", f"{rental.accrued} of its budget of {rental.cap} are spent.")
+        most = rental.ceiling
+        if most is not None and rental.accrued * 100 >= most * WARN_AT:
+            await self._say_once("budget", f"{rental.accrued} of the {most} that it may cost are spent.")
         if (now - begun) * 100 >= (rental.deadline - begun) * WARN_AT:
             await self._say_once("deadline", f"It ends in {_spoken(rental.deadline - now)}: that is its deadline.")
         for name, text in self._over_all.warnings():
@@ -244,8 +247,7 @@ class Tending:
         if seen.price is not None and seen.price > self._rental.price:
             self._rental = replace(self._rental, price=seen.price)
             with self._unwritten():
-                self._rental = await self._book.advance(self._rental, self._rental.state, price=seen.price)
-            await self._say_once("price", f"The provider bills {seen.price} per hour, which is more than was quoted.")
+                self._rental = await self._book.dearer(self._rental, seen.price)
         if seen.reclaim_at is not None:
             await self._say_once("reclaim", f"The provider takes the machine back at {seen.reclaim_at:%H:%M} UTC.")
         return ""

@@ -40,7 +40,8 @@ from jupyter_gpu_bridge.rentals.warden.times import RentalTimes
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY = timedelta(seconds=0.5)
+_LOOK_EVERY = timedelta(seconds=2)
+"""Whoever closes a wish tells its warden, unless he dies in between or is on another computer."""
 _TRY_AGAIN = timedelta(seconds=5)
 LAST_ANSWERS_FOR = 3.0
 """Seconds in which those who come too late are told why there is no machine."""
@@ -69,6 +70,7 @@ class Warden:
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._tending: Tending | None = None
+        self._look_now = asyncio.Event()
         self._because = ""
         """Why it is to end, also where that cannot be written down."""
         self._complaints: set[str] = set()
@@ -102,8 +104,12 @@ class Warden:
             )
             self._left.set()
 
+    def look(self) -> None:
+        self._look_now.set()
+
     def release(self, because: str) -> None:
         self._because = self._because or because
+        self.look()
 
     async def run(self, link: Link) -> None:
         """Until the wish is closed and nothing is billed for it any more, or the ledger knows nothing of it."""
@@ -232,12 +238,23 @@ class Warden:
             raise StartCancelled("Whoever asked for this machine is gone.") from None
 
     async def _until_closed(self) -> None:
-        """Whoever closes it writes that down, and is another process: there is nothing but looking."""
+        """Whoever closes it writes that down, and is another process: what it says besides may be lost."""
         while not self._because:
             with _ledger_may_fail():
                 if not (await self._book.wish(self._wish_id)).is_open:
                     return
-            await self._book.clock.sleep(_LOOK_EVERY)
+            await self._until_look()
+
+    async def _until_look(self) -> None:
+        """Some time, or until somebody says that there is something to be seen."""
+        napping = asyncio.ensure_future(self._book.clock.sleep(_LOOK_EVERY))
+        told = asyncio.ensure_future(self._look_now.wait())
+        try:
+            await asyncio.wait([napping, told], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            napping.cancel()
+            told.cancel()
+        self._look_now.clear()
 
     async def _until_given_up(self) -> None:
         """By everybody who wanted the machine, before anybody has used it; then it is closed."""

@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.rentals.ledger.steps import STEPS
 from tests.rentals.ledger.scene import HOUR, MINUTE, NOON, OFFER, ORDER, Scene
 
 GONE, RELEASING = RentalState.GONE, RentalState.RELEASING
+EIGHT_HOURS = Money.parse("3.20")
 
 
 def test_an_intent_is_read_back_as_it_was_written(ledger: Ledger, scene: Scene) -> None:
@@ -127,13 +128,22 @@ def test_a_host_key_is_pinned(ledger: Ledger, scene: Scene) -> None:
     assert ledger.find_rental(rental.attempt_id) == rental
 
 
-def test_a_price_only_rises_and_the_worst_case_with_it(ledger: Ledger, scene: Scene) -> None:
+def test_a_price_only_rises_and_the_worst_case_with_it_up_to_the_budget(ledger: Ledger, scene: Scene) -> None:
     limited = scene.bring(scene.intend(scene.wish(), worst_case=Money.parse("2.00")), RentalState.CREATED)
     assert ledger.learn(limited.attempt_id, price=Money.parse("0.39")) == limited
     dearer = ledger.learn(limited.attempt_id, price=Money.parse("0.80"))
     assert (dearer.price, dearer.worst_case) == (Money.parse("0.80"), Money.parse("3.00"))  # the cap
-    free = scene.bring(scene.intend(scene.wish("profile:free"), cap=None), RentalState.CREATED)
-    assert ledger.learn(free.attempt_id, price=Money.parse("0.80")).worst_case == Money.parse("6.40")
+    assert dearer.ceiling == dearer.cap
+
+
+def test_without_a_budget_a_price_that_rises_does_not_raise_the_worst_case(ledger: Ledger, scene: Scene) -> None:
+    """It was shown before anything was rented; only who asks for more time asks for more money."""
+    free = scene.bring(scene.intend(scene.wish("profile:free"), cap=None, worst_case=EIGHT_HOURS), RentalState.CREATED)
+    assert (free.worst_case, free.ceiling) == (EIGHT_HOURS, None)
+    dearer = ledger.learn(free.attempt_id, price=Money.parse("0.80"))
+    assert (dearer.price, dearer.worst_case, dearer.ceiling) == (Money.parse("0.80"), free.worst_case, free.worst_case)
+    longer = ledger.learn(free.attempt_id, deadline=free.deadline + HOUR)
+    assert longer.worst_case == longer.ceiling == EIGHT_HOURS + Money.parse("0.80")
 
 
 # one at a time --------------------------------------------------------------------------------------------------------

@@ -258,9 +258,7 @@ class Story(RuleBasedStateMachine):
                 continue
             passed = min(until, max(machine.ends, since)) - since
             wish_id = self._wish(machine)
-            # A price that is raised while it boots is noticed when it runs.
-            price = self._cloud.price if since - machine.born >= machine.boots_for else PRICE
-            self._bills[wish_id] += price.during(passed)
+            self._bills[wish_id] += self._cloud.price.during(passed)
             self._require_within_limits(wish_id, machine)
             is_alone = not self._is_looked_after(wish_id)
             if is_alone or self._cloud.is_down:
@@ -275,8 +273,10 @@ class Story(RuleBasedStateMachine):
         latest = order.deadline + (PUT_OFF if wish_id in self._put_off else timedelta(0))
         age = min(self._timeline.elapsed, machine.ends) - machine.born
         assert age <= latest + late, f"{machine.name} has lived for {age}"
-        most = None if order.budget is None else order.budget + self._cloud.price.during(late)
-        assert most is None or bill <= most, f"{bill} is billed, of a budget of {order.budget}"
+        most = order.worst_case(PRICE) if order.budget is None else order.budget
+        if order.budget is None and wish_id in self._put_off:
+            most += self._cloud.price.during(PUT_OFF)
+        assert bill <= most + self._cloud.price.during(late), f"{bill} is billed, and {most} was to be the most"
 
     def _it_ends_itself(self, machine: Machine) -> None:
         cared_for = machine.ends - self._cared.get(machine.ref, machine.born)
@@ -288,7 +288,8 @@ class Story(RuleBasedStateMachine):
         assert self._is_near_its_end(rental), "it has ended itself before its limits"
 
     def _is_near_its_end(self, rental: Rental) -> bool:
-        is_spent = rental.cap is not None and rental.accrued + rental.price.during(SLACK) >= rental.cap
+        most = rental.ceiling
+        is_spent = most is not None and rental.accrued + rental.price.during(SLACK) >= most
         return is_spent or rental.deadline - self._now() <= SLACK
 
     def _helped_late(self, wish_id: WishId) -> timedelta:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -70,6 +71,15 @@ async def test_a_machine_that_cannot_be_used_is_destroyed_and_said(world: Rentin
         await arriving
     await world.until_over(standing.wish.wish_id)
     assert world.billed() == []
+
+
+async def test_after_a_machine_that_never_ran_the_next_one_is_chosen_from_what_is_offered_then(world: Renting) -> None:
+    """Prices have changed meanwhile: what the first search found cannot be had any more."""
+    world.cloud.fault("never-boots", calls=1)
+    standing = await world.rent()
+    assert [each["verb"] for each in world.cloud.log()].count("offers") > 1
+    assert world.created() == 2
+    await _end(world, standing.wish.wish_id)
 
 
 @pytest.mark.parametrize("notice", [0, 300])
@@ -163,6 +173,31 @@ async def test_a_price_that_is_higher_than_quoted_is_counted(world: Renting) -> 
     over = await world.until_over(standing.wish.wish_id)
     assert over.rental is not None
     assert over.rental.accrued <= Money.parse("0.02") + over.rental.price.during(timedelta(seconds=60))
+    assert world.billed() == []
+
+
+async def test_what_was_shown_is_the_most_that_it_costs_also_when_its_price_rises(world: Renting) -> None:
+    """There is no budget; its deadline would come when nearly twice as much is billed."""
+    standing = await world.rent(Order(need=PRETEND.need, deadline=timedelta(minutes=20)))
+    assert standing.rental is not None
+    world.cloud.raise_price(standing.rental.ref)
+    most = standing.rental.worst_case
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.rental is not None
+    assert "has raised its price" in over.wish.closed_because, over.wish.closed_because
+    assert over.rental.price == over.rental.offer.price * 2
+    assert over.rental.accrued <= over.rental.worst_case == most
+    assert world.billed() == []
+
+
+async def test_a_price_that_rises_while_the_machine_boots_is_seen_then(world: Renting) -> None:
+    (offer, *_) = await world.bridge.search(PRETEND.need)
+    world.cloud.fault("double-billing", value=2, calls=1)
+    world.cloud.fault("never-boots", calls=1)
+    need = replace(PRETEND.need, max_price=offer.price.during(timedelta(hours=1.5)))
+    with pytest.raises(RentFailed, match=r"bills \$\S+ per hour now: more than .* allowed .*, destroyed at sandbox"):
+        await world.rent(Order(need=need))
+    assert world.created() == 1
     assert world.billed() == []
 
 

@@ -36,8 +36,8 @@ async def test_a_price_that_rises_ends_it_at_the_limit_of_all(world: Renting, op
     (offer, *_) = await world.bridge.search(PRETEND.need)
     limit = offer.price.during(deadline * 1.5)
     world.bridge.set_limits(Limits(per_day=limit) if option == "--per-day" else Limits(per_month=limit))
-    world.cloud.fault("double-billing", value=2)
-    standing = await world.rent(Order(need=PRETEND.need, deadline=deadline))
+    standing = await world.rent(Order(need=PRETEND.need, deadline=deadline, budget=limit * 2))
+    world.cloud.raise_price(world.billed()[0]["machine_id"])
     over = await world.until_over(standing.wish.wish_id)
     assert over.rental is not None
     assert option in over.wish.closed_because, over.wish.closed_because
@@ -56,8 +56,8 @@ async def test_a_price_that_rises_over_what_was_allowed_ends_it(world: Renting, 
         need = Need(providers=("sandbox",), max_price=allowed)
     else:
         world.bridge.set_limits(Limits(per_hour_at_once=allowed))
-    world.cloud.fault("double-billing", value=2)
     standing = await world.rent(Order(need=need))
+    world.cloud.raise_price(world.billed()[0]["machine_id"])
     over = await world.until_over(standing.wish.wish_id)
     assert option in over.wish.closed_because, over.wish.closed_because
     assert world.billed() == []

@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
+from jupyter_gpu_bridge.sandbox.market import STOCK
 from tests.kernels.home import Home, entered
 from tests.sandbox.cloud import SandboxCloud
 
@@ -33,8 +34,8 @@ PRETEND = Order(need=Need(providers=("sandbox",)), idle=timedelta(hours=6))
 class HomeCloud(SandboxCloud):
     """The one that our adapter finds, and starts when it is not there."""
 
-    def __init__(self, home: Path, rate: float) -> None:
-        super().__init__(rate=rate)
+    def __init__(self, home: Path, rate: float, stock: int = STOCK) -> None:
+        super().__init__(rate=rate, stock=stock)
         self._place = home / "sandbox"
 
     @property
@@ -110,11 +111,11 @@ class Renting:
 
 
 @contextmanager
-def renting(rate: int = RATE, suffix: str = "") -> Iterator[Renting]:
+def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK) -> Iterator[Renting]:
     with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
         _forget_orders()  # of a test that had another home
-        with HomeCloud(home.bridge, rate) as cloud:
+        with HomeCloud(home.bridge, rate, stock) as cloud:
             try:
                 yield Renting(home, cloud)
             finally:
