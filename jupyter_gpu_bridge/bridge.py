@@ -221,7 +221,10 @@ class Bridge:
         return await _orders().arrive(standing, report)
 
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
-        return await _orders().all(ended=ended)
+        from jupyter_gpu_bridge.rentals.glance import glance
+
+        found = None if ended else await asyncio.to_thread(glance)
+        return await _orders().all(ended=ended) if found is None else found
 
     async def rentals_lately(self) -> Sequence[Standing]:
         """With those that ended within the last hour; cheap where nothing was ever rented."""

@@ -8,11 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 import jupyter_gpu_bridge.migrations
 from jupyter_gpu_bridge.db.database import Database
-
-SCHEMA = "0001"
-"""The version that this code writes; the newest of `migrations`."""
-
-VERSION_TABLE = "ledger_version"
+from jupyter_gpu_bridge.migrations import SCHEMA, VERSION_TABLE
 
 MIGRATIONS = Path(jupyter_gpu_bridge.migrations.__file__).parent
 

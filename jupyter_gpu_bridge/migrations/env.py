@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from jupyter_gpu_bridge.db.indexes import metadata
-from jupyter_gpu_bridge.db.schema import VERSION_TABLE
+from jupyter_gpu_bridge.migrations import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -31,7 +31,7 @@ from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing, standings
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
@@ -212,15 +212,10 @@ class Orders:
         else:
             wishes = await book.read(Ledger.unsettled, ended_since)
             rentals = await book.read(Ledger.of_wishes, [wish.wish_id for wish in wishes])
-        newest: dict[WishId, Rental] = {}
-        for rental in sorted(rentals, key=lambda each: each.written):
-            newest[rental.wish_id] = rental
-        standings = [Standing(wish, newest.get(wish.wish_id)) for wish in reversed(wishes)]
-        told = await book.read(Ledger.events_of, [each.wish.wish_id for each in standings if not each.is_over], TOLD)
+        found = standings(wishes, rentals, {})
+        told = await book.read(Ledger.events_of, [each.wish.wish_id for each in found if not each.is_over], TOLD)
         return [
-            Standing.of(each.wish, each.rental, told.get(each.wish.wish_id, ()))
-            for each in standings
-            if ended or ended_since is not None or not each.is_over
+            each for each in standings(wishes, rentals, told) if ended or ended_since is not None or not each.is_over
         ]
 
     async def events(self, wish_id: WishId) -> Sequence[Event]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge import settings
-from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish
+from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish, WishId
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
@@ -58,6 +58,16 @@ class Standing:
     def is_over(self) -> bool:
         """Nothing is wanted, and nothing is billed."""
         return not self.wish.is_open and (self.rental is None or not self.rental.state.is_live)
+
+
+def standings(
+    wishes: Sequence[Wish], rentals: Sequence[Rental], told: Mapping[WishId, Sequence[Event]]
+) -> Sequence[Standing]:
+    """How each of these wishes stands; what was asked for last comes first, if `wishes` begin with the oldest."""
+    newest: dict[WishId, Rental] = {}
+    for rental in sorted(rentals, key=lambda each: each.written):
+        newest[rental.wish_id] = rental
+    return [Standing.of(each, newest.get(each.wish_id), told.get(each.wish_id, ())) for each in reversed(wishes)]
 
 
 def _warning(newest: Rental | None, events: Sequence[Event]) -> Event | None:

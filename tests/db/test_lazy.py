@@ -13,6 +13,7 @@ import pytest
         "jupyter_gpu_bridge.bridge",
         "jupyter_gpu_bridge.server",
         "jupyter_gpu_bridge.kernels",
+        "jupyter_gpu_bridge.rentals.glance",
         "jupyter_gpu_bridge.rentals.ledger",
         "jupyter_gpu_bridge.rentals.costs",
         "jupyter_gpu_bridge.rentals.installation",

@@ -18,8 +18,9 @@ from sqlalchemy import Float, Numeric, inspect, text
 
 from jupyter_gpu_bridge.db import SCHEMA, Database, open_database
 from jupyter_gpu_bridge.db.indexes import metadata
-from jupyter_gpu_bridge.db.schema import MIGRATIONS, VERSION_TABLE, bring_up_to_date
+from jupyter_gpu_bridge.db.schema import MIGRATIONS, bring_up_to_date
 from jupyter_gpu_bridge.errors import LedgerBroken
+from jupyter_gpu_bridge.migrations import VERSION_TABLE
 from jupyter_gpu_bridge.model import RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.rentals.ledger.scene import NOON, Scene

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Row
 
 from jupyter_gpu_bridge.errors import LedgerBroken
 from jupyter_gpu_bridge.model import Event, Offer, Order, Rental, RentalState, Wish
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 _orders = msgspec.json.Decoder(Order)
 _offers = msgspec.json.Decoder(Offer)
