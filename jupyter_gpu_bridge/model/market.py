@@ -31,6 +31,27 @@ class Offer:
     """The very computer, where the provider says which: one that failed is avoided, whatever offer it is in."""
     is_pretend: bool = False
     """Of the sandbox: the machine is real, its GPU and its price are not."""
+    sold_as: str = ""
+    """The GPU by its provider's own name."""
+    tier: str = ""
+    """Where it stands, in its provider's word: `secure`, `community`, `datacenter`."""
+    stock: str = ""
+    """How likely it is to be had, where the provider says so: `high`, `medium`, `low`."""
+    is_verified: bool | None = None
+    reliability: float | None = None
+    """Between 0 and 1, as its provider measures it."""
+    benchmark: float | None = None
+    """As its provider measures it: larger is faster."""
+    lasts: timedelta | None = None
+    """From when it was seen: for longer than that it cannot be had."""
+    down_mbps: int | None = None
+    up_mbps: int | None = None
+    down_price: Money | None = None
+    """Of each gigabyte, besides the price."""
+    up_price: Money | None = None
+    cuda: str = ""
+    """The newest that its driver takes."""
+    compute_capability: str = ""
     seen: datetime | None = None
 
     @property

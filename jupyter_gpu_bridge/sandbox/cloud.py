@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import re
 import secrets
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -17,7 +16,7 @@ from jupyter_gpu_bridge.sandbox.errors import No, bad, not_found
 from jupyter_gpu_bridge.sandbox.faults import Fault, Faults, Kind
 from jupyter_gpu_bridge.sandbox.fleet import Fleet
 from jupyter_gpu_bridge.sandbox.machine.place import USER, Setup
-from jupyter_gpu_bridge.sandbox.market import DISK_PRICE, STOCK, Item, Market
+from jupyter_gpu_bridge.sandbox.market import DISK_PRICE, ITEMS, STOCK, Item, Market
 from jupyter_gpu_bridge.sandbox.records import Record, Status
 from jupyter_gpu_bridge.sandbox.store import Store
 
@@ -28,18 +27,17 @@ _GRACE = 3600.0
 """A machine whose cloud is dead ends by itself so many real seconds after its limit."""
 
 _LONGEST = 30 * 24 * 3600.0
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
 
 
 class Cloud:
     """All calls come from one event loop; what is not waited for in a call happens as a whole."""
 
-    def __init__(self, folder: Path, boot_seconds: float, stock: int = STOCK) -> None:
+    def __init__(self, folder: Path, boot_seconds: float, stock: int = STOCK, items: Sequence[Item] = ITEMS) -> None:
         self.store = Store(folder / "cloud.db")
         said = self.store.fact("clock")
         self.clock = Clock(Reading(**said) if said else None)
         self.faults = Faults(self.store.fact("faults"))
-        self.market = Market(self.store.fact("pushes") or {})
+        self.market = Market(self.store.fact("pushes") or {}, items)
         self.address = ""
         self._folder = folder
         self._boot_seconds = boot_seconds
@@ -164,6 +162,12 @@ class Cloud:
             record.bill_from(self.clock.now(), record.billed_price)
         self._save(record)
 
+    def let_in(self, record: Record, public_key: str) -> None:
+        """One more line of authorized_keys, also of a machine that runs."""
+        record.public_key = f"{record.public_key}\n{public_key}".strip()
+        self._save(record)
+        self._fleet.place(record.machine_id).let_in(record.public_key)
+
     def note(self) -> None:
         """Write down what belongs to no machine."""
         self.store.note("faults", self.faults.plain())
@@ -234,6 +238,8 @@ class Cloud:
             mark=record.mark,
             public_key=record.public_key,
             start_script=record.start_script,
+            environment=record.environment,
+            login=record.login or USER,
             api=self.address,
             key=record.key,
             port=port,
@@ -307,7 +313,7 @@ class Cloud:
         if item is None:
             raise No(404, "no_such_offer", f"There is no offer {asked.get('offer_id')!r}.")
         try:
-            price = Decimal(str(asked.get("price")))
+            price = Decimal(str(asked["price"])) if "price" in asked else self.market.price(item, now)
         except InvalidOperation:
             raise bad("The price is no number.") from None
         if self.strikes(Kind.PRICE_CHANGED, verb="create", name=str(asked.get("name"))):
@@ -321,14 +327,7 @@ class Cloud:
         return item, price
 
     def _written(self, account: str, item: Item, price: Decimal, asked: dict[str, Any], now: float) -> Record:
-        name, public_key = asked.get("name"), asked.get("public_key")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise bad("A name has up to 60 lower-case letters, digits and dashes.")
-        if not isinstance(public_key, str) or len(public_key.split()) < 2:
-            raise bad("The public key is no line of authorized_keys.")
-        limit = asked.get("limit_seconds")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise bad("The limit is no number of seconds.")
+        name = str(asked.get("name") or "")
 
         def strikes(kind: Kind) -> Fault | None:
             return self.strikes(kind, verb="create", name=name)
@@ -350,9 +349,11 @@ class Cloud:
             is_spot=item.is_spot,
             price=str(price),
             billed_price=str(price * Decimal(str(double.value)) if double else price),
-            public_key=public_key,
+            public_key=str(asked.get("public_key") or ""),
             start_script=str(asked.get("start_script") or ""),
-            limit_seconds=limit,
+            environment=dict(asked.get("environment") or {}),
+            login=str(asked.get("login") or USER),
+            limit_seconds=asked.get("limit_seconds"),
             key=f"mk-{secrets.token_urlsafe(24)}",
             mark=secrets.token_hex(16),
             created=now,
@@ -409,6 +410,6 @@ def shown(record: Record) -> dict[str, object]:
         "created_at": moment(record.created),
         "limit_at": None if record.limit_at is None or math.isinf(record.limit_at) else moment(record.limit_at),
         "reclaim_at": None if record.reclaim_at is None else moment(record.reclaim_at),
-        "ssh": {"host": "127.0.0.1", "port": record.port, "user": USER} if is_up else None,
+        "ssh": {"host": "127.0.0.1", "port": record.port, "user": record.login or USER} if is_up else None,
         "pretend": True,
     }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 _MOST_HEAD = 64 * 1024
 _MOST_BODY = 4 * 1024 * 1024
@@ -25,6 +25,8 @@ class Request:
     token: str
     body: Any
     """What its JSON says; `None` without one."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Their names in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,19 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
         raise _Bad from None
     scheme, _, token = headers.get("authorization", "").partition(" ")
     token = token.strip() if scheme.lower() == "bearer" else ""
-    return Request(words[0].upper(), parts.path.rstrip("/"), dict(parse_qsl(parts.query)), token, content)
+    path, query = unquote(parts.path.rstrip("/")), dict(parse_qsl(parts.query))
+    return Request(words[0].upper(), path, query, token, content, headers)
 
 
 def _packed(answer: Answer) -> bytes:
-    content = answer.raw if answer.raw is not None else json.dumps(answer.content).encode()
-    lines = [f"HTTP/1.1 {answer.status} {_WORDS.get(answer.status, 'Other')}", "Content-Type: application/json"]
-    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    content = answer.raw if answer.raw is not None else _json(answer)
+    headers = {"Content-Type": "application/json", **answer.headers}
+    lines = [f"HTTP/1.1 {answer.status} {_WORDS.get(answer.status, 'Other')}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     lines.append(f"Content-Length: {len(content)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+def _json(answer: Answer) -> bytes:
+    """A 204 has no content at all."""
+    return b"" if answer.status == 204 else json.dumps(answer.content).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -69,7 +70,8 @@ ITEMS = (
 class Market:
     """Prices follow from the time alone, but for those that a test has pushed."""
 
-    def __init__(self, pushes: dict[str, int]) -> None:
+    def __init__(self, pushes: dict[str, int], items: Sequence[Item] = ITEMS) -> None:
+        self.items = items
         self._pushes = pushes
         """How often somebody has raised the price of an offer."""
 
@@ -82,7 +84,7 @@ class Market:
         self._pushes[offer_id] = self._pushes.get(offer_id, 0) + 1
 
     def find(self, offer_id: str) -> Item | None:
-        return next((item for item in ITEMS if item.offer_id == offer_id), None)
+        return next((item for item in self.items if item.offer_id == offer_id), None)
 
     def price(self, item: Item, now: float) -> Decimal:
         """Dollars per hour."""
@@ -109,7 +111,7 @@ class Market:
                 "pretend": True,
                 **real,
             }
-            for item in ITEMS
+            for item in self.items
         ]
 
     def _price(self, item: Item, step: int) -> Decimal:

@@ -56,6 +56,10 @@ class Record:
     created: float
     boot_at: float | None
     """When its process is started; `None`: never."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What else its programs are given; `{machine}`, `{key}` and `{api}` stand for what is known when it boots."""
+    login: str = ""
+    """The name of its user."""
     has_ssh: bool = True
     has_python: bool = True
     listed_from: float = 0.0

@@ -37,6 +37,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class SandboxCloud:
     """One cloud in a folder of its own. Only the test moves its clock, and machines boot at once."""
 
+    program: Sequence[str] = ("-m", "jupyter_gpu_bridge.sandbox")
+    """What Python runs; the folder follows."""
+
     def __init__(
         self, *, boot_seconds: float = 0.0, rate: float = 0.0, idle_seconds: float = 600.0, stock: int = STOCK
     ) -> None:
@@ -72,7 +75,7 @@ class SandboxCloud:
         """Returns when it can be asked."""
         with open(self.folder / "api.log", "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_gpu_bridge.sandbox", str(self.cloud), *self.options],
+                [sys.executable, *self.program, str(self.cloud), *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

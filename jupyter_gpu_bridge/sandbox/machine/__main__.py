@@ -18,8 +18,8 @@ from pathlib import Path
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.sandbox import processes
 from jupyter_gpu_bridge.sandbox.machine.children import Children
-from jupyter_gpu_bridge.sandbox.machine.place import HOST_KEY, USER, News, Place, Setup
-from jupyter_gpu_bridge.sandbox.machine.ssh import Server, host_key
+from jupyter_gpu_bridge.sandbox.machine.place import HOST_KEY, News, Place, Setup
+from jupyter_gpu_bridge.sandbox.machine.ssh import Guests, Server, host_key
 
 _SCRIPT_WITHIN = 120.0
 """Seconds that the start script may take before the SSH server is started all the same."""
@@ -67,7 +67,7 @@ def _boot(place: Place, setup: Setup, children: Children, listener: socket.socke
     place.say(News(news.pid, news.port, "ready", " ".join(part for part in (detail, problem) if part)))
     if setup.has_ssh:
         listener.listen(64)
-        Server(listener, key, " ".join(setup.public_key.split()[:2]), children)
+        Server(listener, key, Guests(setup.login, place.keys), children)
 
 
 def _said(statuses: list[int]) -> str:
@@ -90,8 +90,8 @@ def _furnish(place: Place, setup: Setup) -> dict[str, str]:
         "HOME": str(place.home),
         "TMPDIR": str(place.temporary),
         "XDG_RUNTIME_DIR": str(place.sockets),
-        "USER": USER,
-        "LOGNAME": USER,
+        "USER": setup.login,
+        "LOGNAME": setup.login,
         "SHELL": "/bin/sh",
         "LANG": "C.UTF-8",
         HOST_KEY: str(place.host_key),
@@ -99,8 +99,13 @@ def _furnish(place: Place, setup: Setup) -> dict[str, str]:
         "SANDBOX_MACHINE_ID": setup.machine_id,
         "SANDBOX_MACHINE_KEY": setup.key,
         "SANDBOX_CREDENTIALS": str(place.credentials),
+        **{name: _filled(value, setup) for name, value in setup.environment.items()},
         processes.MARK: setup.mark,
     }
+
+
+def _filled(text: str, setup: Setup) -> str:
+    return text.replace("{machine}", setup.machine_id).replace("{key}", setup.key).replace("{api}", setup.api)
 
 
 def _bind(port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,10 @@ class Setup:
     machine_id: str
     mark: str
     public_key: str
+    """Lines of authorized_keys; more may come: see `Place.let_in`."""
     start_script: str
+    environment: dict[str, str]
+    login: str
     api: str
     key: str
     port: int
@@ -77,6 +81,17 @@ class Place:
 
     def tell(self, setup: Setup) -> None:
         replace_file(self.folder / "setup.json", json.dumps(asdict(setup)).encode())
+        self.let_in(setup.public_key)
+
+    def let_in(self, public_keys: str) -> None:
+        """Who may enter from now on; on the cloud's side of the folder, where the machine cannot change it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(self.folder / "authorized_keys", public_keys.encode())
+
+    def keys(self) -> Sequence[str]:
+        """Type and content of each key that may enter now."""
+        lines = (self.folder / "authorized_keys").read_text().splitlines()
+        return [" ".join(line.split()[:2]) for line in lines]
 
     def told(self) -> Setup:
         return Setup(**json.loads((self.folder / "setup.json").read_bytes()))

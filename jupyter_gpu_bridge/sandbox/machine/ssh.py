@@ -7,6 +7,8 @@ import io
 import logging
 import socket
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +18,6 @@ from paramiko.pkey import UnknownKeyType
 
 from jupyter_gpu_bridge.machine.carriers.paramiko_pump import BufferedWire
 from jupyter_gpu_bridge.sandbox.machine.children import Children
-from jupyter_gpu_bridge.sandbox.machine.place import USER
 from jupyter_gpu_bridge.sandbox.machine.session import Session
 
 _WINDOW = 4 * 1024 * 1024
@@ -38,13 +39,21 @@ def host_key(path: Path) -> tuple[PKey, str]:
         return _fresh(), f"The host key of the start script cannot be used ({type(error).__name__})."
 
 
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """Who may enter: the name of the user, and the keys that are good at the moment."""
+
+    login: str
+    good_keys: Callable[[], Sequence[str]]
+
+
 class Server:
     """Takes connections on a socket that listens already."""
 
-    def __init__(self, listener: socket.socket, key: PKey, public_key: str, children: Children) -> None:
+    def __init__(self, listener: socket.socket, key: PKey, guests: Guests, children: Children) -> None:
         self._listener = listener
         self._key = key
-        self._public_key = public_key
+        self._guests = guests
         self._children = children
         self._open: set[_Connection] = set()
         threading.Thread(target=self._accept, daemon=True, name="accept").start()
@@ -63,7 +72,7 @@ class Server:
             connection = _Connection(way)
             connection.add_server_key(self._key)
             with contextlib.suppress(SSHException):
-                connection.start_server(threading.Event(), _Rules(self._public_key, self._children))
+                connection.start_server(threading.Event(), _Rules(self._guests, self._children))
                 self._open.add(connection)
 
 
@@ -88,15 +97,15 @@ class _Connection(Transport):
 class _Rules(ServerInterface):
     """Called by the connection's thread."""
 
-    def __init__(self, public_key: str, children: Children) -> None:
-        self._public_key = public_key
+    def __init__(self, guests: Guests, children: Children) -> None:
+        self._guests = guests
         self._children = children
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: PKey) -> int:
-        fits = username == USER and f"{key.get_name()} {key.get_base64()}" == self._public_key
+        fits = username == self._guests.login and f"{key.get_name()} {key.get_base64()}" in self._guests.good_keys()
         return AUTH_SUCCESSFUL if fits else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:

@@ -1,0 +1,29 @@
+"""Clouds that are simulated on the wire, by name: how each answers, and what it sells."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jupyter_gpu_bridge.sandbox.front import Front
+from jupyter_gpu_bridge.sandbox.market import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    front: type[Front]
+    items: Sequence[Item]
+
+
+_MODULES: Mapping[str, str] = {}
+"""Each has a `SIMULATOR`."""
+
+
+def names() -> Sequence[str]:
+    return sorted(_MODULES)
+
+
+def simulator(name: str) -> Simulator:
+    found: Simulator = importlib.import_module(_MODULES[name]).SIMULATOR
+    return found
