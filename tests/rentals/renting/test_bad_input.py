@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from jupyter_gpu_bridge.db.schema import VERSION_TABLE
+from jupyter_gpu_bridge.migrations import VERSION_TABLE
 from tests.rentals.renting.command import Ran, ran
 from tests.rentals.renting.world import Renting
 
