@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 
 from jupyter_gpu_bridge.model.money import Money
@@ -38,9 +39,9 @@ class Offer:
     stock: str = ""
     """How likely it is to be had, where the provider says so: `high`, `medium`, `low`."""
     is_verified: bool | None = None
-    reliability: float | None = None
+    reliability: Decimal | None = None
     """Between 0 and 1, as its provider measures it."""
-    benchmark: float | None = None
+    benchmark: Decimal | None = None
     """As its provider measures it: larger is faster."""
     lasts: timedelta | None = None
     """From when it was seen: for longer than that it cannot be had."""
