@@ -158,7 +158,7 @@ class ScriptedBridge(Bridge):
 
     def _warned(self, standing: Standing) -> Standing:
         about = [each for each in self.events if each.wish_id == standing.wish.wish_id]
-        return Standing.of(standing.wish, standing.rental, about)
+        return Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
 
     def _put(self, changed: Standing) -> None:
         wish_id = changed.wish.wish_id

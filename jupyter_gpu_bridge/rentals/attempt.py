@@ -34,7 +34,7 @@ from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, KEPT_FOR
+from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 
 Report = Callable[[str, str], None]
 
@@ -114,7 +114,7 @@ class Attempt:
             name=name,
             public_key=pairs.public_key,
             start_script=start_script(lease),
-            limit=self.allowance.lasts(self.offer.price, EXTENSION_ROOM),
+            limit=self.allowance.lasts(self.offer.price),
             image=order.image,
         )
         return rental, plan

@@ -55,11 +55,7 @@ class Clouds:
             cloud = self._made.pop(name)  # the next time with whatever key there is then
             del self._accounts[name]
             await cloud.close()
-            raise KeyRefused(
-                f"The key of {cloud.traits.title} is one of another account than the one that rented {rental.name}.",
-                billing=f"That machine costs {rental.price} per hour until it is ended.",
-                advice="Give a key of that account, or end the machine by hand.",
-            )
+            raise _of_another_account(rental, cloud)
         return self.get(name)
 
     def _once_known(self, name: str) -> Provider:
@@ -77,6 +73,23 @@ class Clouds:
         for cloud in made:
             with contextlib.suppress(Exception):
                 await cloud.close()
+
+
+async def require_account(rental: Rental, cloud: Provider) -> None:
+    """Before anybody believes that a machine is not there: the key may have been changed for one of another account.
+
+    Raises `CloudError`.
+    """
+    if (await cloud.check()).fingerprint != rental.account:
+        raise _of_another_account(rental, cloud)
+
+
+def _of_another_account(rental: Rental, cloud: Provider) -> KeyRefused:
+    return KeyRefused(
+        f"The key of {cloud.traits.title} is one of another account than the one that rented {rental.name}.",
+        billing=f"That machine costs {rental.price} per hour until it is ended.",
+        advice="Give a key of that account, or end the machine by hand.",
+    )
 
 
 def cloud_names() -> Sequence[str]:
