@@ -94,6 +94,11 @@ class Model:
         several = (self.gib, *self.other_gib, *self.slower_gib, self.gib // self.devices)
         return frozenset(gib * 1024 for gib in several)
 
+    @property
+    def most_gib(self) -> int:
+        """The largest size in which it is sold."""
+        return max((self.gib, *self.other_gib, *self.slower_gib))
+
     def size_of(self, mib: int) -> int | None:
         """The size that a report of so many MiB must mean; else none."""
         nearest = min(self.sizes, key=lambda size: abs(size - mib))

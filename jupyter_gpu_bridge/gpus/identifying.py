@@ -43,10 +43,13 @@ def identify_each(names: str | Iterable[str], *, provider: str | None = None) ->
 
 
 def in_words_of(provider: str, name: str) -> Alias | None:
-    """What a provider means by exactly this name, whatever the count in it."""
-    found = aliases().get(provider.casefold(), {})
+    """What a provider means by exactly this name, with whatever count it writes into it."""
+    provider = provider.casefold()
+    found = aliases().get(provider, {})
     several = counted(" ".join(name.split()))
-    tried = [name, several.any_count, several.rest] if several else [name]
+    tried = [name, several.any_count] if several else [name]
+    if several and several.style in ("", provider):
+        tried.append(several.rest)
     return next((found[folded(each)] for each in tried if folded(each) in found), None)
 
 
@@ -84,6 +87,7 @@ def _by_words(text: str, form: str | None) -> Meaning | None:
     fitting = tuple(model for model, each in signatures() if each.covers(words) and _allows(model, parts))
     if len({model.family for model in fitting}) != 1:
         return None
+    fitting = tuple(model for model in fitting if _is_sold_with(model, parts)) or fitting
     if parts.slice:
         return Meaning(fitting, parts.words, parts.slice_mib, parts.slice)
     is_memory = not any(parts.memory_words <= model.words for model in fitting)
@@ -105,11 +109,11 @@ def _by_any_alias(said: str) -> Meaning | None:
 
 def _allows(model: Model, parts: Spelled) -> bool:
     """Whether the name of this model may state that memory."""
-    if parts.memory_words <= model.words:
-        return True
-    if all(model.size_of(mib) is not None for mib in parts.memories):
-        return True
-    return len(parts.memories) == 1 and _may_be_changed(model, parts.words)
+    return _is_sold_with(model, parts) or (len(parts.memories) == 1 and _may_be_changed(model, parts.words))
+
+
+def _is_sold_with(model: Model, parts: Spelled) -> bool:
+    return parts.memory_words <= model.words or all(model.size_of(mib) is not None for mib in parts.memories)
 
 
 def _left(meaning: Meaning, mib: int | None, form: str | None) -> tuple[Model, ...]:

@@ -36,14 +36,14 @@ _PART = re.compile(r"(?<![a-z0-9])([0-9]g\.[0-9]{1,3}gb)(?![a-z0-9])")
 _MIG = re.compile(r"(?<![a-z0-9])mig(?![a-z0-9])")
 
 _COUNTED = (
-    re.compile(r"(?:gpu|cpu)[_ ](?P<count>[1-9][0-9]{0,2})x[_ ](?P<rest>.+)", re.IGNORECASE),
-    re.compile(r"gpu-(?P<count>[1-9][0-9]{0,2})x-(?P<rest>.+)", re.IGNORECASE),
-    re.compile(r"(?P<rest>.+?)[-_ ](?P<count>[1-9][0-9]{0,2})x", re.IGNORECASE),
-    re.compile(r"(?P<count>[1-9][0-9]{0,2})\s*[x×]\s+(?P<rest>.+)", re.IGNORECASE),
-    re.compile(r"(?P<rest>.+):(?P<count>[1-9][0-9]{0,2})"),
-    re.compile(r"(?P<rest>.+?)\s*x(?P<count>[1-9][0-9]?)", re.IGNORECASE),
+    ("lambda", re.compile(r"(?:gpu|cpu)[_ ](?P<count>[1-9][0-9]{0,2})x[_ ](?P<rest>.+)", re.IGNORECASE)),
+    ("replicate", re.compile(r"gpu-(?P<count>[1-9][0-9]{0,2})x-(?P<rest>.+)", re.IGNORECASE)),
+    ("replicate", re.compile(r"(?P<rest>.+?)[-_ ](?P<count>[1-9][0-9]{0,2})x", re.IGNORECASE)),
+    ("", re.compile(r"(?P<count>[1-9][0-9]{0,2})\s*[x×]\s+(?P<rest>.+)", re.IGNORECASE)),
+    ("modal", re.compile(r"(?P<rest>.+):(?P<count>[1-9][0-9]{0,2})")),
+    ("paperspace", re.compile(r"(?P<rest>.+?)\s*x(?P<count>[1-9][0-9]?)", re.IGNORECASE)),
 )
-"""`gpu_8x_a100`, `gpu-2x-l40s`, `gpu-l40s-4x`, `8x A100`, `H100:8`, `A100-80Gx8`."""
+"""Whose style it is: `gpu_8x_a100`, `gpu-2x-l40s`, `gpu-l40s-4x`, `8x A100`, `H100:8`, `A100-80Gx8`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Counted:
     count: int
     any_count: str
     """The same name with `*` for the count."""
+    style: str
+    """The provider that writes it so; empty: anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,11 @@ def _signature(model: Model) -> Signature:
 
 
 def counted(name: str) -> Counted | None:
-    for pattern in _COUNTED:
+    """None for the name of one GPU."""
+    for style, pattern in _COUNTED:
         if found := pattern.fullmatch(name):
             start, end = found.span("count")
-            return Counted(found["rest"].strip(), int(found["count"]), f"{name[:start]}*{name[end:]}")
+            return Counted(found["rest"].strip(), int(found["count"]), f"{name[:start]}*{name[end:]}", style)
     return None
 
 
@@ -124,12 +127,8 @@ def _without_slice(text: str) -> tuple[str, str, int | None]:
         return _MIG.sub(" ", text[: found.start()] + text[found.end() :]), found[1], mib_of_part(found[1])
     if mig := _MIG.search(text):
         if memory := _MEMORY.search(text, mig.end()):
-            mib = _mib(memory)
-            return (
-                text[: mig.start()] + text[mig.end() : memory.start()] + text[memory.end() :],
-                f"{mib // 1024}GB",
-                mib,
-            )
+            card = text[: mig.start()] + text[mig.end() : memory.start()] + text[memory.end() :]
+            return card, f"{_mib(memory) // 1024}GB", _mib(memory)
         return text, "", None  # no word of any card, so that it will not be known
     return text, "", None
 
