@@ -18,6 +18,9 @@ _FOLDER = Path(__file__).parent
 _TOLERANCE = 0.07
 """Of a size: drivers keep some memory, and some say GB where others say GiB."""
 
+_WHOLE = 0.8
+"""Of a size: error correction takes some of it, but who has less than that has a part of a card."""
+
 
 class Category(Enum):
     """What a model was made for, not where it stands."""
@@ -104,9 +107,13 @@ class Model:
         nearest = min(self.sizes, key=lambda size: abs(size - mib))
         return nearest if abs(nearest - mib) <= _TOLERANCE * nearest else None
 
+    def may_have(self, mib: int) -> bool:
+        """Whether a report of so many MiB is of a whole one, though perhaps not of all its memory."""
+        return any(_WHOLE * size <= mib <= (1 + _TOLERANCE) * size for size in self.sizes)
+
     def figures_with(self, mib: int | None) -> Figures | None:
         """Of one with so much memory; none when that is less than it has: a part of one, or a slower one."""
-        if mib is None or mib >= self.gib * 1024 or mib in {gib * 1024 for gib in self.other_gib}:
+        if mib is None or mib >= _WHOLE * self.gib * 1024 or mib in {gib * 1024 for gib in self.other_gib}:
             return self.figures
         if mib == self.gib * 1024 // self.devices:
             return Figures(self.tflops / self.devices, self.bandwidth / self.devices)

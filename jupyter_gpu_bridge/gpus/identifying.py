@@ -71,7 +71,8 @@ def _meanings(
     """All that it might mean, the surest first: the provider's own word, everybody's words, any provider's own word."""
     count = several.count if several else 1
     if provider is not None and (alias := in_words_of(provider, said)) is not None:
-        yield _by_alias(alias), count
+        everything = frozenset(word for model in alias.models for word in model.family.lower().split())
+        yield _by_alias(alias, everything), count
     for text, times in [(said, 1), *([(several.rest, count)] if several else [])]:
         if (meaning := _by_words(text, form)) is not None:
             yield meaning, times
@@ -94,9 +95,7 @@ def _by_words(text: str, form: str | None) -> Meaning | None:
     return Meaning(fitting, parts.words, parts.memories[0] if parts.memories and is_memory else None)
 
 
-def _by_alias(alias: Alias) -> Meaning:
-    parts = spelled(alias.name)
-    words = frozenset[str]() if parts is None else parts.words
+def _by_alias(alias: Alias, words: frozenset[str]) -> Meaning:
     mib = mib_of_part(alias.slice) if alias.slice else None
     return Meaning(alias.models, words, mib, alias.slice, alias.note, has_gpu=bool(alias.models))
 
@@ -104,12 +103,16 @@ def _by_alias(alias: Alias) -> Meaning:
 def _by_any_alias(said: str) -> Meaning | None:
     """A name that only providers use, where all that do mean the same."""
     found = [alias for provider in aliases() if (alias := in_words_of(provider, said)) is not None and alias.models]
-    return _by_alias(found[0]) if len({(alias.models, alias.slice) for alias in found}) == 1 else None
+    if len({(alias.models, alias.slice) for alias in found}) != 1:
+        return None
+    parts = spelled(said)
+    return _by_alias(found[0], frozenset() if parts is None else parts.words)
 
 
 def _allows(model: Model, parts: Spelled) -> bool:
     """Whether the name of this model may state that memory."""
-    return _is_sold_with(model, parts) or (len(parts.memories) == 1 and _may_be_changed(model, parts.words))
+    may_be_changed = len(parts.memories) == 1 and not model.is_named_by_memory and _is_whole(model, parts.words)
+    return _is_sold_with(model, parts) or may_be_changed
 
 
 def _is_sold_with(model: Model, parts: Spelled) -> bool:
@@ -123,12 +126,16 @@ def _left(meaning: Meaning, mib: int | None, form: str | None) -> tuple[Model, .
     if said is None or meaning.slice:
         return some
     sold = tuple(model for model in some if model.size_of(said) is not None)
-    return sold or tuple(model for model in some if _may_be_changed(model, meaning.words))
+    return sold or tuple(
+        model
+        for model in some
+        if not model.is_named_by_memory and (model.may_have(said) or _is_whole(model, meaning.words))
+    )
 
 
-def _may_be_changed(model: Model, words: frozenset[str]) -> bool:
-    """Whether memory that does not fit is that of a changed card, since the name is whole, and not of another model."""
-    return not model.is_named_by_memory and words.issuperset(model.family.lower().split())
+def _is_whole(model: Model, words: frozenset[str]) -> bool:
+    """Whether nothing of its name is left out: memory that does not fit is then of a changed card, not of another."""
+    return words.issuperset(model.family.lower().split())
 
 
 def _answer(meaning: Meaning, some: tuple[Model, ...], name: str, count: int, mib: int | None) -> Identified:

@@ -39,7 +39,7 @@ _COUNTED = (
     ("lambda", re.compile(r"(?:gpu|cpu)[_ ](?P<count>[1-9][0-9]{0,2})x[_ ](?P<rest>.+)", re.IGNORECASE)),
     ("replicate", re.compile(r"gpu-(?P<count>[1-9][0-9]{0,2})x-(?P<rest>.+)", re.IGNORECASE)),
     ("replicate", re.compile(r"(?P<rest>.+?)[-_ ](?P<count>[1-9][0-9]{0,2})x", re.IGNORECASE)),
-    ("", re.compile(r"(?P<count>[1-9][0-9]{0,2})\s*[x×]\s+(?P<rest>.+)", re.IGNORECASE)),
+    ("", re.compile(r"(?P<count>[1-9][0-9]{0,2})\s*[x×]\s*(?P<rest>.+)", re.IGNORECASE)),
     ("modal", re.compile(r"(?P<rest>.+):(?P<count>[1-9][0-9]{0,2})")),
     ("paperspace", re.compile(r"(?P<rest>.+?)\s*x(?P<count>[1-9][0-9]?)", re.IGNORECASE)),
 )

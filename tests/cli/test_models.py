@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import pytest
-
-from jupyter_gpu_bridge.cli.names import known
-from jupyter_gpu_bridge.gpus import models
+from jupyter_gpu_bridge.gpus import groups, models, models_wanted
 from tests.cli.calls import Call
 
 
@@ -87,12 +84,8 @@ def test_an_unknown_name_is_answered_with_those_near_it(call: Call) -> None:
     assert (refused.status, "jupyter gpu models 'RTX 4900'" in refused.err) == (1, True)
 
 
-@pytest.mark.parametrize("word", known("gpus"))
-def test_what_a_shell_completes_is_a_model_or_a_family(word: str, call: Call) -> None:
-    assert " " not in word
-    assert call("models", "--gpu", word).status == 0
-
-
-def test_a_shell_completes_models(call: Call) -> None:
-    words = call("completion", "--names", "gpus").out.split()
+def test_what_a_shell_completes_is_a_model_or_a_family(call: Call) -> None:
+    words = call("completion", "--names", "gpus").out.splitlines()
     assert {"RTX-4090", "A100-80GB-SXM", "A100", "H100-80GB"} <= set(words)
+    assert len(words) == len(models()) + len(groups())
+    assert [word for word in words if " " in word or not models_wanted([word])] == []

@@ -74,6 +74,7 @@ def test_every_name_of_the_catalogue_means_what_stands_beside_it(provider: str) 
         ("lambda", "gpu_16x_b200_sxm6", "B200", 16),
         ("lambda", "8x Tesla V100 (16 GB)", "V100 16GB", 8),
         ("lambda", "gpu_8x_h300", "gpu_8x_h300", 8),
+        ("vast", "8xH100 SXM", "H100 SXM", 8),
         ("paperspace", "A100-80Gx8", "A100 80GB SXM", 8),
         ("paperspace", "V100-32Gx4", "V100 32GB SXM", 4),
         ("paperspace", "RTX5000x2", "Quadro RTX 5000", 2),

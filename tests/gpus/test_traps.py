@@ -84,6 +84,23 @@ def test_4_memory_that_is_no_size_of_the_model_is_left_as_it_was() -> None:
     assert identify("RTX 3060", memory_mib=8192).figures is None  # slower than the one with 12 GB, nobody says how much
 
 
+@pytest.mark.parametrize(
+    ("name", "provider", "mib"),
+    [
+        ("Tesla T4", "vast", 15_079),
+        ("Tesla P4", "vast", 7_611),
+        ("Q RTX 6000", "vast", 22_698),
+        ("RTX 6000", None, 22_698),
+    ],
+)
+def test_4_error_correction_takes_more_than_that_and_makes_no_other_card(
+    name: str, provider: str | None, mib: int
+) -> None:
+    found = identify(name, provider=provider, memory_mib=mib)
+    assert found.figures == identify(name, provider=provider).figures
+    assert (found.is_known, found.memory_mib, found.reported_mib) == (True, mib, mib)
+
+
 def test_4_memory_never_makes_a_model_of_a_name_that_is_short_for_another() -> None:
     for name, mib in (("RTX 6000", 49_140), ("A6000", 24_564), ("A100 SXM4", 65_536), ("V100 PCIe 32GB", 32_768)):
         found = identify(name, memory_mib=mib)
