@@ -43,6 +43,7 @@ def test_2_cards_with_the_same_number_are_told_apart() -> None:
         "Quadro RTX 6000", "RTX A6000", "RTX 6000 Ada", "RTX PRO 6000", "RTX A6000", "Quadro P6000",
     ]  # fmt: skip
     assert _title("6000") is None
+    assert _title("RTX 40904090") is None
     assert _title("A100X") is None
     assert _title("H100 Foo") is None
 
