@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
@@ -41,6 +42,7 @@ from jupyter_gpu_bridge.rentals.stages import Took, stages
 from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 if TYPE_CHECKING:
+    from jupyter_gpu_bridge.gpus import Explained, Model
     from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
@@ -326,6 +328,20 @@ class Bridge:
         from jupyter_gpu_bridge.machine.facade import Receipts
 
         return Receipts.open(prefix, session)
+
+    # GPU models ------------------------------------------------------------------------------------------------------
+
+    def gpu_models(self, names: Sequence[str] = ()) -> Sequence[Model]:
+        """All that are known, or those that these names may mean; names that nobody knows mean none."""
+        return gpus.models_wanted(names) if names else gpus.models()
+
+    def explain_gpu(self, name: str) -> Explained:
+        """What a name is taken for, in everybody's words and in those of each provider that has it."""
+        return gpus.explain(name)
+
+    def unknown_gpus(self) -> Mapping[str, int]:
+        """The GPUs that providers offered to this process and that the catalogue does not have; how often each."""
+        return gpus.unknown_names.counts()
 
     # health ----------------------------------------------------------------------------------------------------------
 

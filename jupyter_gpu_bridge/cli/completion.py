@@ -23,8 +23,9 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "attach"): "kernels",
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
+    ("models",): "gpus",
 }
-_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines"}
+_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines", "--gpu": "gpus"}
 
 
 @dataclass(slots=True)

@@ -42,9 +42,17 @@ def _kernels() -> Iterable[str]:
     return [order.parent.name for order in data_folder().glob("links/*/kernels/*/order.json")]
 
 
+def _gpus() -> Iterable[str]:
+    """Written in one word, which means the same."""
+    from jupyter_gpu_bridge import gpus
+
+    return [title.replace(" ", "-") for title in (*(model.name for model in gpus.models()), *gpus.groups())]
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "hosts": _hosts,
     "machines": _machines,
     "profiles": _profiles,
     "kernels": _kernels,
+    "gpus": _gpus,
 }
