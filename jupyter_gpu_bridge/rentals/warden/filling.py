@@ -29,7 +29,7 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
-from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
@@ -226,7 +226,8 @@ class Filling:
         return kept
 
     def _kept(self, rental: Rental) -> KeptForDebugging:
-        login = f"ssh -i {keys.load(rental.attempt_id).identity_file} -p {rental.port} {rental.user}@{rental.address}"
+        identity = key_pairs.load(rental.attempt_id).identity_file
+        login = f"ssh -i {identity} -p {rental.port} {rental.user}@{rental.address}"
         return KeptForDebugging(
             rental.reason,
             billing=f"The machine is kept until {rental.deadline:%H:%M} UTC, and costs {rental.price} per hour.",
@@ -258,7 +259,7 @@ class Filling:
         return rental, target
 
     def _target(self, wish: Wish, rental: Rental) -> Target:
-        pairs = keys.load(rental.attempt_id)
+        pairs = key_pairs.load(rental.attempt_id)
         return Target(
             name=f"{rental.offer.title} ({rental.provider})",
             address=rental.address,
