@@ -66,6 +66,8 @@ async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         text = await (bridge.install_guard() if arguments.action == "install" else bridge.remove_guard())
         screen.data({"guard": text})
         screen.say(text)
+        if arguments.action == "install" and (lacking := await bridge.keys_of_this_environment()):
+            screen.note(lacking)
         return 0
     round_ = await bridge.guard()
     screen.data(

@@ -48,11 +48,12 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, profiles, rentals
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, profiles, rentals
 
     verbs = {
         "hosts": hosts.run,
         "kernels": kernels.run,
+        "keys": keys.run,
         "profiles": profiles.run,
         "doctor": health.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),

@@ -23,6 +23,9 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "attach"): "kernels",
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
+    ("keys", "set"): "providers",
+    ("keys", "test"): "providers",
+    ("keys", "remove"): "providers",
 }
 _NAMES_AFTER: Mapping[str, str] = {"--machine": "machines"}
 

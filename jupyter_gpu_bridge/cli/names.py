@@ -42,9 +42,16 @@ def _kernels() -> Iterable[str]:
     return [order.parent.name for order in data_folder().glob("links/*/kernels/*/order.json")]
 
 
+def _providers() -> Iterable[str]:
+    from jupyter_gpu_bridge.keys import names
+
+    return names()
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "hosts": _hosts,
     "machines": _machines,
     "profiles": _profiles,
     "kernels": _kernels,
+    "providers": _providers,
 }

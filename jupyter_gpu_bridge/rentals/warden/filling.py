@@ -91,7 +91,7 @@ class Filling:
     async def _first_of_all(self, wish: Wish) -> tuple[Rental, Target]:
         """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
-        places = wish.order.need.providers or clouds_set_up()
+        places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
         reached("searched")
         offers = await self._without_avoided(found.offers)
