@@ -75,22 +75,27 @@ class KeyFile:
             return None
         except OSError as error:
             raise self._unusable(f"it cannot be opened ({error.strerror})") from None
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise self._unusable("it is no file")
-            if found.st_uid != os.getuid():
-                raise self._unusable("it belongs to another user")
-            if stat.S_IMODE(found.st_mode) & 0o077:
-                raise KeyUnreadable(
-                    f"The file of keys {self.path} is not used, because others can read or change it.",
-                    advice=f"Take that back (chmod 600 {self.path}). Whoever has read it has your keys: make new ones "
-                    "at the providers.",
-                )
-            content = file.read(_LARGEST + 1)
+        try:
+            self._check(os.fstat(descriptor))
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(_LARGEST + 1)
+        finally:
+            os.close(descriptor)
         if len(content) > _LARGEST:
             raise self._unusable("it is too large")
         return content
+
+    def _check(self, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            raise self._unusable("it is no file")
+        if found.st_uid != os.getuid():
+            raise self._unusable("it belongs to another user")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            raise KeyUnreadable(
+                f"The file of keys {self.path} is not used, because others can read or change it.",
+                advice=f"Take that back (chmod 600 {self.path}). Whoever has read it has your keys: make new ones "
+                "at the providers.",
+            )
 
     def _unusable(self, why: str) -> KeyUnreadable:
         return KeyUnreadable(

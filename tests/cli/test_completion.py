@@ -85,6 +85,8 @@ SAME = [
     (["jupyter-gpu", "hosts", "change", "box", "--carrier", "pa"], {"paramiko"}),
     (["jupyter-gpu", "profiles", "add", "new", "--machine", "s"], {"ssh:box", "ssh:lab"}),
     (["jupyter-gpu", "completion", "fi"], {"fish"}),
+    (["jupyter-gpu", "keys", "set", "ru"], {"runpod"}),
+    (["jupyter-gpu", "keys", "te"], {"test"}),
     (["jupyter", "g"], {"gpu"}),
 ]
 
