@@ -11,15 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.bridges import ScriptedBridge
 from tests.cli import acme
+from tests.cli.calls import Call
 from tests.keys import rings
+from tests.renting import A100
 
 CANARY = "canary-0123456789-wxyz"
 REPOSITORY = Path(__file__).parents[2]
@@ -153,6 +156,23 @@ def test_a_key_in_the_environment_only_is_said_to_be_of_no_use_to_the_guard(worl
     set_ = world.keys("set", "acme", given=CANARY.encode(), ACME_API_KEY=CANARY)
     assert "ACME_API_KEY is set in this environment" in set_.err
     assert world.keys("list", ACME_API_KEY=CANARY).err == ""
+
+
+def test_rent_and_guard_install_say_once_which_key_the_guard_will_not_have(
+    bridge: ScriptedBridge, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge.offers = [replace(A100, provider="runpod", is_pretend=False)]
+    rent, install = ("rent", "--provider", "runpod"), ("guard", "install")
+    assert "in this environment only" not in call(*rent).err + call(*install).err
+    monkeypatch.setenv("RUNPOD_API_KEY", CANARY)
+    monkeypatch.setenv("VAST_API_KEY", CANARY)
+    rented, installed = call(*rent), call(*install)
+    assert rented.status == 1, "nobody has agreed to it"
+    assert rented.err.count("The key of runpod is in this environment only") == 1
+    assert "jupyter gpu keys set runpod" in rented.err
+    assert installed.err.count("The keys of runpod and vast are in this environment only") == 1
+    assert "jupyter gpu keys set runpod and jupyter gpu keys set vast" in call(*install, "--json").data["note"]
+    assert CANARY not in rented.err + rented.out + installed.err + installed.out
 
 
 @pytest.mark.parametrize(
