@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError, KeyMissing, KeyUnreadable
@@ -37,12 +36,14 @@ class Held:
 
 
 async def find(place: KeyPlace) -> Key:
-    """For adapters, at their first call. Raises `KeyMissing` or `KeyUnreadable`."""
+    """As `needed`, without holding up anybody else."""
+    import asyncio
+
     return await asyncio.to_thread(needed, place)
 
 
 def needed(place: KeyPlace) -> Key:
-    """As `find`; takes seconds where the keyring is silent."""
+    """Takes seconds where the keyring is silent. Raises `KeyMissing` or `KeyUnreadable`."""
     found = held(place)
     if found.key is not None:
         return found.key

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from jupyter_gpu_bridge.keys.finding import held, needed
 from jupyter_gpu_bridge.keys.key import Key
 from jupyter_gpu_bridge.keys.place import KeyPlace
@@ -19,6 +17,8 @@ class KeyInUse:
 
     async def now(self) -> Key:
         """Raises `KeyMissing` or `KeyUnreadable`."""
+        import asyncio
+
         if self._key is None:
             self._key = await asyncio.to_thread(self._look)
         return self._key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
@@ -60,7 +59,7 @@ class Key:
         return f"<Key from {self.source}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and hmac.compare_digest(self._text, other._text)
+        return isinstance(other, Key) and self._text == other._text
 
     def __hash__(self) -> int:
         return hash(self._text)

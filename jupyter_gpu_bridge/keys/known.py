@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.keys.place import KeyPlace
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 GROUP = "jupyter_gpu_bridge.providers"
 """Entry points of others: a name, and a callable without arguments that makes a `Provider`; its `key` is a place."""
@@ -39,7 +42,7 @@ def places() -> Sequence[KeyPlace]:
 
 def names() -> Sequence[str]:
     """Of all that may take a key; nothing is loaded for it."""
-    return sorted({*(place.provider for place in _OURS), *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*(place.provider for place in _OURS), *(point.name for point in _entry_points())})
 
 
 def place_of(provider: str) -> KeyPlace | None:
@@ -53,7 +56,7 @@ def variables() -> frozenset[str]:
 
 def _of_others() -> Sequence[KeyPlace]:
     found = []
-    for point in entry_points(group=GROUP):
+    for point in _entry_points():
         try:
             place = getattr(point.load(), "key", None)
         except Exception:  # noqa: S112 - code of others; who asks that provider for anything is told
@@ -61,3 +64,9 @@ def _of_others() -> Sequence[KeyPlace]:
         if isinstance(place, KeyPlace):
             found.append(place)
     return found
+
+
+def _entry_points() -> EntryPoints:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)

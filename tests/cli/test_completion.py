@@ -153,7 +153,7 @@ def test_names_are_found_without_what_takes_time_to_load() -> None:
     program = (
         "import sys\n"
         "from jupyter_gpu_bridge.cli import main\n"
-        "for kind in ('hosts', 'machines', 'profiles', 'kernels'):\n"
+        "for kind in ('hosts', 'machines', 'profiles', 'kernels', 'providers'):\n"
         "    assert main(['completion', '--names', kind]) == 0\n"
         "heavy = {'asyncio', 'jupyter_client', 'paramiko', 'traitlets', 'zmq', 'jupyter_gpu_bridge.bridge'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
