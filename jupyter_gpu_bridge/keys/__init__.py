@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_gpu_bridge.keys.environment import with_withdrawn, withdraw, without_keys
+from jupyter_gpu_bridge.keys.environment import variable_of, with_withdrawn, withdraw, without_keys
 from jupyter_gpu_bridge.keys.finding import Held, Trouble, find, held, is_stored, needed
 from jupyter_gpu_bridge.keys.in_use import KeyInUse
 from jupyter_gpu_bridge.keys.key import MOST_CHARACTERS, Key, Source, SourceKind
@@ -34,6 +34,7 @@ __all__ = [
     "places",
     "put",
     "remove",
+    "variable_of",
     "variables",
     "with_withdrawn",
     "withdraw",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from jupyter_gpu_bridge.keys.key import Source, SourceKind
 from jupyter_gpu_bridge.keys.known import variables
+from jupyter_gpu_bridge.keys.place import KeyPlace
 
 _withdrawn: dict[str, str] = {}
 
@@ -14,6 +16,11 @@ def value_of(name: str) -> str | None:
     """What the variable holds, also after it was withdrawn; nothing when that is empty."""
     text = os.environ.get(name) or _withdrawn.get(name, "")
     return text if text.strip() else None
+
+
+def variable_of(place: KeyPlace) -> Source | None:
+    """The one that counts, whatever it holds."""
+    return next((Source(SourceKind.VARIABLE, name) for name in place.variables if value_of(name) is not None), None)
 
 
 def withdraw() -> None:

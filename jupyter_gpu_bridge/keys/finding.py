@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError, KeyMissing, KeyUnreadable
 from jupyter_gpu_bridge.keys import ring
-from jupyter_gpu_bridge.keys.environment import value_of
+from jupyter_gpu_bridge.keys.environment import value_of, variable_of
 from jupyter_gpu_bridge.keys.file import KeyFile
 from jupyter_gpu_bridge.keys.key import Key, Source, SourceKind, cleaned
 from jupyter_gpu_bridge.keys.place import KeyPlace
@@ -93,11 +93,11 @@ class _Trouble(Exception):
 
 
 def _in_environment(place: KeyPlace) -> Key | None:
-    for name in place.variables:
-        text = value_of(name)
-        if text is not None:
-            return _key(text, Source(SourceKind.VARIABLE, name), f"Set {name} anew, or take it away.")
-    return None
+    source = variable_of(place)
+    text = None if source is None else value_of(source.name)
+    if source is None or text is None:
+        return None
+    return _key(text, source, f"Set {source.name} anew, or take it away.")
 
 
 def _in_keyring(place: KeyPlace) -> Key | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.keys import ring
-from jupyter_gpu_bridge.keys.environment import value_of
+from jupyter_gpu_bridge.keys.environment import variable_of
 from jupyter_gpu_bridge.keys.file import KeyFile
 from jupyter_gpu_bridge.keys.finding import RING_ADVICE
 from jupyter_gpu_bridge.keys.key import Key, Source, SourceKind, cleaned
@@ -46,7 +46,7 @@ def put(place: KeyPlace, text: str) -> Stored:
             )
     else:
         notes += _forgotten_in_file(place)
-    first = _in_environment(place)
+    first = variable_of(place)
     if first is not None:
         notes.append(f"{first.name} is set in this environment, and counts more than what is stored.")
     return Stored(Key(text, source), tuple(notes))
@@ -70,7 +70,7 @@ def remove(place: KeyPlace) -> Removed:
             sources.append(Source(SourceKind.FILE, str(file.path)))
     except BridgeError as error:
         troubles.append(str(error))
-    return Removed(tuple(sources), _in_environment(place), tuple(troubles))
+    return Removed(tuple(sources), variable_of(place), tuple(troubles))
 
 
 def _forgotten_in_file(place: KeyPlace) -> list[str]:
@@ -80,7 +80,3 @@ def _forgotten_in_file(place: KeyPlace) -> list[str]:
     except BridgeError as error:
         return [f"An older key may be left. {error}"]
     return []
-
-
-def _in_environment(place: KeyPlace) -> Source | None:
-    return next((Source(SourceKind.VARIABLE, name) for name in place.variables if value_of(name) is not None), None)

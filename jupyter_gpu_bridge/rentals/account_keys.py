@@ -66,7 +66,7 @@ async def known_to_us_alone(providers: Sequence[str] = ()) -> str:
 
 def _known_to_us_alone(providers: Sequence[str]) -> str:
     places = [place for place in keys.places() if not providers or place.provider in providers]
-    alone = [place for place in places if _is_alone(place)]
+    alone = [place for place in places if keys.variable_of(place) is not None and not keys.is_stored(place)]
     if not alone:
         return ""
     named = " and ".join(place.provider for place in alone)
@@ -78,16 +78,13 @@ def _known_to_us_alone(providers: Sequence[str]) -> str:
     )
 
 
-def _is_alone(place: KeyPlace) -> bool:
-    found = keys.held(place).key
-    return found is not None and found.source.kind is SourceKind.VARIABLE and not keys.is_stored(place)
-
-
 def _place(provider: str) -> KeyPlace:
+    """Raises `BadRequest`, or `ProviderMissing` for one that cannot be loaded to ask it."""
     place = keys.place_of(provider)
     if place is not None:
         return place
     if provider in cloud_names():
+        Clouds().get(provider)
         raise BadRequest(f"The provider {provider!r} takes no key.", advice="It can be used as it is.")
     raise _unknown(provider)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -119,6 +117,13 @@ def test_programs_get_the_same_in_json(world: World) -> None:
     removed = world.keys("remove", "acme", "--json", ACME_API_KEY=CANARY).data
     assert removed["removed"] == [source]
     assert removed["left"] == {"kind": "environment", "name": "ACME_API_KEY"}
+
+
+def test_a_provider_that_takes_no_key_is_told_from_one_that_cannot_be_loaded(world: World) -> None:
+    assert "takes no key" in world.keys("set", "sandbox", given=b"a-key").err
+    (world.home / "packages" / "acme_cloud.py").write_text("import a_package_that_is_not_there\n")
+    assert "cannot be loaded" in world.keys("set", "acme", given=b"a-key").err
+    assert world.keys("list").status == 0
 
 
 def test_the_keyring_is_used_where_there_is_one(world: World) -> None:
@@ -266,15 +271,23 @@ def test_two_processes_that_set_keys_at_once_do_not_clobber_each_other(world: Wo
     assert json.loads(world.file.read_text())["keys"] == {each: f"key-of-{each}" for each in providers}
 
 
+_SIT_DOWN = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 @pytest.fixture
-def terminal(world: World) -> Iterator[tuple[int, int]]:
+def terminal(world: World) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A process that sits at a terminal of its own, and that terminal."""
-    pid, ours = pty.fork()
-    if pid == 0:  # pragma: no cover
-        os.execv(sys.executable, [*COMMAND, "set", "acme"])  # noqa: S606
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SIT_DOWN, *COMMAND, "set", "acme"],
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+    )  # fmt: skip
+    os.close(its)
     try:
-        yield pid, ours
+        yield process, ours
     finally:
+        process.kill()
+        process.wait()
         os.close(ours)
 
 
@@ -290,22 +303,24 @@ def _read_until(ours: int, words: bytes, shown: bytes = b"") -> bytes:
     return shown
 
 
-def test_what_is_typed_at_a_terminal_is_not_shown_and_is_no_argument(world: World, terminal: tuple[int, int]) -> None:
-    pid, ours = terminal
+def test_what_is_typed_at_a_terminal_is_not_shown_and_is_no_argument(
+    world: World, terminal: tuple[subprocess.Popen[bytes], int]
+) -> None:
+    process, ours = terminal
     shown = _read_until(ours, b"Key of acme (it is not shown): ")
     assert b"Make one at acme.example." in shown
-    assert CANARY not in " ".join(psutil.Process(pid).cmdline())
+    assert CANARY not in " ".join(psutil.Process(process.pid).cmdline())
     os.write(ours, f"{CANARY}\n".encode())
     shown = _read_until(ours, b"keys test acme", shown)
     assert CANARY.encode() not in shown
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert process.wait(timeout=30) == 0
     assert world.holding() == [world.file]
 
 
-def test_ctrl_c_ends_the_question_at_once(world: World, terminal: tuple[int, int]) -> None:
-    pid, ours = terminal
+def test_ctrl_c_ends_the_question_at_once(world: World, terminal: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, ours = terminal
     _read_until(ours, b"(it is not shown): ")
-    os.kill(pid, signal.SIGINT)
+    os.write(ours, b"\x03")
     _read_until(ours, b"Interrupted")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert process.wait(timeout=30) == 130
     assert not world.file.exists()
