@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
+from jupyter_gpu_bridge.keys import Held, Removed, Stored
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Event,
@@ -31,7 +32,8 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, observe, order_words
+from jupyter_gpu_bridge.rentals import account_keys, check, observe, order_words
+from jupyter_gpu_bridge.rentals.account_keys import Tested
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from jupyter_gpu_bridge.rentals.limits import change_limits, set_limits, user_limits
@@ -53,10 +55,14 @@ __all__ = [
     "AskPassphrase",
     "Bridge",
     "ConfirmHostKey",
+    "Held",
     "Quote",
     "Receipts",
+    "Removed",
     "Stamp",
     "Standing",
+    "Stored",
+    "Tested",
     "Took",
     "as_csv",
     "as_json",
@@ -307,6 +313,32 @@ class Bridge:
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
         return await _orders().guard()
+
+    # keys of accounts ------------------------------------------------------------------------------------------------
+
+    async def keys(self) -> Sequence[Held]:
+        """Of each provider that takes one, which there is, or why that cannot be said. The keys stay hidden in it."""
+        return await account_keys.every()
+
+    async def key_advice(self, provider: str) -> str:
+        """Where a key is made, and which rights it needs. Raises `BadRequest` for a provider that takes none."""
+        return await account_keys.advice(provider)
+
+    async def set_key(self, provider: str, text: str) -> Stored:
+        """Raises `BadRequest` for what is no key, and does not repeat it; `KeyUnreadable` where nothing can keep it."""
+        return await account_keys.put(provider, text)
+
+    async def remove_key(self, provider: str) -> Removed:
+        """From wherever it was stored; the environment is the user's own."""
+        return await account_keys.remove(provider)
+
+    async def test_key(self, provider: str) -> Tested:
+        """Ask the provider whose it is. Raises `KeyMissing`, `KeyBad`, `KeyForbidden`, `KeyUnfunded`, `Unclear`."""
+        return await account_keys.test(provider)
+
+    async def keys_of_this_environment(self, providers: Sequence[str] = ()) -> str:
+        """Which keys the guard will not have, and what to do about it, as a sentence; empty when it lacks none."""
+        return await account_keys.known_to_us_alone(providers)
 
     # a Jupyter server that goes and comes back -----------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import Problem
+from jupyter_gpu_bridge.keys import Held, Source
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
@@ -205,6 +206,21 @@ def event(value: Event) -> Plain:
 def took(name: str, time: timedelta | None) -> Plain:
     """A stage, and how long it took; `ready` counts from the wish."""
     return {"stage": name, "seconds": None if time is None else round(time.total_seconds(), 3)}
+
+
+def source(value: Source) -> Plain:
+    return {"kind": value.kind.value, "name": value.name}
+
+
+def key(value: Held) -> Plain:
+    """Of the key itself nothing but its last characters."""
+    return {
+        "provider": value.place.provider,
+        "source": None if value.key is None else source(value.key.source),
+        "last": value.key.last if value.key is not None else "",
+        "variables": list(value.place.variables),
+        "troubles": [{"what": trouble.what, "advice": trouble.advice} for trouble in value.troubles],
+    }
 
 
 def problem(value: Problem) -> Plain:

@@ -117,6 +117,9 @@ class ScriptedBridge(Bridge):
     async def arrive(self, standing: Standing, report: Report) -> Standing:
         return standing
 
+    async def install_guard(self) -> str:
+        return "cron runs the guard every 5 minutes."
+
     async def gaps(self, provider: str) -> str:
         return self.lacking
 

@@ -17,7 +17,7 @@ _DESTRUCTIVE = ("remove", "stop")
 
 SHELLS = ("bash", "zsh", "fish")
 
-NAMES = ("hosts", "machines", "profiles", "kernels", "gpus")
+NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -26,6 +26,8 @@ class Arguments(argparse.ArgumentParser):
     asked: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
+        if [word for word in self.asked if not word.startswith("-")][:2] == ["keys", "set"]:
+            message = "give PROVIDER alone; the key is asked for, or read from standard input"  # it may be in there
         if "--json" in self.asked:
             print(json.dumps(plain.problem(Problem("usage", message, f"See: {self.prog} --help"))))
         else:
@@ -57,6 +59,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _kernels(nouns)
     add_rental_nouns(nouns, _add)
     _models(nouns)
+    _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
@@ -177,3 +180,15 @@ def _gib(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 6):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of GiB")
     return int(text)
+
+
+def _keys(nouns: Any) -> None:
+    noun = _add(nouns, "keys", "the keys of your accounts at providers")
+    verbs = noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    for name, text in (
+        ("set", "keep a key, which is asked for without showing it, or read from standard input"),
+        ("test", "ask the provider whose key it is, and how much money is there"),
+        ("remove", "forget a key"),
+    ):
+        _add(verbs, name, text).add_argument("provider", metavar="PROVIDER", help="for example runpod, vast, lambda")
+    _add(verbs, "list", "show which there are, and where")

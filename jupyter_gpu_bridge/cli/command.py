@@ -48,11 +48,12 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, models, profiles, rentals
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, rentals
 
     verbs = {
         "hosts": hosts.run,
         "kernels": kernels.run,
+        "keys": keys.run,
         "profiles": profiles.run,
         "models": models.run,
         "doctor": health.run,

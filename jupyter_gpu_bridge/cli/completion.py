@@ -24,6 +24,9 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
     ("models",): "gpus",
+    ("keys", "set"): "providers",
+    ("keys", "test"): "providers",
+    ("keys", "remove"): "providers",
 }
 _NAMES_AFTER: Mapping[str, str] = {"--machine": "machines", "--gpu": "gpus"}
 

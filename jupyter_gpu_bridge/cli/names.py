@@ -49,10 +49,17 @@ def _gpus() -> Iterable[str]:
     return [title.replace(" ", "-") for title in (*(model.name for model in gpus.models()), *gpus.groups())]
 
 
+def _providers() -> Iterable[str]:
+    from jupyter_gpu_bridge.keys import names
+
+    return names()
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "hosts": _hosts,
     "machines": _machines,
     "profiles": _profiles,
     "kernels": _kernels,
     "gpus": _gpus,
+    "providers": _providers,
 }

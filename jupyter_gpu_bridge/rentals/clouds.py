@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.errors import BadRequest, KeyRefused, ProviderMissing
+from jupyter_gpu_bridge.keys import GROUP, KeyPlace
 from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
-
-GROUP = "jupyter_gpu_bridge.providers"
-"""Entry points of others: a name, and a callable without arguments that makes a `Provider`."""
 
 _OURS: Mapping[str, str] = {"sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox"}
 
@@ -106,7 +105,11 @@ def _is_set_up(name: str) -> bool:
         maker = _maker(name)
     except ProviderMissing:
         return True
-    return bool(getattr(maker, "is_set_up", lambda: True)())
+    is_set_up = getattr(maker, "is_set_up", None)
+    if is_set_up is not None:
+        return bool(is_set_up())
+    place = getattr(maker, "key", None)
+    return keys.held(place).is_certain if isinstance(place, KeyPlace) else True
 
 
 def _make(name: str) -> Provider:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
-from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
@@ -116,7 +116,7 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
     key, now = f"{FOUND}{seen.name}", book.clock.now()
     is_pretend = cloud.traits.is_pretend
     named = parse_machine_name(seen.name)
-    pairs = None if named is None else keys.find(named[1])
+    pairs = None if named is None else key_pairs.find(named[1])
     rental = await book.read(
         Ledger.adopt,
         key,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
-from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import require_account
@@ -53,7 +53,7 @@ async def release(
     reached("accrued")
     rental = await book.advance(rental, RentalState.GONE, rental.reason or because, gone=ended)
     reached("gone")
-    keys.forget(rental.attempt_id)
+    key_pairs.forget(rental.attempt_id)
     return rental
 
 
@@ -64,7 +64,7 @@ async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None
     seen = await resolve.find(rental, cloud, book.clock)
     if seen is None:
         await book.advance(rental, RentalState.GONE, rental.reason or "Nothing was rented.")
-        keys.forget(rental.attempt_id)
+        key_pairs.forget(rental.attempt_id)
         return None
     reached("found")
     if rental.state is RentalState.INTENT:  # sent all the same: its process died between the two entries

@@ -31,7 +31,7 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
-from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
@@ -94,7 +94,7 @@ class Filling:
     async def _first_of_all(self, wish: Wish) -> tuple[Rental, Target]:
         """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
-        places = wish.order.need.providers or clouds_set_up()
+        places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
         reached("searched")
         offers = await self._without_avoided(found.offers)
@@ -241,7 +241,8 @@ class Filling:
         return kept
 
     def _kept(self, rental: Rental) -> KeptForDebugging:
-        login = f"ssh -i {keys.load(rental.attempt_id).identity_file} -p {rental.port} {rental.user}@{rental.address}"
+        identity = key_pairs.load(rental.attempt_id).identity_file
+        login = f"ssh -i {identity} -p {rental.port} {rental.user}@{rental.address}"
         return KeptForDebugging(
             rental.reason,
             billing=f"The machine is kept until {rental.deadline:%H:%M} UTC, and costs {rental.price} per hour.",
@@ -273,7 +274,7 @@ class Filling:
         return rental, target
 
     def _target(self, wish: Wish, rental: Rental) -> Target:
-        pairs = keys.load(rental.attempt_id)
+        pairs = key_pairs.load(rental.attempt_id)
         return Target(
             name=f"{rental.offer.title} ({rental.provider})",
             address=rental.address,
