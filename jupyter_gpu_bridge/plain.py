@@ -104,10 +104,17 @@ def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
 
 
-def rental(wish: Wish, newest: Rental | None, warning: Event | None = None, step: Event | None = None) -> Plain:
+def rental(
+    wish: Wish,
+    newest: Rental | None,
+    warning: Event | None = None,
+    step: Event | None = None,
+    *,
+    is_elsewhere: bool = False,
+) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere.
 
-    `step`: what was done last to have a machine.
+    `step`: what was done last to have a machine. `is_elsewhere`: wanted by another computer or user of the ledger.
     """
     return {
         "id": wish.wish_id,
@@ -116,6 +123,7 @@ def rental(wish: Wish, newest: Rental | None, warning: Event | None = None, step
         "open": wish.is_open,
         "asked": _moment(wish.asked),
         "asked_by": wish.asked_by,
+        "elsewhere": is_elsewhere,
         "closed": _moment(wish.closed),
         "closed_because": wish.closed_because,
         "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,

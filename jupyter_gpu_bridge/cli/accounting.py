@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge, as_csv, as_json
 from jupyter_gpu_bridge.cli.screen import Screen
 
@@ -42,7 +41,7 @@ async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if arguments.keep is not None:
         standing = await bridge.keep_orphan(arguments.keep)
-        screen.data(plain.rental(standing.wish, standing.rental, standing.warning, standing.step))
+        screen.data(standing.plain())
         screen.say(f"Kept as {standing.wish.wish_id[:8]}; it costs money until you end it: jupyter gpu stop")
         return 0
     round_ = await bridge.guard()
@@ -73,7 +72,7 @@ async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     round_ = await bridge.guard()
     screen.data(
         {
-            "watched": [plain.rental(each.wish, each.rental, each.warning, each.step) for each in round_.watched],
+            "watched": [each.plain() for each in round_.watched],
             "orphans": [each.text for each in round_.orphans],
             "troubles": list(round_.troubles),
         }

@@ -51,7 +51,7 @@ async def _rent(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         standing = await bridge.arrive(standing, report)
     except asyncio.CancelledError:
         return await _given_up(standing, bridge, screen)
-    screen.data(_plain(standing))
+    screen.data(standing.plain())
     wish_id = standing.wish.wish_id
     screen.say(f"Rented {wish_id[:8]}. A kernel on it: jupyter gpu profiles add {name} --machine {standing.machine}")
     screen.say(f"End it with: jupyter gpu stop {wish_id[:8]}")
@@ -67,7 +67,7 @@ async def _given_up(standing: Standing, bridge: Bridge, screen: Screen) -> int:
     except (asyncio.TimeoutError, asyncio.CancelledError, BridgeError):
         screen.note(f"It is not over yet and may cost money. See: jupyter gpu ls. End it: jupyter gpu stop {short}")
         return INTERRUPTED
-    screen.data(_plain(over))
+    screen.data(over.plain())
     screen.say(_told_end(over))
     return INTERRUPTED
 
@@ -85,7 +85,7 @@ async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: S
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    listed = [_plain(standing) for standing in standings]
+    listed = [standing.plain() for standing in standings]
     screen.data({"rentals": listed})
     if standings:
         screen.table(
@@ -106,7 +106,7 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     took = bridge.stages(standing.wish, events)
     screen.data(
         {
-            **_plain(standing),
+            **standing.plain(),
             "events": [plain.event(event) for event in events],
             "stages": [plain.took(each.name, each.time) for each in took],
         }
@@ -138,7 +138,7 @@ def _told_stage(took: Took) -> str:
 async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standing = await bridge.rental(arguments.id)
     rental = await bridge.extend_rental(standing.wish.wish_id, arguments.more)
-    screen.data(_plain(replace(standing, rental=rental)))
+    screen.data(replace(standing, rental=rental).plain())
     screen.say(f"It ends at {rental.deadline:%H:%M} UTC now ({_left(rental)}).")
     return 0
 
@@ -162,7 +162,7 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     ended = ending if arguments.no_wait else await _gone(ending, bridge, screen)
     screen.data(
         {
-            "stopped": [_plain(standing) for standing in ended],
+            "stopped": [standing.plain() for standing in ended],
             "troubles": list(wrong.values()),
             "left_out": [each.wish.wish_id for each in left_out],
         }
@@ -228,7 +228,3 @@ def _left(rental: Rental) -> str:
     if not rental.state.is_live:
         return f"gone {ago(rental.gone)}"
     return time_left(rental)
-
-
-def _plain(standing: Standing) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, standing.warning, standing.step)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge import plain, settings
 from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish, WishId
+from jupyter_gpu_bridge.plain import Plain
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
@@ -59,6 +60,11 @@ class Standing:
     def is_elsewhere(self) -> bool:
         """Wanted by another computer or user, who looks after it; whoever knows the account may end it all the same."""
         return self.wish.is_open and self.wish.installation not in ("", installation_id())
+
+    def plain(self) -> Plain:
+        """For JSON."""
+        elsewhere = self.is_elsewhere
+        return plain.rental(self.wish, self.rental, self.warning, self.step, is_elsewhere=elsewhere)
 
     @property
     def is_over(self) -> bool:

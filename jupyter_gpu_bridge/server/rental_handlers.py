@@ -8,7 +8,6 @@ from datetime import timedelta
 from tornado import web
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.bridge import Standing
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
 
@@ -24,7 +23,7 @@ class Rentals(Handler):
     async def get(self) -> None:
         """With `ended=1` also those that are over."""
         standings = await self.app.bridge.rentals(ended=self.get_argument("ended", "") == "1")
-        self.finish({"rentals": [described(standing) for standing in standings]})
+        self.finish({"rentals": [standing.plain() for standing in standings]})
 
 
 class Rental(Handler):
@@ -35,7 +34,7 @@ class Rental(Handler):
     async def get(self, start: str) -> None:
         standing = await self.app.bridge.rental(start)
         events = await self.app.bridge.rental_events(standing.wish.wish_id)
-        self.finish({**described(standing), "events": [plain.event(event) for event in events]})
+        self.finish({**standing.plain(), "events": [plain.event(event) for event in events]})
 
     @web.authenticated
     @may_write
@@ -44,7 +43,7 @@ class Rental(Handler):
         standing = await self.app.bridge.rental(start)
         await self.app.bridge.end_rental(standing.wish.wish_id, "It was stopped in the Compute panel.")
         self.set_status(202)
-        self.finish(described(await self.app.bridge.rental(standing.wish.wish_id)))
+        self.finish((await self.app.bridge.rental(standing.wish.wish_id)).plain())
 
 
 class Extension(Handler):
@@ -54,11 +53,7 @@ class Extension(Handler):
         minutes = _minutes(self.get_json_body())
         standing = await self.app.bridge.rental(start)
         rental = await self.app.bridge.extend_rental(standing.wish.wish_id, timedelta(minutes=minutes))
-        self.finish(described(replace(standing, rental=rental)))
-
-
-def described(standing: Standing) -> plain.Plain:
-    return plain.rental(standing.wish, standing.rental, standing.warning, standing.step)
+        self.finish(replace(standing, rental=rental).plain())
 
 
 def _minutes(body: object) -> int:

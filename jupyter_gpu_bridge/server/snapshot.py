@@ -14,7 +14,6 @@ from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import MachineView
-from jupyter_gpu_bridge.server.rental_handlers import described
 
 Places = Callable[[], Awaitable[Mapping[str, str]]]
 """What the kernels of this server belong to now, by their ids: a notebook's path, a console's name."""
@@ -69,7 +68,7 @@ class Snapshot:
         views = await self._bridge.machines()
         places = await self._places()
         machines = [plain.machine(_placed(view, places), profiles) for view in views]
-        rentals = [described(standing) for standing in await self._bridge.rentals_lately()]
+        rentals = [standing.plain() for standing in await self._bridge.rentals_lately()]
         mark = json.dumps(_settled([machines, rentals]))
         if mark != self._mark:
             self._mark = mark

@@ -109,6 +109,9 @@ export interface IRental {
   readonly stage: RentalStage;
   /** When somebody wanted it first. */
   readonly asked: string;
+  readonly asked_by?: string;
+  /** Another computer or user of a team's ledger wants it; nothing from an older server. */
+  readonly elsewhere?: boolean;
   /** What was done last to have a machine, and since when; none from an older server. */
   readonly step?: IStep | null;
   readonly closed: string | null;

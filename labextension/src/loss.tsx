@@ -7,7 +7,7 @@ import { Account } from './account';
 import type { IKernel, IMachine, IRental } from './api';
 import type { ComputeModel } from './model';
 import { shownSum } from './money';
-import { currentAttempt } from './rentalwords';
+import { currentAttempt, rentedElsewhere } from './rentalwords';
 import { kernelName, kernelState } from './words';
 
 export function lossOnEnd(
@@ -22,6 +22,12 @@ export function lossOnEnd(
   const cost = shownSum(new Account(attempt, model.now()).cost);
   return (
     <div className="jp-GpuBridge-loss">
+      {rental.elsewhere && (
+        <p>
+          <strong>{rentedElsewhere(rental, trans)}</strong>{' '}
+          {trans.__('It is not yours to end, unless that was agreed.')}
+        </p>
+      )}
       <Kernels machine={model.machineOf(rental)} trans={trans} />
       <p>
         {trans.__(

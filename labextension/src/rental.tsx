@@ -18,6 +18,7 @@ import {
   rentalName,
   rentalPurpose,
   rentalState,
+  rentedElsewhere,
   span
 } from './rentalwords';
 import { State } from './state';
@@ -59,6 +60,9 @@ export function RentalItem(props: IRentalProps): React.ReactElement {
         {machine && <MachineStanding machine={machine} trans={trans} />}
       </div>
       {money && <Cost {...money} />}
+      {rental.elsewhere && (
+        <p className="jp-GpuBridge-detail">{rentedElsewhere(rental, trans)}</p>
+      )}
       {detail && <p className="jp-GpuBridge-detail">{detail}</p>}
       {money && stage !== 'ending' && stage !== 'gone' && <Limits {...money} />}
       {warning && (

@@ -70,6 +70,15 @@ export function rentalState(
   }
 }
 
+/** Of a team's ledger: its kernels and keys are on another computer. */
+export function rentedElsewhere(
+  rental: IRental,
+  trans: TranslationBundle
+): string {
+  const by = rental.asked_by || trans.__('somebody');
+  return trans.__('Rented elsewhere, by %1.', by);
+}
+
 /** What a person may fear at this stage, as sentences. */
 export function rentalDetail(
   rental: IRental,

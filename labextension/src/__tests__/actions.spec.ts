@@ -239,6 +239,13 @@ describe('Actions', () => {
     expect(server.requests).toEqual([]);
   });
 
+  it("says whose it is before a colleague's machine is ended", async () => {
+    const theirs = rental({ elsewhere: true, asked_by: 'kernel 1 (bo)' });
+    const text = await asked(theirs, rentedMachine());
+    expect(text).toContain('Rented elsewhere, by kernel 1 (bo).');
+    expect(text).toContain('It is not yours to end');
+  });
+
   it('does not say that nothing runs on a machine that cannot be asked', async () => {
     const cut = rentedMachine({ state: 'reconnecting', kernels: [] });
     const text = await asked(rental(), cut);

@@ -76,6 +76,12 @@ describe('rentals in the panel', () => {
     }
   });
 
+  it('says of what a colleague has rented that it is his', async () => {
+    const theirs = rental({ elsewhere: true, asked_by: 'bo' });
+    expect(await shown([theirs])).toContain('Rented elsewhere, by bo.');
+    expect(await shown([rental()])).not.toContain('Rented elsewhere');
+  });
+
   it('does not call real money a pretence', async () => {
     const real = attempt({ pretend: false, title: 'A100', provider: 'cloud' });
     const text = await shown([rental({ attempt: real })]);

@@ -34,9 +34,7 @@ async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
         (attempt,) = (world.home.bridge / "keys").iterdir()
         ours, its = (_body(attempt / name) for name in ("identity", "host"))
         its_own = Path(machine["folder"])
-        shown = repr([plain.event(event) for event in events]) + repr(
-            plain.rental(standing.wish, standing.rental, standing.warning, standing.step)
-        )
+        shown = repr([plain.event(event) for event in events]) + repr(standing.plain())
         for secret in (account_key, ours, its):
             assert secret not in shown
             assert [line for line in _arguments(world) if secret in line] == []
