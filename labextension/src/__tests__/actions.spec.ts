@@ -45,6 +45,15 @@ describe('Actions', () => {
     return document.querySelector<HTMLElement>('.jp-Dialog')!;
   }
 
+  /** Its title is rendered a moment after the rest. */
+  async function titled(): Promise<string> {
+    await waitForDialog();
+    while (!dialog().querySelector('.jp-Dialog-header')?.textContent) {
+      await new Promise(resolve => setTimeout(resolve, 1));
+    }
+    return dialog().textContent ?? '';
+  }
+
   function press(label: string): void {
     [...dialog().querySelectorAll('button')]
       .find(button => button.textContent === label)!
@@ -53,8 +62,7 @@ describe('Actions', () => {
 
   it('asks before it stops a kernel, and names what is lost', async () => {
     actions.stop(kernel({ state: 'busy' }), machine());
-    await waitForDialog();
-    const text = dialog().textContent;
+    const text = await titled();
     expect(text).toContain('Stop the kernel of train.ipynb?');
     expect(text).toContain('running a cell now');
     expect(text).toContain('in its memory are lost (machine: box)');
@@ -218,8 +226,7 @@ describe('Actions', () => {
     await model.refresh();
     server.requests.length = 0;
     actions.endRental(what);
-    await waitForDialog();
-    return dialog().textContent ?? '';
+    return titled();
   }
 
   it('names all that is lost with a rented machine, busy kernels first', async () => {
