@@ -6,6 +6,14 @@ from pathlib import Path
 
 import pytest
 
+IMPATIENT = {
+    "PROVIDER_RETRY_BASE_DELAY": "0.2",
+    "PROVIDER_RETRY_MAX_DELAY": "5",
+    "PROVIDER_RETRY_JITTER": "0.5",
+    "PROVIDER_CIRCUIT_BREAKER_TIMEOUT": "1",
+}
+"""Clouds of this computer are soon well again."""
+
 
 def variables(folder: Path) -> dict[str, str]:
     """What sends all that is written to places below this folder, which are made."""
@@ -19,7 +27,7 @@ def variables(folder: Path) -> dict[str, str]:
     }
     for place in places.values():
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
+    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1", **IMPATIENT}
 
 
 @pytest.fixture

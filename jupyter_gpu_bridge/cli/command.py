@@ -48,13 +48,14 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, profiles, rentals
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, profiles, providers, rentals
 
     verbs = {
         "hosts": hosts.run,
         "kernels": kernels.run,
         "profiles": profiles.run,
         "doctor": health.run,
+        "health": providers.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
         **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),
     }

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE, configured
 
 _SECRET = re.compile(
     r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
@@ -21,10 +21,13 @@ _OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
 
 
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
-    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that."""
+    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that.
+
+    What this process was configured with goes along, for it has no other way there; the environment is stronger.
+    """
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in {**configured(), **os.environ}.items()
         if (with_ledger and name in _OF_THE_LEDGER) or not is_secret(name, value)
     }
 
