@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-_WHO_REMEMBERS = tuple(f"jupyter_gpu_bridge.providers.{name}" for name in ("gate", "offers", "configuration"))
+_WHO_REMEMBERS = tuple(
+    f"jupyter_gpu_bridge.providers.{name}" for name in ("gate", "offers", "configuration", "metrics")
+)
 
 
 @pytest.fixture(autouse=True)

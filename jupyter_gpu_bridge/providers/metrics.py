@@ -50,6 +50,11 @@ def exposed() -> bytes:
     return generate_latest(_figures().registry)
 
 
+def forget() -> None:
+    """As in a new process."""
+    _figures.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _figures() -> _Figures:
     from prometheus_client import CollectorRegistry, Counter, Histogram

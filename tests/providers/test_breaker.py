@@ -6,9 +6,16 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from jupyter_gpu_bridge.model import BreakerState
 from jupyter_gpu_bridge.providers.breaker import Breaker, BreakerRules, Permit
@@ -206,4 +213,5 @@ class Story(RuleBasedStateMachine):
             assert self.breaker.failures == self.in_a_row
 
 
-TestAnyStory = Story.TestCase
+def test_any_story() -> None:
+    run_state_machine_as_test(Story, settings=settings(max_examples=80, deadline=None))

@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, NoCapacity, Refused, Unclear
 from jupyter_gpu_bridge.providers import http
-from jupyter_gpu_bridge.providers.http import HttpClient, Kind
+from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.ports import free_port
 from tests.providers.scripted import Scripted, scripted
@@ -85,7 +85,7 @@ async def test_nobody_there_is_unclear() -> None:
 async def test_a_create_that_is_not_answered_in_time_is_unclear() -> None:
     async with scripted(GOOD) as script, client(script) as one:
         script.hold = asyncio.Event()
-        with pytest.raises(Unclear, match="within 0.2 s"):
+        with pytest.raises(Unclear, match=r"within 0\.2 s"):
             await one.once("POST", "/things", within=0.2)
         assert len(script.heard) == 1
 
