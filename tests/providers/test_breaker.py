@@ -156,8 +156,8 @@ class Story(RuleBasedStateMachine):
     @initialize(threshold=st.integers(1, 4), probes=st.integers(1, 3))
     def begin(self, threshold: int, probes: int) -> None:
         self.clock = Clock()
-        self.rules = BreakerRules(threshold, 60.0, probes)
-        self.breaker = Breaker(lambda: self.rules, self.clock)
+        self.wanted = BreakerRules(threshold, 60.0, probes)
+        self.breaker = Breaker(lambda: self.wanted, self.clock)
         self.under_way: list[Permit] = []
         self.probes: list[Permit] = []
         self.in_a_row = 0
@@ -175,7 +175,7 @@ class Story(RuleBasedStateMachine):
 
     @rule()
     def somebody_asks(self) -> None:
-        state, free = self.expected, len(self.probes) < self.rules.probes
+        state, free = self.expected, len(self.probes) < self.wanted.probes
         permit = self.breaker.permit()
         assert (permit is not None) == (state is CLOSED or (state is HALF_OPEN and free))
         if permit is not None:
@@ -198,7 +198,7 @@ class Story(RuleBasedStateMachine):
             self.in_a_row, self.opened, self.probes = 0, None, []
         else:
             self.in_a_row += 1
-            if self.opened is not None or self.in_a_row >= self.rules.threshold:
+            if self.opened is not None or self.in_a_row >= self.wanted.threshold:
                 self.opened, self.probes = self.clock.now, []
 
     @rule()

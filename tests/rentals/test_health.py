@@ -34,6 +34,7 @@ from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.rentals import clouds as clouds_module
 from jupyter_gpu_bridge.rentals import health as rentals_health
 from jupyter_gpu_bridge.rentals import search as search_module
+from jupyter_gpu_bridge.rentals.attempt import Attempt
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.search import Found, Source, search
@@ -195,6 +196,19 @@ async def test_one_that_is_switched_off_is_not_asked_and_says_so_when_it_is_want
         await clouds.get("other").destroy(Ref("m-1"))
         await clouds.close()
         assert [each.method for each in scripts["other"].heard] == ["DELETE"]
+
+
+async def test_a_create_that_fails_lets_nobody_look_at_what_was_offered_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: Any = None
+    async with shops(monkeypatch, acme=GOOD, other=GOOD) as scripts:
+        acme = next(offer for offer in await Orders().search(NEED) if offer.provider == "acme")
+        shop = Shop("acme", scripts["acme"].address)
+        attempt = Attempt(nothing, acme, nothing, shop, nothing, nothing, nothing)
+        with pytest.raises(NoCapacity):
+            await attempt._send(nothing, nothing)
+        await shop.close()
+        await Orders().search(NEED)
+        assert {name: len(script.heard) for name, script in scripts.items()} == {"acme": 2, "other": 1}
 
 
 async def test_a_setting_that_makes_no_sense_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
