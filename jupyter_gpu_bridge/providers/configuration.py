@@ -95,6 +95,7 @@ def take(config: Config) -> None:
             settings.configure(GpuBridgeProviders(config=config).as_variables())
         except TraitError as error:
             _trouble = _broken(error)
+            log.warning("%s", _trouble)
 
 
 def known(*, strict: bool = False) -> None:

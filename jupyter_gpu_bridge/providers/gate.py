@@ -44,7 +44,7 @@ class Failure(Exception):
             error.details["retry_after"] = str(int(seconds) + 1)
 
 
-class Standing:
+class Conduct:
     """How one provider has done in this process."""
 
     def __init__(self, clock: Clock = time.monotonic, rules: Callable[[], BreakerRules] | None = None) -> None:
@@ -60,18 +60,18 @@ class Gate:
     """Belongs to no event loop."""
 
     def __init__(
-        self, name: str, title: str, standing: Standing, limiter: Limiter, clock: Clock = time.monotonic
+        self, name: str, title: str, conduct: Conduct, limiter: Limiter, clock: Clock = time.monotonic
     ) -> None:
         self.name = name
         self.title = title
-        self.standing = standing
+        self.conduct = conduct
         self.limiter = limiter
         self.clock = clock
 
     @contextmanager
     def call(self, kind: Kind) -> Iterator[Call]:
         """Raises `Failure` when it must not be made; inside, `Failure` says what it has come to."""
-        breaker = self.standing.breakers[kind]
+        breaker = self.conduct.breakers[kind]
         permit = breaker.permit(always=kind is Kind.DESTROY)
         if permit is None:
             metrics.count(self.name, kind, Outcome.NOT_SENT)
@@ -93,7 +93,7 @@ class Gate:
                 breaker.failed(permit)
             else:
                 breaker.let_be(permit)
-            self.standing.recent.note(outcome)
+            self.conduct.recent.note(outcome)
             metrics.count(self.name, kind, outcome)
 
     def _not_now(self, kind: Kind, breaker: Breaker) -> Failure:
@@ -125,7 +125,7 @@ class Call:
 
     def is_answered(self) -> None:
         seconds = self._gate.clock() - self._sent
-        self._gate.standing.recent.answered_after(seconds)
+        self._gate.conduct.recent.answered_after(seconds)
         metrics.observe(self._gate.name, self._kind, seconds)
 
     def is_repeated(self) -> None:
@@ -136,7 +136,7 @@ class Call:
         self._gate.limiter.pause(seconds)
 
 
-def not_sent(kind: Kind, what: str, seconds: float) -> Failure:
+def not_sent(kind: Kind, what: str, seconds: float | None = None) -> Failure:
     """What must not be done twice was certainly not done once: the next offer can be tried."""
     error: type[BridgeError] = Refused if kind is Kind.ONCE else Unclear
     return Failure(error(what, advice="Nothing was sent."), Outcome.NOT_SENT, seconds=seconds)
@@ -147,7 +147,7 @@ class Gates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._standings: dict[str, Standing] = {}
+        self._conducts: dict[str, Conduct] = {}
         self._gates: dict[tuple[str, str], Gate] = {}
 
     def of(self, name: str, title: str, credential: str, usual_rate: str) -> Gate:
@@ -157,12 +157,12 @@ class Gates:
         with self._lock:
             if key not in self._gates:
                 rate = settings.rate_limit(name, usual_rate)
-                self._gates[key] = Gate(name, title, self._standing(name), Limiter(lambda: _rate(rate)))
+                self._gates[key] = Gate(name, title, self._conduct(name), Limiter(lambda: _rate(rate)))
             return self._gates[key]
 
-    def standing(self, name: str) -> Standing:
+    def conduct(self, name: str) -> Conduct:
         with self._lock:
-            return self._standing(name)
+            return self._conduct(name)
 
     def limiters(self, name: str) -> Sequence[Limiter]:
         with self._lock:
@@ -170,13 +170,13 @@ class Gates:
 
     def reset(self, name: str) -> None:
         """Ask this provider again, as if nothing had happened."""
-        for breaker in self.standing(name).breakers.values():
+        for breaker in self.conduct(name).breakers.values():
             breaker.reset()
         for limiter in self.limiters(name):
             limiter.reset()
 
-    def _standing(self, name: str) -> Standing:
-        return self._standings.setdefault(name, Standing())
+    def _conduct(self, name: str) -> Conduct:
+        return self._conducts.setdefault(name, Conduct())
 
 
 def _breaker_rules() -> BreakerRules:

@@ -20,7 +20,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers.breaker import Breaker
 from jupyter_gpu_bridge.providers.calls import Kind
-from jupyter_gpu_bridge.providers.gate import Standing, gates
+from jupyter_gpu_bridge.providers.gate import Conduct, gates
 from jupyter_gpu_bridge.providers.limiter import Limiter
 from jupyter_gpu_bridge.providers.offers import remembered
 
@@ -31,34 +31,34 @@ _SLOW = 10.0
 
 def of(name: str, trouble: str = "") -> ProviderHealth:
     """`trouble`: why it could not be asked just now."""
-    standing = gates().standing(name)
+    conduct = gates().conduct(name)
     limiter = _limiter(name)
-    state, why = _judged(standing, limiter, trouble)
+    state, why = _judged(conduct, limiter, trouble)
     return ProviderHealth(
         provider=name,
         state=state,
         why=why,
-        calls=standing.recent.count,
-        success_rate=standing.recent.success_rate,
-        median=_time(standing.recent.response_time(0.5)),
-        p95=_time(standing.recent.response_time(0.95)),
-        breakers=[_breaker(kind, breaker) for kind, breaker in standing.breakers.items()],
+        calls=conduct.recent.count,
+        success_rate=conduct.recent.success_rate,
+        median=_time(conduct.recent.response_time(0.5)),
+        p95=_time(conduct.recent.response_time(0.95)),
+        breakers=[_breaker(kind, breaker) for kind, breaker in conduct.breakers.items()],
         limiter=limiter,
         cache=_cache(name),
     )
 
 
-def _judged(standing: Standing, limiter: LimiterHealth | None, trouble: str) -> tuple[ProviderState, str]:
+def _judged(conduct: Conduct, limiter: LimiterHealth | None, trouble: str) -> tuple[ProviderState, str]:
     if trouble:
         return ProviderState.UNAVAILABLE, trouble
-    if standing.breakers[Kind.READ].state is BreakerState.OPEN:
+    if conduct.breakers[Kind.READ].state is BreakerState.OPEN:
         return ProviderState.UNAVAILABLE, "It has failed again and again, and is not asked for a while."
-    if standing.open_breakers:
-        kinds = ", ".join(kind.value for kind in standing.open_breakers)
+    if conduct.open_breakers:
+        kinds = ", ".join(kind.value for kind in conduct.open_breakers)
         return ProviderState.DEGRADED, f"Calls of a kind have failed again and again: {kinds}."
-    rate, slow = standing.recent.success_rate, standing.recent.response_time(0.95)
-    if rate is not None and standing.recent.count >= _ENOUGH_CALLS and rate < _GOOD_RATE:
-        return ProviderState.DEGRADED, f"Only {rate:.0%} of its last {standing.recent.count} calls went well."
+    rate, slow = conduct.recent.success_rate, conduct.recent.response_time(0.95)
+    if rate is not None and conduct.recent.count >= _ENOUGH_CALLS and rate < _GOOD_RATE:
+        return ProviderState.DEGRADED, f"Only {rate:.0%} of its last {conduct.recent.count} calls went well."
     if slow is not None and slow > _SLOW:
         return ProviderState.DEGRADED, f"One answer in twenty takes {slow:.0f} s or longer."
     if limiter is not None and limiter.paused is not None:

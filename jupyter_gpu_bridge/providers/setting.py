@@ -126,6 +126,11 @@ def address(text: str) -> str:
     return text.rstrip("/")
 
 
+def is_of_this_computer(text: str) -> bool:
+    """Whether an address is one that no request leaves this computer for."""
+    return _is_loopback(urlsplit(text).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -50,7 +50,7 @@ async def acme(script: Scripted, key: str = "sk-acme", **more: Any) -> AsyncIter
 
 
 def state(kind: Kind) -> BreakerState:
-    return gates().standing("acme").breakers[kind].state
+    return gates().conduct("acme").breakers[kind].state
 
 
 async def fails(call: Callable[[], Any], times: int = THRESHOLD) -> None:
@@ -66,7 +66,7 @@ async def test_one_call_with_all_its_repetitions_is_one_result() -> None:
     async with scripted(BROKEN) as script, acme(script) as one:
         await fails(lambda: one.read("/things"), THRESHOLD - 1)
         assert len(script.heard) == 2 * (THRESHOLD - 1)
-        assert gates().standing("acme").breakers[Kind.READ].failures == THRESHOLD - 1
+        assert gates().conduct("acme").breakers[Kind.READ].failures == THRESHOLD - 1
         assert state(Kind.READ) is BreakerState.CLOSED
 
 
@@ -100,7 +100,7 @@ async def test_a_destroy_passes_an_open_breaker_and_is_seen_by_it() -> None:
         await fails(lambda: one.destroy("/things/1"), THRESHOLD + 2)
         assert len(script.heard) == 2 * (THRESHOLD + 2)
         assert state(Kind.DESTROY) is BreakerState.OPEN
-        assert gates().standing("acme").breakers[Kind.DESTROY].failures == THRESHOLD + 2
+        assert gates().conduct("acme").breakers[Kind.DESTROY].failures == THRESHOLD + 2
         script.replies = [GOOD]
         await one.destroy("/things/1")
         assert state(Kind.DESTROY) is BreakerState.CLOSED
@@ -129,7 +129,7 @@ async def test_a_clear_no_is_no_failure(status: int) -> None:
         await fails(lambda: one.read("/things"), 2 * THRESHOLD)
         await fails(lambda: one.once("POST", "/things", refusal=lambda answer: NoCapacity("full")), 2 * THRESHOLD)
         assert state(Kind.READ) is state(Kind.ONCE) is BreakerState.CLOSED
-        assert gates().standing("acme").recent.success_rate == 1.0
+        assert gates().conduct("acme").recent.success_rate == 1.0
 
 
 async def test_a_call_that_is_cancelled_says_nothing() -> None:
@@ -141,8 +141,8 @@ async def test_a_call_that_is_cancelled_says_nothing() -> None:
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
-        assert gates().standing("acme").breakers[Kind.READ].failures == 0
-        assert gates().standing("acme").recent.count == 0
+        assert gates().conduct("acme").breakers[Kind.READ].failures == 0
+        assert gates().conduct("acme").recent.count == 0
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_too_much_with_a_time_is_no_failure_and_makes_everybody_wait() -> 
             await asyncio.sleep(0.01)
         await asyncio.gather(first, *(one.read("/things") for _ in range(3)))
         assert time.monotonic() - start >= 0.95
-        assert gates().standing("acme").breakers[Kind.READ].failures == 0
+        assert gates().conduct("acme").breakers[Kind.READ].failures == 0
 
 
 async def test_a_create_that_was_too_much_is_sent_once_and_the_next_one_waits() -> None:
@@ -201,7 +201,7 @@ async def test_all_clients_with_one_key_share_one_rate_and_another_key_has_its_o
             await same.once("POST", "/things")
         async with acme(script, key="another", rate="1/h") as other:
             await other.read("/things")
-        assert gates().standing("acme").breakers[Kind.READ].failures == 0
+        assert gates().conduct("acme").breakers[Kind.READ].failures == 0
 
 
 async def test_the_rate_is_what_is_set_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +245,30 @@ async def test_a_slip_in_a_setting_keeps_nobody_from_destroying(monkeypatch: pyt
         monkeypatch.setenv(name, "many")
     async with scripted(Answer(404, {})) as script, acme(script, rate="5/s") as one:
         assert (await one.destroy("/things/1")).status == 404
+
+
+async def test_an_address_that_would_give_the_key_away_is_never_asked_nor_is_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever looks after a machine goes on to try, as when a cloud is down."""
+    monkeypatch.setenv("ACME_BASE_URL", "http://api.acme.example")
+    async with scripted(GOOD) as script, acme(script) as one:
+        for call in (one.read("/things"), one.destroy("/things/1")):
+            with pytest.raises(Unclear, match=r"ACME_BASE_URL .*Nothing was sent"):
+                await call
+        with pytest.raises(Refused, match="ACME_BASE_URL"):
+            await one.once("POST", "/things")
+        assert script.heard == []
+
+
+async def test_no_proxy_is_given_what_stays_on_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(GOOD) as script, scripted(GOOD) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.address)
+        one = HttpClient("Acme", script.address, headers={}, secrets=[])
+        await one.read("/things")
+        await one.close()
+        assert (len(script.heard), len(proxy.heard)) == (1, 0)
 
 
 # calls of other shapes ---------------------------------------------------------------------------------------------

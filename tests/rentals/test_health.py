@@ -271,7 +271,7 @@ async def test_what_fails_again_and_again_is_degraded_or_unavailable_until_it_is
                 await shop.offers(NEED)
         assert health.of("acme").state is ProviderState.UNAVAILABLE
         Bridge().reset_provider("acme")
-        assert gates().standing("acme").breakers[Kind.READ].state is BreakerState.CLOSED
+        assert gates().conduct("acme").breakers[Kind.READ].state is BreakerState.CLOSED
         assert "0% of its last 10 calls" in health.of("acme").why
         await shop.close()
 

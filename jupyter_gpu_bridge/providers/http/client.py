@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NoReturn
 
-from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome
-from jupyter_gpu_bridge.providers.gate import Call, Failure, Gate, gates
+from jupyter_gpu_bridge.providers.gate import Call, Failure, Gate, gates, not_sent
 from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
 from jupyter_gpu_bridge.providers.http.retry import NEVER, RetryRules, retry_after
 from jupyter_gpu_bridge.providers.http.wire import NotAnswered, Received, Request, TooLarge, Wire
 from jupyter_gpu_bridge.providers.http.wording import Wording
+from jupyter_gpu_bridge.providers.setting import is_of_this_computer
 
 ANSWER_WITHIN = 30.0
 USUAL_RATE = "10/s"
@@ -43,17 +44,21 @@ class HttpClient:
         answer_within: float = ANSWER_WITHIN,
         gate: Gate | None = None,
     ) -> None:
-        """`secrets`: whatever must not be seen in an error; `trust_env`: use the user's proxies.
+        """`secrets`: whatever must not be seen in an error; `trust_env`: use the user's proxies, but to this computer.
 
         `name`: as in settings, and otherwise the first word of the title; `part`: for a cloud with several addresses.
-        `address`, `rate` and `answer_within` are what is usual there, and settings may say otherwise. Raises
-        `BadRequest` for an address of the settings that must not be used.
+        `address`, `rate` and `answer_within` are what is usual there, and settings may say otherwise.
         """
         self.name = name or title.split()[0].split(".")[0].lower()
         self._wording = Wording(title, secrets)
         self._timeout = settings.timeout(self.name, answer_within)
         self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate)
-        self._wire = Wire(settings.base_url(self.name, address, part), headers, trust_env=trust_env)
+        self._address_trouble = ""
+        try:
+            address = settings.base_url(self.name, address, part)
+        except BadRequest as error:  # said with each call, as what is in the way of it
+            self._address_trouble = str(error)
+        self._wire = Wire(address, headers, trust_env=trust_env and not is_of_this_computer(address))
 
     def __repr__(self) -> str:
         return f"<HttpClient of {self._wording.title}>"
@@ -92,6 +97,8 @@ class HttpClient:
 
     async def _called(self, asked: _Asked) -> Answer:
         try:
+            if self._address_trouble:
+                raise not_sent(asked.kind, self._address_trouble)
             with self._gate.call(asked.kind) as call:
                 return await self._attempts(call, asked)
         except Failure as failure:
