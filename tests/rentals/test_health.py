@@ -39,7 +39,7 @@ from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.search import Found, Source, search
 from jupyter_gpu_bridge.sandbox.http import Answer
-from tests.own_home import IMPATIENT, own_home
+from tests.own_home import own_home
 from tests.providers.scripted import Scripted, scripted
 
 __all__ = ["own_home"]
@@ -64,7 +64,6 @@ def on_asyncio(anyio_backend: str) -> None:
 def quick(own_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVIDER_RETRY_BASE_DELAY", "0.05")
     monkeypatch.setenv("PROVIDER_RETRY_JITTER", "0")
-    assert IMPATIENT
 
 
 @dataclass
