@@ -132,7 +132,6 @@ class Metrics(Handler):
     @web.authenticated
     @may_read
     async def get(self) -> None:
-        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.finish(self.app.bridge.metrics(), set_content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
