@@ -15,6 +15,7 @@ from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, 
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
+    Health,
     Host,
     KernelId,
     KernelState,
@@ -382,6 +383,33 @@ class Bridge:
         from jupyter_gpu_bridge.rentals import doctor
 
         return await doctor.examine(self.check_host if hosts else None)
+
+    async def health(self) -> Health:
+        """How each provider does that is set up, as this process has seen it; each is asked once more for it.
+
+        Raises `BadRequest` for a setting that makes no sense.
+        """
+        from jupyter_gpu_bridge.rentals import health
+
+        return await health.examine()
+
+    def reset_provider(self, name: str) -> None:
+        """Ask it again, as if it had never failed. Raises `BadRequest` when there is none of that name."""
+        from jupyter_gpu_bridge.rentals import health
+
+        health.reset(name)
+
+    def forget_offers(self, provider: str = "") -> None:
+        """Look at no offer that is remembered, of this provider or of any. Raises `BadRequest`."""
+        from jupyter_gpu_bridge.rentals import health
+
+        health.forget_offers(provider)
+
+    def metrics(self) -> bytes:
+        """What this process has asked of the providers, as Prometheus reads it."""
+        from jupyter_gpu_bridge.providers import metrics
+
+        return metrics.exposed()
 
 
 def _orders() -> Orders:

@@ -11,11 +11,13 @@ from jupyter_gpu_bridge.keys import Held, Source
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
+    Health,
     Host,
     KernelView,
     MachineView,
     Money,
     Profile,
+    ProviderHealth,
     Rental,
     RentalState,
     Stage,
@@ -102,6 +104,55 @@ def stage(value: Stage) -> Plain:
 
 def finding(value: Finding) -> Plain:
     return {"subject": value.subject, "ok": value.ok, "text": value.text, "advice": value.advice}
+
+
+def health(value: Health) -> Plain:
+    return {
+        "ok": value.is_well,
+        "summary": value.summary,
+        "providers": [provider_health(each) for each in value.providers],
+    }
+
+
+def provider_health(value: ProviderHealth) -> Plain:
+    """Times in seconds, rates as shares of one; null where nothing is known yet."""
+    limiter, cache = value.limiter, value.cache
+    return {
+        "provider": value.provider,
+        "state": value.state.value,
+        "why": value.why,
+        "calls": value.calls,
+        "success_rate": value.success_rate,
+        "response_seconds": {"median": _seconds(value.median), "p95": _seconds(value.p95)},
+        "breakers": [
+            {
+                "operation": each.operation,
+                "state": each.state.value,
+                "failures": each.failures,
+                "trips": each.trips,
+                "last_failure_seconds_ago": _seconds(each.failed_before),
+                "tries_in_seconds": _seconds(each.tries_in),
+            }
+            for each in value.breakers
+        ],
+        "limiter": None
+        if limiter is None
+        else {
+            "per_second": limiter.per_second,
+            "capacity": limiter.capacity,
+            "available": round(limiter.available, 3),
+            "utilisation": round(limiter.utilisation, 3),
+            "blocked": limiter.blocked,
+            "paused_seconds": _seconds(limiter.paused),
+        },
+        "cache": {
+            "entries": cache.entries,
+            "hits": cache.hits,
+            "misses": cache.misses,
+            "ratio": cache.ratio,
+            "ttl_seconds": _seconds(cache.ttl),
+        },
+    }
 
 
 def rental(
@@ -213,7 +264,7 @@ def event(value: Event) -> Plain:
 
 def took(name: str, time: timedelta | None) -> Plain:
     """A stage, and how long it took; `ready` counts from the wish."""
-    return {"stage": name, "seconds": None if time is None else round(time.total_seconds(), 3)}
+    return {"stage": name, "seconds": _seconds(time)}
 
 
 def source(value: Source) -> Plain:
@@ -256,6 +307,10 @@ def _joined(*parts: str) -> str:
 
 def _dollars(value: Money) -> str:
     return str(value).replace("$", "")
+
+
+def _seconds(value: timedelta | None) -> float | None:
+    return None if value is None else round(value.total_seconds(), 3)
 
 
 def _moment(value: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The ground: where things are kept on this computer, and who may read them."""
+"""The ground: where things are kept on this computer, who may read them, and what Jupyter's configuration says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
@@ -14,6 +15,24 @@ LEDGER_VARIABLE = "JUPYTER_GPU_BRIDGE_LEDGER"
 """Names a ledger other than the usual one."""
 _SOCKET_PATH_LIMIT = 90
 """Unix socket paths end at 104 bytes on macOS and 108 on Linux; ZMQ adds `-5` and we add a name."""
+
+_configured: Mapping[str, str] = {}
+
+
+def configure(values: Mapping[str, str]) -> None:
+    """What Jupyter's configuration says, by the names that it has in an environment."""
+    global _configured
+    _configured = dict(values)
+
+
+def configured() -> Mapping[str, str]:
+    """What processes that outlive us have to be told, for they are started without that configuration."""
+    return _configured
+
+
+def variable(name: str) -> str:
+    """Of the environment, else of Jupyter's configuration, else empty."""
+    return os.environ.get(name, "").strip() or _configured.get(name, "")
 
 
 def private_folder(path: Path) -> Path:

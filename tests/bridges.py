@@ -18,7 +18,19 @@ from jupyter_gpu_bridge.errors import (
     RentalUnknown,
 )
 from jupyter_gpu_bridge.machine.link import Report
-from jupyter_gpu_bridge.model import Event, Host, KernelId, MachineView, Need, Offer, Order, Rental, Stage, WishId
+from jupyter_gpu_bridge.model import (
+    Event,
+    Health,
+    Host,
+    KernelId,
+    MachineView,
+    Need,
+    Offer,
+    Order,
+    Rental,
+    Stage,
+    WishId,
+)
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.search import Quote, quote
 
@@ -49,6 +61,19 @@ class ScriptedBridge(Bridge):
     offers: Sequence[Offer] = ()
     lacking: str = ""
     """What providers cannot promise."""
+    well: Health = field(default_factory=lambda: Health([]))
+    done: list[str] = field(default_factory=list)
+    """What was asked about the health of providers, in order."""
+
+    async def health(self) -> Health:
+        self.done.append("health")
+        return self.well
+
+    def reset_provider(self, name: str) -> None:
+        self.done.append(f"reset {name}")
+
+    def forget_offers(self, provider: str = "") -> None:
+        self.done.append(f"forget {provider}")
 
     def change_host(self, host: Host) -> None:
         Hosts().change(host)

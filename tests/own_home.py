@@ -8,6 +8,14 @@ import pytest
 
 from jupyter_gpu_bridge import keys
 
+IMPATIENT = {
+    "PROVIDER_RETRY_BASE_DELAY": "0.2",
+    "PROVIDER_RETRY_MAX_DELAY": "5",
+    "PROVIDER_RETRY_JITTER": "0.5",
+    "PROVIDER_CIRCUIT_BREAKER_TIMEOUT": "1",
+}
+"""Clouds of this computer are soon well again."""
+
 
 def variables(folder: Path) -> dict[str, str]:
     """What sends all that is written to places below this folder, which are made."""
@@ -25,6 +33,7 @@ def variables(folder: Path) -> dict[str, str]:
         **{name: str(place) for name, place in places.items()},
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        **IMPATIENT,
     }
 
 

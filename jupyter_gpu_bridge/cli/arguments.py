@@ -62,6 +62,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
+    _health(nouns)
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
     wanted = completion.add_mutually_exclusive_group(required=True)
     wanted.add_argument("shell", choices=SHELLS, metavar="SHELL", nargs="?", help=", ".join(SHELLS))
@@ -80,6 +81,14 @@ def _add(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
 def _json(made: argparse.ArgumentParser) -> None:
     # Suppressed, so that a verb does not take back what was said before it.
     made.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
+
+
+def _health(nouns: Any) -> None:
+    health = _add(nouns, "health", "ask each provider that is set up, and say how it does")
+    health.add_argument("--reset", metavar="PROVIDER", help="before that, as if it had never failed")
+    health.add_argument(
+        "--invalidate", metavar="PROVIDER", nargs="?", const="", help="before that, forget its offers; without one, all"
+    )
 
 
 def _hosts(nouns: Any) -> None:

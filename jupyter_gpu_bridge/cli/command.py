@@ -48,7 +48,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, rentals
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, providers, rentals
 
     verbs = {
         "hosts": hosts.run,
@@ -57,6 +57,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         "profiles": profiles.run,
         "models": models.run,
         "doctor": health.run,
+        "health": providers.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
         **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),
     }

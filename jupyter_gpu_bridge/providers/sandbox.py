@@ -35,6 +35,7 @@ _STATES = {
     "off": SeenState.STOPPED,
     "deleting": SeenState.ENDING,
 }
+_RATE = "100/s"
 _TAKEN = {"no_capacity", "price_changed", "no_such_offer"}
 
 
@@ -129,6 +130,8 @@ class Sandbox:
                 now.address,
                 headers={"Authorization": f"Bearer {key}"},
                 secrets=[key],
+                name=NAME,
+                rate=_RATE,
                 trust_env=False,  # no proxy leads to this computer
             )
             self._running = now

@@ -29,6 +29,7 @@ from jupyter_gpu_bridge.model import (
     SeenState,
     Wish,
 )
+from jupyter_gpu_bridge.providers.offers import remembered
 from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
@@ -129,6 +130,8 @@ class Attempt:
             if not sending.cancelled() and sending.exception() is None:
                 await self.book.advance(rental, RentalState.CREATED, ref=sending.result().ref)
             raise
+        finally:
+            remembered().invalidate(self.offer.provider)  # it is taken, by us or by others
 
     async def _resolve(self, rental: Rental, error: CloudError) -> Created:
         rental = await self.book.advance(rental, RentalState.UNKNOWN, error.what)

@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Event, Need, Offer, Order, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import Event, MachineRef, Need, Offer, Order, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
@@ -35,7 +35,7 @@ from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, S
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
-    from jupyter_gpu_bridge.rentals.search import Quote
+    from jupyter_gpu_bridge.rentals.search import Quote, Source
 
 
 _SUCCESSORS = 3
@@ -51,21 +51,26 @@ class Orders:
         self._opening = threading.Lock()
 
     async def search(self, need: Need) -> Sequence[Offer]:
-        """The best first. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.rentals.clouds import Clouds
-        from jupyter_gpu_bridge.rentals.search import search
+        """The best first, as they were a moment ago. Raises `NothingFits`."""
+        from jupyter_gpu_bridge.rentals.search import Browsed
 
-        clouds = Clouds()
-        try:
-            return (await search(need, clouds)).offers
-        finally:
-            await clouds.close()
+        return await self._searched(need, Browsed())
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
         from jupyter_gpu_bridge.rentals.search import quote
 
-        return quote(order, await self.search(order.need))
+        return quote(order, await self._searched(order.need))
+
+    async def _searched(self, need: Need, source: Source | None = None) -> Sequence[Offer]:
+        from jupyter_gpu_bridge.rentals.clouds import Clouds
+        from jupyter_gpu_bridge.rentals.search import search
+
+        clouds = Clouds()
+        try:
+            return (await search(need, clouds, source)).offers
+        finally:
+            await clouds.close()
 
     async def gaps(self, provider: str) -> str:
         """What this cloud cannot promise; see `Traits`."""
@@ -94,7 +99,7 @@ class Orders:
         """
         machine = standing.machine
         try:
-            await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
+            await self._arrive(machine, report)
         except (LinkLost, KeptForDebugging, asyncio.CancelledError):
             raise  # its warden knows whether somebody else waits, and the next one whether anybody does
         except BaseException:
@@ -102,6 +107,15 @@ class Orders:
                 await asyncio.shield(self.unwant(standing.wish.wish_id, "It was given up."))
             raise
         return await self.find(standing.wish.wish_id)
+
+    async def _arrive(self, machine: MachineRef, report: Report) -> None:
+        """Its warden takes offers, or finds them gone; what this process remembers of them is not so any more."""
+        from jupyter_gpu_bridge.providers.offers import remembered
+
+        try:
+            await links().run(links().ask(machine, target_of(machine), "arrive", report=report))
+        finally:
+            remembered().invalidate()
 
     async def unwant(self, wish_id: WishId, because: str) -> bool:
         """There is to be no machine for it any more; a warden ends what there is. Whether it was wanted until now.

@@ -12,6 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.naming import CHANGED
+from jupyter_gpu_bridge.providers import configuration
 from jupyter_gpu_bridge.server.leftovers import forget_failed_starts, under_way
 from jupyter_gpu_bridge.server.lookout import look_after
 
@@ -38,6 +39,7 @@ class GpuBridgeApp(ExtensionApp):
     """Made by the server, once, before its event loop runs."""
 
     name = "jupyter_gpu_bridge"
+    classes = [configuration.GpuBridgeProviders]  # noqa: RUF012 - traitlets wants a list
 
     _sessions: Sessions | None = None
     _looking: asyncio.Task[None] | None = None
@@ -65,6 +67,7 @@ class GpuBridgeApp(ExtensionApp):
         self.handlers.extend(ROUTES)
 
     def initialize_settings(self) -> None:
+        configuration.take(self.config)
         schemas = Path(__file__).parent / "event_schemas"
         for name in ("machines", "notices"):
             cast("EventLogger", self._server.event_logger).register_event_schema(schemas / name / "v1.yaml")

@@ -123,6 +123,18 @@ class Nothing(Handler):
 
 _KERNEL = r"gpu-bridge/api/v1/kernels/([A-Za-z0-9._-]+)"
 
+
+class Metrics(Handler):
+    """For Prometheus, with a token of this server."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @may_read
+    async def get(self) -> None:
+        self.finish(self.app.bridge.metrics(), set_content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
 ROUTES: list[tuple[str, type[Handler]]] = [
     (r"gpu-bridge/api/v1/machines", Machines),
     (r"gpu-bridge/api/v1/kernels", Kernels),
@@ -131,6 +143,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (_KERNEL + "/log", KernelLog),
     (r"gpu-bridge/api/v1/profiles", Profiles),
     (r"gpu-bridge/api/v1/version", Version),
+    (r"gpu-bridge/api/v1/metrics", Metrics),
     *RENTAL_ROUTES,
     (r"gpu-bridge/(.*)", Nothing),
 ]

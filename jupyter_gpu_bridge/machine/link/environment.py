@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from jupyter_gpu_bridge.keys import variables, with_withdrawn
-from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
+from jupyter_gpu_bridge.settings import LEDGER_VARIABLE, configured
 
 _SECRET = re.compile(
     r"^(JPY_|JUPYTERHUB_)|TOKEN|SECRET|PASSWORD|PASSPHRASE|PASSWD|(^|_)PASS(_|$)|PWD.|.PWD"
@@ -23,12 +23,13 @@ _OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
     """All but what is secret or belongs to this Jupyter server.
 
-    With the ledger, also the password to that, and the keys of the accounts that pay for what is written there.
+    With the ledger, also the password to that, and the keys of the accounts that pay for what is written there. What
+    this process was configured with goes along, for it has no other way there; the environment is stronger.
     """
     keys = variables()
     return {
         name: value
-        for name, value in with_withdrawn().items()
+        for name, value in {**configured(), **with_withdrawn()}.items()
         if (with_ledger and (name in _OF_THE_LEDGER or name in keys)) or not (name in keys or is_secret(name, value))
     }
 

@@ -18,6 +18,8 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.link.environment import is_secret
+from jupyter_gpu_bridge.providers import settings as provider_settings
+from jupyter_gpu_bridge.rentals.clouds import cloud_names
 from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 MINUTES = 5
@@ -55,6 +57,7 @@ def log() -> Path:
 def write() -> Sequence[str]:
     """The names of variables that it had to leave out. Raises `BridgeError` where it could not know the ledger."""
     found = {name: os.environ[name] for name in _CARRIED if name in os.environ} | _places()
+    found |= provider_settings.present(cloud_names())
     secret = [name for name, value in found.items() if is_secret(name, value)]
     lines = [f"export {name}={shlex.quote(value)}" for name, value in found.items() if name not in secret]
     replace_file(place(), os.fsencode(_text(lines)), mode=0o700)

@@ -1,0 +1,80 @@
+"""The offers of all providers, remembered for those who only look; nobody rents what is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from jupyter_gpu_bridge.model import Need, Offer
+from jupyter_gpu_bridge.providers import configuration, metrics, settings
+from jupyter_gpu_bridge.providers.cache import AdaptiveCache, CacheRules, Kept
+
+Ask = Callable[[], Awaitable[Sequence[Offer]]]
+
+
+class RememberedOffers:
+    def __init__(self, cache: AdaptiveCache[Sequence[Offer]] | None = None) -> None:
+        self.cache = cache or AdaptiveCache(_rules, essence=_essence)
+
+    async def get(self, provider: str, need: Need, ask: Ask) -> Kept[Sequence[Offer]]:
+        """At most as old as the cache's rules say, unless the provider does not answer; each knows when it was seen."""
+
+        async def asked() -> Sequence[Offer]:
+            metrics.look_up(provider, "asked")
+            return _dated(await ask())
+
+        configuration.known()
+        metrics.look_up(provider, "wanted")
+        return await self.cache.get((provider, _normal(need)), asked)
+
+    async def anew(self, provider: str, need: Need, ask: Ask) -> Sequence[Offer]:
+        """As they are now, whatever is remembered; that is not older then either."""
+        offers = _dated(await ask())
+        self.cache.put((provider, _normal(need)), offers)
+        return offers
+
+    def invalidate(self, provider: str = "") -> None:
+        self.cache.invalidate(provider)
+
+
+def _normal(need: Need) -> Need:
+    """Without what makes no difference to the one provider that is asked."""
+    return replace(
+        need,
+        gpus=tuple(sorted({gpu.casefold() for gpu in need.gpus})),
+        regions=tuple(sorted(set(need.regions))),
+        providers=(),
+    )
+
+
+def _dated(offers: Sequence[Offer]) -> Sequence[Offer]:
+    now = datetime.now(timezone.utc)
+    return [offer if offer.seen is not None else replace(offer, seen=now) for offer in offers]
+
+
+def _essence(offers: Sequence[Offer]) -> object:
+    return frozenset((offer.offer_id, offer.price) for offer in offers)
+
+
+def _rules() -> CacheRules:
+    return CacheRules(
+        settings.CACHE_ENABLED.in_any_case(),
+        settings.CACHE_TTL.in_any_case(),
+        settings.CACHE_MAX_TTL.in_any_case(),
+        settings.CACHE_MIN_TTL.in_any_case(),
+    )
+
+
+_present = RememberedOffers()
+
+
+def remembered() -> RememberedOffers:
+    """Those of this process."""
+    return _present
+
+
+def forget() -> None:
+    """As in a new process."""
+    global _present
+    _present = RememberedOffers()

@@ -1,0 +1,20 @@
+"""No test knows how the clouds did in another one: a breaker that opened there would stay open here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+_WHO_REMEMBERS = tuple(
+    f"jupyter_gpu_bridge.providers.{name}" for name in ("gate", "offers", "configuration", "metrics")
+)
+
+
+@pytest.fixture(autouse=True)
+def clouds_forgotten() -> Iterator[None]:
+    yield
+    for name in _WHO_REMEMBERS:
+        if name in sys.modules:
+            sys.modules[name].forget()
