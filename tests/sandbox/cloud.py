@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -188,6 +188,10 @@ class SandboxCloud:
 
     def provider(self, **how: Any) -> Sandbox:
         return Sandbox(self.cloud, options=self.options, **how)
+
+    def environment(self) -> Mapping[str, str]:
+        """What leads an adapter here that does not find it by itself."""
+        return {}
 
     # what is ordered -----------------------------------------------------------------------------------------------
 

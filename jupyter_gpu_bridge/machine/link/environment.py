@@ -19,13 +19,16 @@ _PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@",
 _OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
 """A warden without them would look into another ledger, and take every machine in it for one that nobody knows."""
 
+_OF_ACCOUNTS = ("RUNPOD_API_KEY",)
+"""Only a warden asks a cloud for anything."""
+
 
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
-    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that."""
+    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that, and the keys."""
     return {
         name: value
         for name, value in os.environ.items()
-        if (with_ledger and name in _OF_THE_LEDGER) or not is_secret(name, value)
+        if (with_ledger and name in _OF_THE_LEDGER + _OF_ACCOUNTS) or not is_secret(name, value)
     }
 
 

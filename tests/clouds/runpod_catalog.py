@@ -1,0 +1,149 @@
+"""RunPod's catalog as both wires show it, with the rules of its query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from jupyter_gpu_bridge.sandbox.errors import No
+from tests.clouds.runpod_goods import COMMUNITY, DATA_CENTERS, SECURE, TYPES, GpuType
+from tests.clouds.runpod_graphql import Document
+from tests.clouds.runpod_orders import unfit
+
+ListPrice = Callable[[str, str], Decimal]
+"""Of one GPU of this id, in this cloud."""
+
+_ONLY_WITH_INCLUDE = ("product", "count", "cloud", "countryCodes", "cudaVersions", "minCudaVersion")
+
+
+def gpu_types(query: Mapping[str, str], list_price: ListPrice) -> list[dict[str, Any]]:
+    """Raises `No`."""
+    includes = "AVAILABILITY" in query.get("include", "").split(",")
+    if includes and "product" not in query:
+        raise No(400, "", "product is required with include=AVAILABILITY")
+    for name in _ONLY_WITH_INCLUDE:
+        if not includes and name in query:
+            raise No(400, "", f"{name} is only valid with include=AVAILABILITY")
+    if "cudaVersions" in query and "minCudaVersion" in query:
+        raise No(400, "", "cudaVersions and minCudaVersion are mutually exclusive")
+    count = query.get("count", "1")
+    if not count.isdigit() or int(count) < 1:
+        raise unfit("query.count: must be >= 1")
+    cloud = query.get("cloud", SECURE)
+    if cloud not in (SECURE, COMMUNITY):
+        raise unfit("query.cloud: value must be one of 'SECURE', 'COMMUNITY'")
+    places = _places(query.get("countryCodes"))
+    return [
+        {
+            **_plain(each, list_price),
+            **(_availability(each, cloud, int(count), places) if includes else {}),
+        }
+        for each in TYPES
+        if places is None or each.places(places)
+    ]
+
+
+def _places(codes: str | None) -> Sequence[str] | None:
+    if codes is None:
+        return None
+    wanted = codes.split(",")
+    if not all(re.fullmatch(r"[A-Z]{2}", each) for each in wanted):
+        raise unfit("query.countryCodes: must be ISO 3166 codes")
+    return [name for name, (_, _, country) in DATA_CENTERS.items() if country in wanted]
+
+
+def _plain(gpu: GpuType, list_price: ListPrice) -> dict[str, Any]:
+    price = {cloud.lower(): float(list_price(gpu.gpu_id, cloud)) for cloud in gpu.prices}
+    more = {} if gpu.pool is None else {"serverless": 1.1}
+    return {
+        "id": gpu.gpu_id,
+        "name": gpu.name,
+        "pool": gpu.pool,
+        "manufacturer": gpu.manufacturer,
+        "memory": gpu.memory,
+        "secure": SECURE in gpu.prices,
+        "community": COMMUNITY in gpu.prices,
+        "price": {**price, **more},
+        "maxCount": {cloud.lower(): most for cloud, most in gpu.most.items()},
+    }
+
+
+def _availability(gpu: GpuType, cloud: str, count: int, places: Sequence[str] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {"availability": gpu.availability(cloud, count, places)}
+    if found["availability"] != "NONE":
+        found["dataCenters"] = [
+            {"id": each, "name": DATA_CENTERS[each][0], "availability": gpu.availability(cloud, count, [each])}
+            for each in gpu.places(places)
+        ]
+    if gpu.cuda:
+        found["cudaVersions"] = [{"version": each, "available": each != "12.8" or cloud == SECURE} for each in gpu.cuda]
+    return found
+
+
+def data_centers(query: Mapping[str, str]) -> list[dict[str, Any]]:
+    regions = query.get("regions", "").split(",") if "regions" in query else None
+    found = []
+    for name, (title, region, _) in DATA_CENTERS.items():
+        if regions is not None and region not in regions:
+            continue
+        place: dict[str, Any] = {
+            "id": name,
+            "name": title,
+            "region": region,
+            "globalNetwork": True,
+            "networkVolumeTypes": ["STANDARD"],
+            "compliance": [],
+        }
+        if "GPU_AVAILABILITY" in query.get("include", ""):
+            place["gpuAvailability"] = [
+                {"id": each.gpu_id, "name": each.name, "availability": each.stock[name]}
+                for each in TYPES
+                if name in each.stock
+            ]
+        found.append(place)
+    return found
+
+
+def of_graphql(document: Document, list_price: ListPrice) -> list[dict[str, Any]]:
+    """`gpuTypes`, which anybody may ask for; in another case than in REST, and per GPU as well."""
+    wanted = document.argument("input", "id")
+    return [_of_graphql(each, list_price) for each in TYPES if wanted in (None, each.gpu_id)]
+
+
+def _of_graphql(gpu: GpuType, list_price: ListPrice) -> dict[str, Any]:
+    prices = {cloud: float(list_price(gpu.gpu_id, cloud)) for cloud in gpu.prices}
+    stock = gpu.availability(SECURE, 1).capitalize()
+    is_there = stock != "None"
+    lowest = {
+        "minimumBidPrice": None,
+        "uninterruptablePrice": min(prices.values()) if is_there else None,
+        "stockStatus": stock if is_there else None,
+        "minVcpu": 8 if is_there else None,
+        "minMemory": 32 if is_there else None,
+        "countryCode": None,
+        "gpuTypeCudaVersions": [{"cudaVersion": each, "availability": stock} for each in gpu.cuda],
+        "maxUnreservedGpuCount": 8,
+    }
+    return {
+        "id": gpu.gpu_id,
+        "displayName": gpu.name,
+        "manufacturer": gpu.manufacturer,
+        "memoryInGb": gpu.memory,
+        "cudaCores": 0,
+        "secureCloud": SECURE in prices,
+        "communityCloud": COMMUNITY in prices,
+        "securePrice": prices.get(SECURE),
+        "communityPrice": prices.get(COMMUNITY),
+        "secureSpotPrice": None,
+        "communitySpotPrice": None,
+        "oneWeekPrice": None,
+        "oneMonthPrice": None,
+        "threeMonthPrice": None,
+        "sixMonthPrice": None,
+        "maxGpuCount": max(gpu.most.values()),
+        "maxGpuCountSecureCloud": gpu.most.get(SECURE),
+        "maxGpuCountCommunityCloud": gpu.most.get(COMMUNITY),
+        "lowestPrice": lowest,
+    }
