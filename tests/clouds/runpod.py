@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.sandbox.cloud import is_same
 from jupyter_gpu_bridge.sandbox.errors import No, bad
+from jupyter_gpu_bridge.sandbox.faults import Kind
 from jupyter_gpu_bridge.sandbox.front import Call, Front
 from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from jupyter_gpu_bridge.sandbox.records import Record, Status
@@ -244,13 +245,16 @@ class RunPod(Front):
             raise No(400, "", GONE)
         if self._balance(account) < self._price(gpu.gpu_id, order.cloud, order.count):
             raise No(402, "", "Insufficient balance to cover one hour of this pod.")
+        item = goods.item_id(order.cloud, order.count, gpu.gpu_id)
+        if self.strikes(Kind.PRICE_CHANGED, call):
+            self.cloud.market.push(item)
         where = gpu.places(order.places)
         order = replace(order, places=where[:1])
         given = environment(order, self.state.ssh_keys)
         record = self.cloud.create(
             account,
             {
-                "offer_id": goods.item_id(order.cloud, order.count, gpu.gpu_id),
+                "offer_id": item,
                 "name": order.name,
                 "public_key": given.get("PUBLIC_KEY", ""),
                 "start_script": order.script(),

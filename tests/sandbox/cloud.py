@@ -25,7 +25,7 @@ from typing import Any
 from jupyter_gpu_bridge.machine.carriers import Dialer, HostKey, SshTarget, pin
 from jupyter_gpu_bridge.machine.carriers.openssh import OpenSshDialer
 from jupyter_gpu_bridge.machine.carriers.paramiko_ssh import ParamikoDialer
-from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Ref, Seen
+from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Provider, Ref, Seen
 from jupyter_gpu_bridge.providers.sandbox import Sandbox
 from jupyter_gpu_bridge.sandbox.market import STOCK
 from tests.sshd import make_key, public_half
@@ -275,7 +275,7 @@ async def rent(cloud: SandboxCloud, provider: Sandbox, name: str = "gpu-bridge-b
     return Box(cloud, provider, ref, seen)
 
 
-async def running(provider: Sandbox, ref: Ref) -> Seen:
+async def running(provider: Provider, ref: Ref) -> Seen:
     """As soon as it has an address."""
     give_up = time.monotonic() + DEADLINE
     while True:

@@ -24,7 +24,7 @@ _OF_ACCOUNTS = ("RUNPOD_API_KEY",)
 
 
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
-    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that, and the keys."""
+    """All but what is secret or belongs to this Jupyter server; with the ledger, also its password, and the keys."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -66,10 +66,10 @@ class Renting:
     async def until_over(self, wish_id: WishId) -> Standing:
         return await asyncio.wait_for(self.bridge.rental_gone(wish_id), DEADLINE)
 
-    async def ask_until_there(self, point: str, key: str = "name:test") -> WishId:
+    async def ask_until_there(self, point: str, key: str = "name:test", order: Order = PRETEND) -> WishId:
         """A warden dies there, and each that follows it and comes there too; the wish, which is wanted all the time."""
         with dying_at(point):
-            standing = await self.want(key=key)
+            standing = await self.want(order, key)
             with contextlib.suppress(BridgeError):
                 await self.bridge.arrive(standing, self.report)
             await until(lambda: not self.wardens() or self.starts(standing.wish.wish_id) > 1)
