@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from jupyter_gpu_bridge.sandbox.records import Record, Status
 from tests.clouds import runpod_goods as goods
 from tests.clouds.runpod_catalog import data_centers, gpu_types, of_graphql
-from tests.clouds.runpod_graphql import BadQuery, Document, parse, pick
+from tests.clouds.runpod_graphql import BadQuery, Document, Selected, parse, pick
 from tests.clouds.runpod_orders import Said, of_input, of_rest, unfit
 from tests.clouds.runpod_pods import GONE, Ordered, as_graphql, billing, environment, shown, status_of
 from tests.clouds.runpod_state import State
@@ -45,6 +45,9 @@ _ROUTES: Sequence[tuple[str, Mapping[str, str]]] = (
 _ACTIONS = {"stop": "stop", "start": "start", "restart": "restart", "terminate": "destroy"}
 _OPERATIONS = {
     "gpuTypes": "offers",
+    "dataCenters": "offers",
+    "countryCodes": "offers",
+    "cpuFlavors": "offers",
     "myself": "account",
     "pod": "get",
     "podFindAndDeployOnDemand": "create",
@@ -121,7 +124,7 @@ class RunPod(Front):
             kind = "Mutation" if document.kind == "mutation" else "Query"
             raise Said(400, f'Cannot query field "{name}" on type "{kind}".')
         ref = document.argument("input", "podId")
-        call = _GraphCall(_OPERATIONS[name], str(ref or ""), is_open=name == "gpuTypes", document=document)
+        call = _GraphCall(_OPERATIONS[name], str(ref or ""), is_open=_OPERATIONS[name] == "offers", document=document)
         return self._named(call, document.argument("input"))
 
     def _named(self, call: Call, body: Any) -> Call:
@@ -199,7 +202,7 @@ class RunPod(Front):
             order = of_input(document.argument("input"))
             value = self._as_graphql(self._create(call.account, order, call))
         elif call.verb == "offers":
-            value = of_graphql(document, self._list_price)
+            return _answered(document.fields, of_graphql(document, self._list_price))
         elif call.verb == "account":
             value = self._myself(call.account)
         elif call.verb == "get":
@@ -215,10 +218,7 @@ class RunPod(Front):
             self.state.ssh_keys = str(document.argument("input", "pubKey") or "").splitlines()
             self._remember()
             value = {"id": call.account}
-        try:
-            return Answer(200, {"data": {first.alias: pick(value, first.fields, first.name)}})
-        except BadQuery as error:
-            raise Said(400, str(error)) from None
+        return _answered([first], {first.name: value})
 
     def refusal(self, no: No) -> Answer:
         status, errors, headers = no.status, getattr(no, "errors", []), getattr(no, "headers", {})
@@ -393,6 +393,13 @@ class RunPod(Front):
 
     def _remember(self) -> None:
         self.cloud.store.note("runpod", asdict(self.state))
+
+
+def _answered(fields: Sequence[Selected], value: Mapping[str, Any]) -> Answer:
+    try:
+        return Answer(200, {"data": pick(dict(value), fields, "Query")})
+    except BadQuery as error:
+        raise Said(400, str(error)) from None
 
 
 def _as_graphql(answer: Answer) -> Answer:

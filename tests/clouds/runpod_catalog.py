@@ -106,30 +106,49 @@ def data_centers(query: Mapping[str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def of_graphql(document: Document, list_price: ListPrice) -> list[dict[str, Any]]:
-    """`gpuTypes`, which anybody may ask for; in another case than in REST, and per GPU as well."""
-    wanted = document.argument("input", "id")
-    return [_of_graphql(each, list_price) for each in TYPES if wanted in (None, each.gpu_id)]
+def of_graphql(document: Document, list_price: ListPrice) -> dict[str, Any]:
+    """What anybody may ask for without a key, by the name of the field."""
+    asked = document.argument("input") or {}
+    wanted = asked.get("id")
+    types = [each for each in TYPES if wanted in (None, each.gpu_id) and not asked.get("cluster")]
+    countries = sorted({country for _, _, country in DATA_CENTERS.values()})
+    return {
+        "gpuTypes": [_of_graphql(each, list_price) for each in types],
+        "dataCenters": [{"id": each, "name": DATA_CENTERS[each][0], "listed": True} for each in DATA_CENTERS],
+        "countryCodes": [*countries, None],
+        "cpuFlavors": [],
+    }
 
 
 def _of_graphql(gpu: GpuType, list_price: ListPrice) -> dict[str, Any]:
+    """In another case than in REST, and per GPU as well."""
     prices = {cloud: float(list_price(gpu.gpu_id, cloud)) for cloud in gpu.prices}
-    stock = gpu.availability(SECURE, 1).capitalize()
-    is_there = stock != "None"
-    lowest = {
-        "minimumBidPrice": None,
-        "uninterruptablePrice": min(prices.values()) if is_there else None,
-        "stockStatus": stock if is_there else None,
-        "minVcpu": 8 if is_there else None,
-        "minMemory": 32 if is_there else None,
-        "countryCode": None,
-        "gpuTypeCudaVersions": [{"cudaVersion": each, "availability": stock} for each in gpu.cuda],
-        "maxUnreservedGpuCount": 8,
-    }
+
+    def lowest_price(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        asked = arguments.get("input") or {}
+        clouds = {True: [SECURE], False: [COMMUNITY]}.get(asked.get("secureCloud"), [SECURE, COMMUNITY])
+        places = _places(asked.get("countryCode")) if asked.get("countryCode") else None
+        places = [asked["dataCenterId"]] if asked.get("dataCenterId") else places
+        count = asked.get("gpuCount") or 1
+        found = {cloud: gpu.availability(cloud, count, places) for cloud in clouds}
+        there = [cloud for cloud, stock in found.items() if stock != "NONE"]
+        stock = found[there[0]].capitalize() if there else None
+        return {
+            "minimumBidPrice": None,
+            "uninterruptablePrice": min(prices[cloud] for cloud in there) if there else None,
+            "stockStatus": stock,
+            "minVcpu": 8 * count if there else None,
+            "minMemory": 32 * count if there else None,
+            "countryCode": asked.get("countryCode"),
+            "compliance": None,
+            "gpuTypeCudaVersions": [{"cudaVersion": each, "availability": stock} for each in gpu.cuda],
+            "maxUnreservedGpuCount": 8,
+        }
+
     return {
         "id": gpu.gpu_id,
         "displayName": gpu.name,
-        "manufacturer": gpu.manufacturer,
+        "manufacturer": "Nvidia" if gpu.manufacturer == "NVIDIA" else gpu.manufacturer,
         "memoryInGb": gpu.memory,
         "cudaCores": 0,
         "secureCloud": SECURE in prices,
@@ -138,12 +157,15 @@ def _of_graphql(gpu: GpuType, list_price: ListPrice) -> dict[str, Any]:
         "communityPrice": prices.get(COMMUNITY),
         "secureSpotPrice": None,
         "communitySpotPrice": None,
+        "clusterPrice": None,
         "oneWeekPrice": None,
         "oneMonthPrice": None,
         "threeMonthPrice": None,
         "sixMonthPrice": None,
+        "minPodGpuCount": 1,
         "maxGpuCount": max(gpu.most.values()),
-        "maxGpuCountSecureCloud": gpu.most.get(SECURE),
-        "maxGpuCountCommunityCloud": gpu.most.get(COMMUNITY),
-        "lowestPrice": lowest,
+        "maxGpuCountSecureCloud": gpu.most.get(SECURE, 0),
+        "maxGpuCountCommunityCloud": gpu.most.get(COMMUNITY, 0),
+        "nodeGroupDatacenters": [],
+        "lowestPrice": lowest_price,
     }

@@ -46,17 +46,23 @@ def parse(text: str, variables: Mapping[str, Any]) -> Document:
 
 
 def pick(value: Any, fields: Sequence[Selected] | None, of: str) -> Any:
-    """Only what was asked for. Raises `BadQuery` for a field that there is not."""
+    """Only what was asked for; a function in it is given the arguments. Raises `BadQuery` for an unknown field."""
     if value is None or fields is None:
         return value
     if isinstance(value, list):
         return [pick(each, fields, of) for each in value]
     if not isinstance(value, dict):
         raise BadQuery(f'Field "{of}" must not have a selection since it has no subfields.')
+    found = {}
     for each in fields:
+        if each.name == "__typename":
+            found[each.alias] = of
+            continue
         if each.name not in value:
             raise BadQuery(f'Cannot query field "{each.name}" on type "{of}".')
-    return {each.alias: pick(value[each.name], each.fields, each.name) for each in fields}
+        inner = value[each.name]
+        found[each.alias] = pick(inner(each.arguments) if callable(inner) else inner, each.fields, each.name)
+    return found
 
 
 def _tokens(text: str) -> list[str]:
