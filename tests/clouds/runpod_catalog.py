@@ -126,7 +126,8 @@ def _of_graphql(gpu: GpuType, list_price: ListPrice) -> dict[str, Any]:
 
     def lowest_price(arguments: Mapping[str, Any]) -> dict[str, Any]:
         asked = arguments.get("input") or {}
-        clouds = {True: [SECURE], False: [COMMUNITY]}.get(asked.get("secureCloud"), [SECURE, COMMUNITY])
+        is_secure = asked.get("secureCloud")
+        clouds = [each for each in prices if is_secure in (None, each == SECURE)]
         places = _places(asked.get("countryCode")) if asked.get("countryCode") else None
         places = [asked["dataCenterId"]] if asked.get("dataCenterId") else places
         count = asked.get("gpuCount") or 1
