@@ -11,12 +11,16 @@ import gzip
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
-from jupyter_gpu_bridge.errors import BadRequest, CloudError, KeyRefused, NoCapacity, Refused, Unclear
+from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused
+from jupyter_gpu_bridge.keys import RUNPOD, KeyInUse, KeyPlace
 from jupyter_gpu_bridge.model import (
     Account,
     Created,
@@ -32,10 +36,10 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers.answers import Fields
-from jupyter_gpu_bridge.providers.http import Answer, HttpClient
+from jupyter_gpu_bridge.providers.http import HttpClient
+from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
 
 NAME = "runpod"
-TITLE = "RunPod"
 ADDRESS = "https://api.runpod.io"
 IMAGE = "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"
 CUDA = "12.8"
@@ -54,10 +58,6 @@ _STATES = {
     "ERROR": SeenState.FAILED,
 }
 _GONE = "TERMINATED"
-_NO_CAPACITY = re.compile(r"no longer any instances available|not enough free gpus", re.IGNORECASE)
-_NO_MONEY = re.compile(r"balance|insufficient funds|\bcredits?\b|spend limit", re.IGNORECASE)
-_CERTAIN = {"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED", "GRAPHQL_PARSE_FAILED"}
-_KEY_CODES = {"UNAUTHENTICATED", "FORBIDDEN"}
 
 _MYSELF = "query { myself { id email clientBalance } }"
 _CREATE = (
@@ -82,15 +82,18 @@ _COMMAND = "; ".join(
 
 
 class RunPod:
-    """`key`, `address`: without them, those of the environment."""
+    """`key`, `address`: without them, the key from where it is kept, and the address from the environment."""
 
     name = NAME
+    key: ClassVar[KeyPlace] = RUNPOD
 
     def __init__(self, *, key: str | None = None, address: str | None = None, limits_at_create: bool = True) -> None:
         """Without `limits_at_create`, pods are ordered by REST, which takes no limit, and not by GraphQL."""
-        self._key = key
+        self._given_key = key
+        self._key = KeyInUse(RUNPOD)
         self._address = _sound(address or _address())
-        self._client: HttpClient | None = None
+        self._clients: dict[str, HttpClient] = {}
+        """By key: a new one may be given while the old one is in use."""
         self.traits = Traits(
             title=TITLE,
             removal=(
@@ -104,12 +107,9 @@ class RunPod:
             console="https://console.runpod.io/pods",
         )
 
-    @staticmethod
-    def is_set_up() -> bool:
-        return _key() is not None
-
     async def check(self) -> Account:
-        await self._http().read("/v2/account/ssh-keys")
+        async with self._http() as http:
+            await http.read("/v2/account/ssh-keys")
         fields = (await self._asked(_MYSELF, {})).inner("myself")
         mark = hashlib.sha256(f"{NAME} {fields.text('id')}".encode()).hexdigest()[:16]
         balance = fields.money("clientBalance") if fields.has("clientBalance") else None
@@ -121,7 +121,8 @@ class RunPod:
         found: list[Offer] = []
         for cloud in _CLOUDS:
             asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
-            answer = await self._http().read("/v2/catalog/gpus", asked)
+            async with self._http() as http:
+                answer = await http.read("/v2/catalog/gpus", asked)
             for gpu in answer.fields.list("gpus"):
                 found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now)
         return found
@@ -170,59 +171,62 @@ class RunPod:
             "args": command,
         }
         order |= {"dataCenterIds": [place]} if place else {}
-        answer = await self._http().once("POST", "/v2/pods", order, refusal=_refusal)
+        async with self._http() as http:
+            answer = await http.once("POST", "/v2/pods", order, refusal=refusal)
         return Created(Ref(answer.fields.text("id")))
 
     async def get(self, ref: Ref) -> Seen | None:
-        answer = await self._http().read(f"/v2/pods/{quote(ref, safe='')}", also=(404,))
+        async with self._http() as http:
+            answer = await http.read(f"/v2/pods/{quote(ref, safe='')}", also=(404,))
         if answer.status == 404 or answer.fields.text("status", "") == _GONE:
             return None
         return _seen(answer.fields)
 
     async def list(self) -> Sequence[Seen]:
-        answer = await self._http().read("/v2/pods")
+        async with self._http() as http:
+            answer = await http.read("/v2/pods")
         there = [each for each in answer.fields.list("pods") if each.text("status", "") != _GONE]
         return [seen for seen in map(_seen, there) if seen.name.startswith(MACHINE_PREFIX)]
 
     async def destroy(self, ref: Ref) -> None:
-        await self._http().destroy(f"/v2/pods/{quote(ref, safe='')}")
+        async with self._http() as http:
+            await http.destroy(f"/v2/pods/{quote(ref, safe='')}")
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
             await client.close()
 
     async def _asked(self, query: str, variables: Mapping[str, object]) -> Fields:
         """The `data` of a GraphQL answer; whoever fails there says so with status 200."""
         content = {"query": query, "variables": variables}
-        answer = await self._http().once("POST", "/graphql", content, refusal=_refusal)
-        data = answer.fields.inner("data") if answer.fields.has("data") else None
-        if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
-            return data
-        raise _told(answer.status, *_first_error(answer.fields))
+        async with self._http() as http:
+            answer = await http.once("POST", "/graphql", content, refusal=refusal)
+            data = answer.fields.inner("data") if answer.fields.has("data") else None
+            if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
+                return data
+            raise told(answer.status, *first_error(answer.fields))
 
-    def _http(self) -> HttpClient:
-        if self._client is None:
-            key = self._key or _key()
-            if key is None:
-                raise KeyRefused(
-                    "There is no key of RunPod.", advice="Make one in its console, and put it into RUNPOD_API_KEY."
-                )
-            self._client = HttpClient(
+    @asynccontextmanager
+    async def _http(self) -> AsyncIterator[HttpClient]:
+        """With the key that there is now; one that is refused is looked for anew."""
+        key = self._given_key or (await self._key.now()).reveal()
+        if key not in self._clients:
+            self._clients[key] = HttpClient(
                 TITLE,
                 self._address,
                 headers={"Authorization": f"Bearer {key}"},
                 secrets=[key],
                 trust_env=urlsplit(self._address).hostname != "127.0.0.1",  # no proxy leads to this computer
             )
-        return self._client
+        try:
+            yield self._clients[key]
+        except (KeyBad, KeyForbidden):
+            self._key.refused()
+            raise
 
 
-# where it is, and who we are -----------------------------------------------------------------------------------------
-
-
-def _key() -> str | None:
-    return os.environ.get("RUNPOD_API_KEY", "").strip() or None
+# where it is ---------------------------------------------------------------------------------------------------------
 
 
 def _address() -> str:
@@ -245,7 +249,7 @@ def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> It
     """One for each data centre that has some; larger ones than were asked for without a place, their stock unknown."""
     prices, most = gpu.inner("price"), gpu.inner("maxCount") if gpu.has("maxCount") else Fields(TITLE, {})
     word = cloud.lower()
-    if not gpu.truth(word, True) or gpu.text("availability", "") == "NONE":
+    if not gpu.truth(word, True) or gpu.text("availability", "") == "NONE" or gpu.text("id") == "unknown":
         return
     if not prices.has(word) or prices.money(word) <= Money():
         return
@@ -255,14 +259,15 @@ def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> It
     here = [(place, stock) for place, stock in here if stock != "NONE"] or [("", gpu.text("availability", ""))]
     rows = [(count, place, stock) for place, stock in here] if count <= largest else []
     rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
-    sold_as = gpu.text("id")
+    sold_as, memory = gpu.text("id"), gpu.whole("memory", 0) * 1024
+    model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
     for number, place, stock in rows:
         yield Offer(
             provider=NAME,
             offer_id=f"{cloud}:{number}:{place}:{sold_as}",
-            gpu=_model(gpu.text("name", ""), sold_as),
+            gpu=model.title,
             gpu_count=number,
-            gpu_memory_mib=gpu.whole("memory", 0) * 1024,
+            gpu_memory_mib=model.memory_mib or memory,
             price=prices.money(word) * number + _disk_price(disk),
             region=place,
             disk_gib=disk,
@@ -272,10 +277,6 @@ def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> It
             cuda=_newest_cuda(gpu),
             seen=now,
         )
-
-
-def _model(name: str, sold_as: str) -> str:
-    return " ".join((name or sold_as).replace("NVIDIA", "").split())
 
 
 def _disk_price(gib: int) -> Money:
@@ -350,56 +351,3 @@ def _way_in(pod: Fields) -> tuple[str, int, str]:
         if each.has("private") and each.whole("private") == 22 and each.has("public") and each.has("ip"):
             return each.text("ip"), each.whole("public"), "root"
     return "", 22, "root"
-
-
-# what it says when it does not ---------------------------------------------------------------------------------------
-
-
-def _refusal(answer: Answer) -> CloudError:
-    """A 4xx, of either API, or of a proxy before it, which says nothing that can be read."""
-    content = answer.content if isinstance(answer.content, dict) else {}
-    fields = Fields(TITLE, content)
-    if fields.has("errors") and not fields.has("detail"):
-        return _told(answer.status, *_first_error(fields))
-    said = content.get("detail") or content.get("message") or content.get("error") or ""
-    more = content.get("errors")
-    words = [str(said), *(map(str, more) if isinstance(more, list) else [])]
-    return _told(answer.status, " ".join(words), "")
-
-
-def _first_error(fields: Fields) -> tuple[str, str]:
-    """Sentence and code."""
-    errors = fields.list("errors") if fields.has("errors") else []
-    if not errors:
-        return "", ""
-    more = errors[0].inner("extensions") if errors[0].has("extensions") else Fields(TITLE, {})
-    return errors[0].text("message", ""), more.text("code", "")
-
-
-def _told(status: int, said: str, code: str) -> CloudError:
-    """What a no means; `status` is 200 where GraphQL says it.
-
-    The same words are used for no stock and for an order that no host can ever meet, so a run of them is our mistake.
-    """
-    words = _shortened(said)
-    if _NO_CAPACITY.search(said):
-        return NoCapacity(
-            f"{TITLE}: {words}", advice="If it says so of every offer, the order is at fault, and not the stock."
-        )
-    if code in _KEY_CODES:
-        return KeyRefused(f"{TITLE} does not take the key ({words}).", advice="Give a key with all permissions.")
-    if _NO_MONEY.search(said):
-        return KeyRefused(
-            f"{TITLE} wants more money in the account ({words}).", advice="One hour of the pod has to be there."
-        )
-    if (status >= 400 and said) or code in _CERTAIN:
-        return Refused(f"{TITLE} refuses (status {status}: {words}).")
-    return Unclear(
-        f"{TITLE} has answered what does not tell whether it was done (status {status}: {words or 'nothing'}).",
-        advice="It is not known whether it was done.",
-    )
-
-
-def _shortened(said: str) -> str:
-    """GraphQL repeats what it was sent, and that holds a private key."""
-    return re.sub(r"[A-Za-z0-9+/=]{40,}", "[hidden]", " ".join(said.split()))[:200].rstrip(".")

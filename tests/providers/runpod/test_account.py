@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.errors import BadRequest, KeyRefused, Unclear
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyMissing, NothingFits, Unclear
 from jupyter_gpu_bridge.model import Money, Need, Provider, SelfRemovalCall
 from jupyter_gpu_bridge.providers.runpod import RunPod
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
@@ -38,18 +38,18 @@ async def test_accounts_are_told_apart(cloud: SimulatedCloud) -> None:
 
 async def test_a_wrong_key_a_revoked_one_and_one_without_the_right_are_refused(cloud: SimulatedCloud) -> None:
     wrong = RunPod(key="rpa_wrong", address=str(cloud.api["address"]))
-    with pytest.raises(KeyRefused, match="missing bearer token") as refused:
+    with pytest.raises(KeyBad, match="missing bearer token") as refused:
         await wrong.check()
     assert "rpa_wrong" not in str(refused.value)
     await wrong.close()
     async with account(cloud) as provider:
         cloud.control("POST", "runpod", {"forbids": "account"})
-        with pytest.raises(KeyRefused, match="access denied"):
+        with pytest.raises(KeyForbidden, match="access denied"):
             await provider.check()
         cloud.control("POST", "runpod", {"forbids": ""})
         cloud.fault("key-revoked")
         for ask in (provider.check, provider.list):
-            with pytest.raises(KeyRefused):
+            with pytest.raises(KeyBad):
                 await ask()
 
 
@@ -106,12 +106,12 @@ def test_an_address_has_a_scheme_and_a_host_and_no_path(address: str) -> None:
 
 async def test_without_a_key_it_is_asked_nothing(bare: pytest.MonkeyPatch) -> None:
     assert "runpod" not in clouds_set_up()
-    with pytest.raises(KeyRefused, match="no key of RunPod"):
+    with pytest.raises(KeyMissing, match=r"no key of runpod: in RUNPOD_API_KEY"):
         await RunPod().list()
     async with scripted(Answer(200, {"gpus": []})) as script:
         bare.setenv("RUNPOD_BASE_URL", script.address)
         clouds = Clouds()
-        with pytest.raises(Exception, match="No provider is set up"):
+        with pytest.raises(NothingFits, match="No provider is set up"):
             await search(Need(), clouds)
         await clouds.close()
         assert script.heard == []

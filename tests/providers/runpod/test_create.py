@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_gpu_bridge.errors import KeyRefused, NoCapacity, Refused, Unclear
+from jupyter_gpu_bridge.errors import KeyBad, KeyForbidden, KeyUnfunded, NoCapacity, Refused, Unclear
 from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, Pace, start_script
 from jupyter_gpu_bridge.model import Money
 from jupyter_gpu_bridge.providers.runpod import IMAGE, RunPod
@@ -201,10 +201,10 @@ async def test_no_stock_no_money_no_right_and_nonsense_are_told_apart(cloud: Sim
     with pytest.raises(NoCapacity):
         await provider.create(plan(replace(OFFER, offer_id="SECURE:1:US-KS-2:NVIDIA B200")))
     cloud.control("POST", "runpod", {"balance": "0.10"})
-    with pytest.raises(KeyRefused, match="balance"):
+    with pytest.raises(KeyUnfunded, match="balance"):
         await order(cloud, provider)
     cloud.control("POST", "runpod", {"balance": "100", "forbids": "create"})
-    with pytest.raises(KeyRefused, match="access denied"):
+    with pytest.raises(KeyForbidden, match="access denied"):
         await order(cloud, provider)
     cloud.control("POST", "runpod", {"forbids": "", "html": 1})
     with pytest.raises(Unclear):
@@ -253,12 +253,12 @@ async def test_a_rule_that_is_broken_is_no_lack_of_stock(cloud: SimulatedCloud) 
             ),
             Unclear,
         ),
-        (Answer(200, {"errors": [{"message": "No.", "extensions": {"code": "FORBIDDEN"}}]}), KeyRefused),
+        (Answer(200, {"errors": [{"message": "No.", "extensions": {"code": "FORBIDDEN"}}]}), KeyForbidden),
         (Answer(200, {"errors": [{"message": "No.", "extensions": {"code": "BAD_USER_INPUT"}}]}), Refused),
-        (Answer(200, {"errors": [{"message": "Your account balance is too low."}]}), KeyRefused),
+        (Answer(200, {"errors": [{"message": "Your account balance is too low."}]}), KeyUnfunded),
         (Answer(400, {"errors": [{"message": 'Variable "$input" got invalid value'}]}), Refused),
-        (Answer(401, {"errors": [{"message": "no"}]}), KeyRefused),
-        (Answer(402, {"detail": "Pay."}), KeyRefused),
+        (Answer(401, {"errors": [{"message": "no"}]}), KeyBad),
+        (Answer(402, {"detail": "Pay."}), KeyUnfunded),
         (Answer(422, {"detail": "Request validation failed.", "errors": ["$: missing property 'image'"]}), Refused),
         (Answer(500, {"error": "oh", "status": 500}), Unclear),
         (Answer(302, None, {"Location": "https://elsewhere.example/"}), Unclear),

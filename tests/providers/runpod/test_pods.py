@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_gpu_bridge.errors import KeyRefused, Unclear
+from jupyter_gpu_bridge.errors import KeyForbidden, Unclear
 from jupyter_gpu_bridge.model import Money, Ref, Seen, SeenState
 from jupyter_gpu_bridge.providers.runpod import RunPod
 from jupyter_gpu_bridge.sandbox.http import Answer
@@ -238,5 +238,5 @@ async def test_a_key_without_the_right_to_delete_says_so(cloud: SimulatedCloud) 
     async with account(cloud) as provider:
         ref = await order(cloud, provider)
         cloud.control("POST", "runpod", {"forbids": "destroy"})
-        with pytest.raises(KeyRefused, match="access denied"):
+        with pytest.raises(KeyForbidden, match="access denied"):
             await provider.destroy(ref)
