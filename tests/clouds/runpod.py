@@ -217,7 +217,7 @@ class RunPod(Front):
         else:
             self.state.ssh_keys = str(document.argument("input", "pubKey") or "").splitlines()
             self._remember()
-            value = {"id": call.account}
+            value = self._myself(call.account)
         return _answered([first], {first.name: value})
 
     def refusal(self, no: No) -> Answer:

@@ -57,9 +57,19 @@ answer["left"] = runpod.get_pods()
     }  # fmt: skip
 
 
-def test_its_keys_are_those_of_the_account(python: Client) -> None:
-    code = 'runpod.update_user_settings("ssh-ed25519 AAAA me")\nanswer = runpod.get_user()["pubKey"]'
-    assert python.python(_CLIENT + code) == "ssh-ed25519 AAAA me"
+def test_its_keys_and_its_balance_are_those_of_the_account(cloud: SimulatedCloud, python: Client) -> None:
+    cloud.control("POST", "runpod", {"balance": "12.5"})
+    answer = python.python(
+        _CLIENT
+        + """
+from runpod.api.graphql import run_graphql_query
+runpod.update_user_settings("ssh-ed25519 AAAA me")
+balance = run_graphql_query("query{myself{clientBalance currentSpendPerHr spendLimit}}")["data"]["myself"]
+answer = [runpod.get_user()["pubKey"], balance["currentSpendPerHr"], balance["clientBalance"] <= 12.5]
+"""
+    )
+    assert answer == ["ssh-ed25519 AAAA me", 0, True]
+    cloud.control("POST", "runpod", {"balance": "100"})
 
 
 def test_a_wrong_key_and_no_stock_are_its_errors(cloud: SimulatedCloud, python: Client) -> None:
