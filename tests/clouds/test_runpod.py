@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,12 @@ def cloud(one_cloud: SimulatedCloud) -> Iterator[SimulatedCloud]:
     one_cloud.mend()
     usual = {"balance": "100", "per_minute": 0, "forbids": "", "ssh_keys": [], "is_cluster": False}
     one_cloud.control("POST", "runpod", usual)
+    for pod in one_cloud.ask("GET", "/v2/pods")[1]["pods"]:
+        _end(one_cloud, pod["id"])
+
+
+def _end(cloud: SimulatedCloud, ref: str) -> None:
+    cloud.ask("POST", "/graphql", {"query": f'mutation{{podTerminate(input:{{podId:"{ref}"}})}}'})
 
 
 def _raw(cloud: SimulatedCloud, method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
@@ -120,7 +127,7 @@ def test_args_of_ones_own_keep_ssh_from_starting(cloud: SimulatedCloud, args: st
     for extra, has_ssh in (({}, True), ({"args": args}, False), ({"args": "bash -c 'exec /start.sh'"}, True)):
         pod = cloud.ask("POST", "/v2/pods", {**ORDER, **extra})[1]
         assert cloud.truth(pod["id"])["has_ssh"] is has_ssh
-        cloud.ask("POST", "/graphql", {"query": f'mutation{{podTerminate(input:{{podId:"{pod["id"]}"}})}}'})
+        _end(cloud, pod["id"])
 
 
 def test_every_answer_says_what_is_left_of_the_minute(cloud: SimulatedCloud) -> None:
@@ -178,3 +185,33 @@ def test_a_query_with_literals_is_read_as_one_with_variables() -> None:
     for wrong in ("", "{", "{a(}", "{a{}}", "mutation($i:I!){a(input:$i)}", "{a(x:'1')}"):
         with pytest.raises(BadQuery):
             parse(wrong, {})
+
+
+def test_a_pod_is_provisioning_then_starting_then_running(cloud: SimulatedCloud) -> None:
+    cloud.fault("slow-boot", value=100, calls=1)
+    path = f"/v2/pods/{cloud.ask('POST', '/v2/pods', ORDER)[1]['id']}"
+    said = []
+    for seconds in (0, 60, 50):
+        cloud.advance(seconds)
+        pod = cloud.ask("GET", path)[1]
+        said.append((pod["status"], "restart" in pod["actions"]))
+    assert said[:2] == [("PROVISIONING", False), ("STARTING", False)]
+    _until_running(cloud, path)
+
+
+def test_a_restart_moves_the_public_port(cloud: SimulatedCloud) -> None:
+    path = f"/v2/pods/{cloud.ask('POST', '/v2/pods', ORDER)[1]['id']}"
+    before = _until_running(cloud, path)
+    assert cloud.ask("POST", f"{path}/action", {"action": "restart"})[0] == 200
+    after = _until_running(cloud, path)
+    assert after["runtime"]["ports"][0]["public"] != before["runtime"]["ports"][0]["public"]
+
+
+def _until_running(cloud: SimulatedCloud, path: str) -> dict[str, Any]:
+    give_up = time.monotonic() + 20
+    while True:
+        pod: dict[str, Any] = cloud.ask("GET", path)[1]
+        if pod["status"] == "RUNNING" and pod["ssh"]["direct"]:
+            return pod
+        assert time.monotonic() < give_up, pod
+        time.sleep(0.05)
