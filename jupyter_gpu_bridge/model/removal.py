@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_BODY = re.compile(r"[^'\\\n]*")
 _TEMPLATE = re.compile(rf"(?:[A-Za-z0-9:/._~%@?=&+-]|\{{{_NAME}\}})+")
 
 
@@ -24,6 +25,8 @@ class SelfRemovalCall:
     """The variable of the machine's environment that holds the token,"""
     token_file: str = ""
     """or the file there, which is read anew for each call."""
+    body_template: str = ""
+    """JSON that is sent with it; there, too, `{NAME}` stands for a variable, and every other brace for itself."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Z]+", self.method):
@@ -34,6 +37,8 @@ class SelfRemovalCall:
             raise ValueError(f"{self.token_variable!r} is no name of a variable")
         if self.token_file and not re.fullmatch(r"/[^'\n]*", self.token_file):
             raise ValueError(f"{self.token_file!r} is no path of a file")
+        if not _BODY.fullmatch(self.body_template):
+            raise ValueError(f"{self.body_template!r} is no template of a body")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,10 @@ from jupyter_gpu_bridge.keys import GROUP, KeyPlace
 from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
 
-_OURS: Mapping[str, str] = {"sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox"}
+_OURS: Mapping[str, str] = {
+    "runpod": "jupyter_gpu_bridge.providers.runpod:RunPod",
+    "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
+}
 
 
 class Clouds:

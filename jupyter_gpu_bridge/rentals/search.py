@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, Prov
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
 from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.offers import remembered
-from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
+from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 
 _MOST_TRIES = 12
 _DEARER = 3
@@ -123,7 +123,7 @@ async def search(need: Need, clouds: Clouds, source: Source | None = None) -> Fo
     Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
     """
     need = replace(need, gpu_titles=gpus.titles_wanted(need.gpus))
-    names = need.providers or [name for name in cloud_names() if _is_meant(name, clouds)]
+    names = need.providers or [name for name in await asyncio.to_thread(clouds_set_up) if _is_meant(name, clouds)]
     settings.check(names)
     source = source or Anew(clouds)
     answers = await asyncio.gather(*(_ask(name, need, source) for name in names))

@@ -16,7 +16,7 @@ class Simulator:
     items: Sequence[Item]
 
 
-_MODULES: Mapping[str, str] = {}
+_MODULES: Mapping[str, str] = {"runpod": "tests.clouds.runpod"}
 """Each has a `SIMULATOR`."""
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,7 @@ from typing import Any
 from jupyter_gpu_bridge.machine.carriers import Dialer, HostKey, SshTarget, pin
 from jupyter_gpu_bridge.machine.carriers.openssh import OpenSshDialer
 from jupyter_gpu_bridge.machine.carriers.paramiko_ssh import ParamikoDialer
-from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Ref, Seen
+from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Provider, Ref, Seen
 from jupyter_gpu_bridge.providers.sandbox import Sandbox
 from jupyter_gpu_bridge.sandbox.market import STOCK
 from tests.sshd import make_key, public_half
@@ -189,6 +189,10 @@ class SandboxCloud:
     def provider(self, **how: Any) -> Sandbox:
         return Sandbox(self.cloud, options=self.options, **how)
 
+    def environment(self) -> Mapping[str, str]:
+        """What leads an adapter here that does not find it by itself."""
+        return {}
+
     # what is ordered -----------------------------------------------------------------------------------------------
 
     def plan(self, offer: Offer, name: str, script: str = "", limit: timedelta = timedelta(hours=8)) -> CreatePlan:
@@ -271,7 +275,7 @@ async def rent(cloud: SandboxCloud, provider: Sandbox, name: str = "gpu-bridge-b
     return Box(cloud, provider, ref, seen)
 
 
-async def running(provider: Sandbox, ref: Ref) -> Seen:
+async def running(provider: Provider, ref: Ref) -> Seen:
     """As soon as it has an address."""
     give_up = time.monotonic() + DEADLINE
     while True:

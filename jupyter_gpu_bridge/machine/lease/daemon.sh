@@ -29,7 +29,7 @@ dir=$1
 first_lease=1200 hard_limit=28800 grace=120 when_busy=finish
 tick=2 state_every=10 busy_ticks=30 kernel_patience=10 retry_first=30 retry_last=900 call_time=30
 pause_with=sleep clock='' boot_id=/proc/sys/kernel/random/boot_id
-kind='' method='' url='' token_file=''
+kind='' method='' url='' token_file='' body=''
 # shellcheck source=/dev/null
 [ ! -r "$dir/settings" ] || . "$dir/settings"
 
@@ -261,7 +261,8 @@ stop_kernels_in() {
 remove_machine() {
     step=1
     while :; do
-        eval "kind=\${removal_$step-} method=\${method_$step-} url=\${url_$step-} token_file=\${token_file_$step-}"
+        eval "kind=\${removal_$step-} method=\${method_$step-} url=\${url_$step-}"
+        eval "token_file=\${token_file_$step-} body=\${body_$step-}"
         case $kind in
             call) call && [ "$rounds" -eq 1 ] && return ;;
             poweroff) power_off && [ "$rounds" -eq 1 ] && return ;;
@@ -291,10 +292,13 @@ call() {
 # The token goes through pipes and files of ours: everybody on the machine can read the arguments of a process.
 call_with_curl() {
     has curl || return 1
+    set --
+    [ -z "$body" ] || set -- --header 'Content-Type: application/json' --data-binary "$body"
     answer=$({
         printf 'url = "%s"\nrequest = "%s"\n' "$url" "$method"
         [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"
-    } | boxed curl -q --silent --globoff --max-time "$call_time" --output /dev/null --write-out '%{http_code}' --config -)
+    } | boxed curl -q --silent --globoff --max-time "$call_time" --output /dev/null --write-out '%{http_code}' \
+        "$@" --config -)
 }
 
 call_with_wget() {
@@ -303,8 +307,10 @@ call_with_wget() {
     {
         [ -z "$token" ] || printf 'header = Authorization: Bearer %s\n' "$token"
     } >"$dir/wgetrc" || return 1
+    set --
+    [ -z "$body" ] || set -- --header='Content-Type: application/json' --body-data="$body"
     answer=$(boxed wget --config="$dir/wgetrc" -nv --server-response -O /dev/null --method="$method" --timeout="$call_time" \
-        --tries=1 --max-redirect=0 "$url" 2>&1 | sed -n 's,^ *HTTP/[0-9.]* \([0-9][0-9][0-9]\).*,\1,p' | tail -n 1)
+        --tries=1 --max-redirect=0 "$@" "$url" 2>&1 | sed -n 's,^ *HTTP/[0-9.]* \([0-9][0-9][0-9]\).*,\1,p' | tail -n 1)
     rm -f "$dir/wgetrc"
 }
 
@@ -319,8 +325,10 @@ class Stay(request.HTTPRedirectHandler):
     def redirect_request(self, *what):
         return None
 
-method, url, seconds = sys.argv[1:]
-call = request.Request(url, method=method)
+method, url, seconds, body = sys.argv[1:]
+call = request.Request(url, body.encode() or None, method=method)
+if body:
+    call.add_header("Content-Type", "application/json")
 token = sys.stdin.read()
 if token:
     call.add_header("Authorization", "Bearer " + token)
@@ -328,7 +336,7 @@ try:
     print(request.build_opener(Stay).open(call, timeout=float(seconds)).status)
 except error.HTTPError as answer:
     print(answer.code)
-' "$method" "$url" "$call_time")
+' "$method" "$url" "$call_time" "$body")
         [ -z "$answer" ] || return 0
     done
 }

@@ -23,8 +23,10 @@ install_lease() {
     if [ -r "$dir/settings" ] && ! grep -qxF "name=$name" "$dir/settings"; then
         rm -f "$dir/settings" "$dir/state" "$dir/grant" "$dir/die" "$dir/busy" "$dir/homes"
     fi
-    step=0 removal='' lacking=''
+    step=0 removal='' lacking='' tokens=''
     describe_removal
+    # From here on they are in files of ours only, not in the environment of whatever is started.
+    for each in $tokens; do unset "$each"; done
     if ! daemon_text | write daemon.sh || ! write_settings; then
         say "the lease could not be written."
         return 1
@@ -63,22 +65,15 @@ is_ours() {
     [ "$4" = "$user" ] && chmod 700 "$1" 2>/dev/null && echo >"$1/try.$$" && rm "$1/try.$$"
 } 2>/dev/null
 
-# METHOD URL TOKEN_VARIABLE TOKEN_FILE: one step of the removal; {NAME} in the URL stands for a variable.
+# METHOD URL TOKEN_VARIABLE TOKEN_FILE BODY: one step of the removal; {NAME} in URL and body stands for a variable.
 step_call() {
-    step=$((step + 1)) url=$2 token_file="'$4'"
-    while :; do
-        case $url in *"{"*"}"*) ;; *) break ;; esac
-        rest=${url#*"{"}
-        find_value "${rest%%"}"*}"
-        case $found in
-            '' | *[!A-Za-z0-9:/._~%@-]*)
-                say "it does not know its ${rest%%"}"*}, so it cannot ask to be removed."
-                step=$((step - 1)) lacking=yes
-                return
-                ;;
-        esac
-        url=${url%%"{"*}$found${rest#*"}"}
-    done
+    url='' token_file="'$4'"
+    if fill "$2"; then url=$filled; fi
+    if [ -z "$url" ] || ! fill "${5-}"; then
+        lacking=yes
+        return
+    fi
+    step=$((step + 1))
     if [ -n "$3" ]; then
         find_value "$3"
         token_file="\"\$dir\"/token-$step"
@@ -88,13 +83,35 @@ step_call() {
             lacking=yes
             say "it does not know its $3, which its removal needs."
         }
-        # From here on it is in that file only, not in the environment of whatever is started.
-        found=''
-        unset "$3"
+        found='' tokens="$tokens $3"
     fi
-    removal="${removal}removal_$step=call method_$step=$1 url_$step='$url' token_file_$step=$token_file
+    removal="${removal}removal_$step=call method_$step=$1 url_$step='$url' token_file_$step=$token_file body_$step='$filled'
 "
     has curl || has wget || has python3 || has python || say "there is neither curl nor wget nor Python to call $url."
+}
+
+# TEXT: sets `filled`. A brace that no name follows stands for itself, as in JSON. Fails when a variable is not known.
+fill() {
+    filled='' rest=$1
+    while :; do
+        case $rest in *"{"*) ;; *) break ;; esac
+        filled=$filled${rest%%"{"*} rest=${rest#*"{"}
+        case ${rest%%"}"*} in
+            '' | *[!A-Za-z0-9_]*)
+                filled="$filled{"
+                continue
+                ;;
+        esac
+        find_value "${rest%%"}"*}"
+        case $found in
+            '' | *[!A-Za-z0-9:/._~%@-]*)
+                say "it does not know its ${rest%%"}"*}, so it cannot ask to be removed."
+                return 1
+                ;;
+        esac
+        filled=$filled$found rest=${rest#*"}"}
+    done
+    filled=$filled$rest
 }
 
 step_poweroff() {

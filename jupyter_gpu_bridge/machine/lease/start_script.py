@@ -79,7 +79,8 @@ def _seconds(time: timedelta) -> int:
 
 def _step(step: RemovalStep) -> str:
     if isinstance(step, SelfRemovalCall):
-        words = (step.method, step.url_template, step.token_variable, step.token_file)
+        words = [step.method, step.url_template, step.token_variable, step.token_file]
+        words += [step.body_template] if step.body_template else []
         return "step_call " + " ".join(map(_quoted, words))
     return "step_poweroff"
 

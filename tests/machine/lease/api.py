@@ -21,6 +21,7 @@ class Call:
     authorization: str | None
     at: Any
     """What `clock` said."""
+    body: str = ""
 
 
 class Api:
@@ -64,8 +65,8 @@ class Api:
         if self._thread is not None:
             self._thread.join(DEADLINE)
 
-    def answer(self, method: str, path: str, authorization: str | None) -> int:
-        self.calls.append(Call(method, path, authorization, self._clock()))
+    def answer(self, method: str, path: str, authorization: str | None, body: str) -> int:
+        self.calls.append(Call(method, path, authorization, self._clock(), body))
         status = self.status
         self.holding.set()
         self.may_answer.wait(DEADLINE)
@@ -83,7 +84,14 @@ class _Server(ThreadingHTTPServer):
 def _handler(api: Api) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_DELETE(self) -> None:
-            self.send_response(api.answer("DELETE", self.path, self.headers.get("Authorization")))
+            self._answer("DELETE")
+
+        def do_POST(self) -> None:
+            self._answer("POST")
+
+        def _answer(self, method: str) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            self.send_response(api.answer(method, self.path, self.headers.get("Authorization"), body))
             self.send_header("Content-Length", "0")
             self.end_headers()
 

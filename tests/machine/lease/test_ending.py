@@ -95,6 +95,35 @@ def test_the_token_is_nowhere_to_be_seen(program: str) -> None:
         assert holding[0].stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("program", ["curl", "wget", "python3"])
+def test_a_call_may_have_a_body_in_which_names_are_filled_in(machine: Rented, program: str) -> None:
+    for each in {"curl", "wget", "python3"} - {program}:
+        machine.has(each, "exit 127")
+    if program == "wget":
+        (machine.bin / "wget").unlink(missing_ok=True)
+    body = '{"query":"mutation($id:String!){end(id:$id)}","variables":{"id":"{SANDBOX_MACHINE_ID}"}}'
+    call = SelfRemovalCall("POST", "{SANDBOX_API}/graphql", "SANDBOX_MACHINE_KEY", body_template=body)
+    machine.plan_with(removal=(call,))
+    machine.boot()
+    machine.die()
+    machine.until("it has called", lambda: bool(machine.api.calls))
+    (made,) = machine.api.calls
+    assert (made.method, made.path, made.authorization) == ("POST", "/graphql", f"Bearer {TOKEN}")
+    assert made.body == body.replace("{SANDBOX_MACHINE_ID}", "m-1")
+
+
+def test_two_steps_may_need_the_same_token(machine: Rented) -> None:
+    steps = [SelfRemovalCall("DELETE", "{SANDBOX_API}/" + end, "SANDBOX_MACHINE_KEY") for end in ("first", "second")]
+    machine.plan_with(removal=tuple(steps))
+    machine.api.status = 401
+    assert machine.boot() == 0
+    machine.die()
+    machine.until("it has tried both", lambda: len(machine.api.calls) == 2)
+    assert [call.path for call in machine.api.calls] == ["/first", "/second"]
+    assert {call.authorization for call in machine.api.calls} == {f"Bearer {TOKEN}"}
+    assert machine.said == ""
+
+
 def test_a_token_in_a_file_is_read_anew_for_each_call() -> None:
     with rented() as machine:
         token = machine.home / "token"

@@ -209,9 +209,11 @@ def test_a_name_is_a_plain_word(name: str) -> None:
         ("DELETE", "https://x/", "T;date", ""),
         ("DELETE", "https://x/", "", "relative"),
         ("DELETE", "https://x/", "", "/a'b"),
+        ("POST", "https://x/", "", "", "{'a': 1}"),
+        ("POST", "https://x/", "", "", "{\n}"),
     ],
 )
-def test_a_call_that_a_shell_could_take_amiss_is_refused(call: tuple[str, str, str, str]) -> None:
+def test_a_call_that_a_shell_could_take_amiss_is_refused(call: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="is no"):
         SelfRemovalCall(*call)
 

@@ -73,7 +73,7 @@ class Story(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
         for name, value in variables(Path(self._folder.name)).items():
             self._patch.setenv(name, value)
-        self._patch.setattr(search, "cloud_names", lambda: ["memory"])
+        self._patch.setattr(search, "clouds_set_up", lambda: ["memory"])
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
         self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
         self._patch.setattr(tending, "TICK", TICK)

@@ -37,7 +37,7 @@ async def _start(name: str = "gpu-bridge-rented") -> AsyncKernelManager:
     return manager
 
 
-async def _said(manager: AsyncKernelManager, code: str) -> str:
+async def said(manager: AsyncKernelManager, code: str) -> str:
     client = manager.client()
     client.start_channels()
     said: list[str] = []
@@ -58,9 +58,9 @@ async def test_a_rented_kernel_runs_there_and_a_restart_rents_nothing(world: Ren
     manager = await _start()
     (machine,) = world.billed()
     code = "import os; print(os.environ['SANDBOX_MACHINE_ID'])"
-    assert await _said(manager, code) == f"{machine['machine_id']}\n"
+    assert await said(manager, code) == f"{machine['machine_id']}\n"
     await manager.restart_kernel()
-    assert await _said(manager, code) == f"{machine['machine_id']}\n"
+    assert await said(manager, code) == f"{machine['machine_id']}\n"
     assert world.created() == 1
     (standing,) = await world.bridge.rentals()
     await until(lambda: _state(world) is RentalState.IN_USE)
@@ -103,7 +103,7 @@ async def test_another_start_that_is_cancelled_ends_nothing(world: Renting) -> N
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await asyncio.sleep(OTHERS_WITHIN + 1)
-    assert await _said(manager, "print(1)") == "1\n"
+    assert await said(manager, "print(1)") == "1\n"
     await manager.shutdown_kernel(now=True)
     assert len(world.billed()) == 1
 
@@ -112,7 +112,7 @@ async def test_kernels_of_a_profile_share_its_machine(world: Renting) -> None:
     _add(world)
     one, other = await asyncio.gather(_start(), _start())
     assert world.created() == 1
-    assert await _said(one, "print(1)") == await _said(other, "print(1)") == "1\n"
+    assert await said(one, "print(1)") == await said(other, "print(1)") == "1\n"
     for manager in (one, other):
         await manager.shutdown_kernel(now=True)
     assert len(world.billed()) == 1, "the idle limit ends it, not the last kernel"

@@ -21,6 +21,7 @@ from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 from jupyter_gpu_bridge.sandbox.market import STOCK
+from tests.clouds.cloud import SimulatedCloud
 from tests.kernels.home import Home, entered
 from tests.sandbox.cloud import SandboxCloud
 
@@ -65,10 +66,10 @@ class Renting:
     async def until_over(self, wish_id: WishId) -> Standing:
         return await asyncio.wait_for(self.bridge.rental_gone(wish_id), DEADLINE)
 
-    async def ask_until_there(self, point: str, key: str = "name:test") -> WishId:
+    async def ask_until_there(self, point: str, key: str = "name:test", order: Order = PRETEND) -> WishId:
         """A warden dies there, and each that follows it and comes there too; the wish, which is wanted all the time."""
         with dying_at(point):
-            standing = await self.want(key=key)
+            standing = await self.want(order, key)
             with contextlib.suppress(BridgeError):
                 await self.bridge.arrive(standing, self.report)
             await until(lambda: not self.wardens() or self.starts(standing.wish.wish_id) > 1)
@@ -111,11 +112,15 @@ class Renting:
 
 
 @contextmanager
-def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK) -> Iterator[Renting]:
+def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: str = "") -> Iterator[Renting]:
+    """`simulated`: another cloud than the sandbox, by the name of its provider."""
     with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
         _forget_orders()  # of a test that had another home
-        with HomeCloud(home.bridge, rate, stock) as cloud:
+        chosen = SimulatedCloud(simulated, rate=rate, stock=stock) if simulated else HomeCloud(home.bridge, rate, stock)
+        with chosen as cloud:
+            for name, value in cloud.environment().items():
+                patch.setenv(name, value)
             try:
                 yield Renting(home, cloud)
             finally:

@@ -1,0 +1,353 @@
+"""RunPod: REST v2, and GraphQL for what that lacks, which is the account, its balance, and an order with a time limit.
+
+A pod has no start script of its own, so ours travels in its environment, and a command that runs it and then the
+image's own start, which opens SSH, takes the place of what the image would run.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import ClassVar
+from urllib.parse import quote, urlsplit
+
+from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused
+from jupyter_gpu_bridge.keys import RUNPOD, KeyInUse, KeyPlace
+from jupyter_gpu_bridge.model import (
+    Account,
+    Created,
+    CreatePlan,
+    Money,
+    Need,
+    Offer,
+    Ref,
+    Seen,
+    SeenState,
+    SelfRemovalCall,
+    Traits,
+)
+from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.providers.answers import Fields
+from jupyter_gpu_bridge.providers.http import HttpClient
+from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
+
+NAME = "runpod"
+ADDRESS = "https://api.runpod.io"
+IMAGE = "runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404"
+CUDA = "12.8"
+"""What that image needs of the host's driver."""
+DISK_GIB = 20
+DISK_PRICE = Decimal("0.10") / 730
+"""Dollars per hour for each GB of a container's disk while it runs; the price list says it per month."""
+
+_CLOUDS = ("SECURE", "COMMUNITY")
+_COUNTS = (1, 2, 4, 8)
+_STATES = {
+    "PROVISIONING": SeenState.BOOTING,
+    "STARTING": SeenState.BOOTING,
+    "RUNNING": SeenState.RUNNING,
+    "EXITED": SeenState.STOPPED,
+    "ERROR": SeenState.FAILED,
+}
+_GONE = "TERMINATED"
+
+_MYSELF = "query { myself { id email clientBalance } }"
+_CREATE = (
+    "mutation createPod($input: PodFindAndDeployOnDemandInput!) { podFindAndDeployOnDemand(input: $input) { id } }"
+)
+_TERMINATE = '{"query":"mutation($id:String!){podTerminate(input:{podId:$id})}","variables":{"id":"{RUNPOD_POD_ID}"}}'
+
+_SCRIPT = "GPU_BRIDGE_START"
+_COMMAND = "; ".join(
+    [
+        f'( eval "$(printf %s "${_SCRIPT}" | base64 -d | gzip -dc)" )',
+        f"unset {_SCRIPT}",
+        "[ ! -x /start.sh ] || exec /start.sh",
+        "mkdir -p ~/.ssh /run/sshd",
+        'echo "$PUBLIC_KEY" >>~/.ssh/authorized_keys',
+        "chmod 700 ~/.ssh",
+        "chmod 600 ~/.ssh/authorized_keys",
+        "command -v sshd || { apt-get update && apt-get install -y openssh-server; } || apk add openssh",
+        'exec "$(command -v sshd || echo /usr/sbin/sshd)" -D',
+    ]
+)
+
+
+class RunPod:
+    """`key`, `address`: without them, the key from where it is kept, and the address from the environment."""
+
+    name = NAME
+    key: ClassVar[KeyPlace] = RUNPOD
+
+    def __init__(self, *, key: str | None = None, address: str | None = None, limits_at_create: bool = True) -> None:
+        """Without `limits_at_create`, pods are ordered by REST, which takes no limit, and not by GraphQL."""
+        self._given_key = key
+        self._key = KeyInUse(RUNPOD)
+        self._address = _sound(address or _address())
+        self._clients: dict[str, HttpClient] = {}
+        """By key: a new one may be given while the old one is in use."""
+        self.traits = Traits(
+            title=TITLE,
+            removal=(
+                SelfRemovalCall("DELETE", f"{self._address}/v2/pods/{{RUNPOD_POD_ID}}", "RUNPOD_API_KEY"),
+                SelfRemovalCall("POST", f"{self._address}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE),
+            ),
+            limits_at_create=limits_at_create,
+            bills_stopped=False,
+            boot_limit=timedelta(minutes=20),
+            login_limit=timedelta(minutes=5),
+            console="https://console.runpod.io/pods",
+        )
+
+    async def check(self) -> Account:
+        async with self._http() as http:
+            await http.read("/v2/account/ssh-keys")
+        fields = (await self._asked(_MYSELF, {})).inner("myself")
+        mark = hashlib.sha256(f"{NAME} {fields.text('id')}".encode()).hexdigest()[:16]
+        balance = fields.money("clientBalance") if fields.has("clientBalance") else None
+        return Account(mark, fields.text("email", ""), balance)
+
+    async def offers(self, need: Need) -> Sequence[Offer]:
+        count = max(1, need.gpu_count)
+        now = datetime.now(timezone.utc)
+        found: list[Offer] = []
+        for cloud in _CLOUDS:
+            asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
+            async with self._http() as http:
+                answer = await http.read("/v2/catalog/gpus", asked)
+            for gpu in answer.fields.list("gpus"):
+                found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now)
+        return found
+
+    async def create(self, plan: CreatePlan) -> Created:
+        cloud, count, place, gpu = _parts(plan.offer.offer_id)
+        image = plan.image or IMAGE
+        variables = {
+            "PUBLIC_KEY": plan.public_key.strip(),
+            _SCRIPT: _packed(plan.start_script),
+            "GPU_BRIDGE_NAME": plan.name,
+        }
+        disk = plan.offer.disk_gib or DISK_GIB
+        command = f"sh -c '{_COMMAND}'"
+        if self.traits.limits_at_create:
+            asked: dict[str, object] = {
+                "name": plan.name,
+                "imageName": image,
+                "cloudType": cloud,
+                "gpuTypeId": gpu,
+                "gpuCount": count,
+                "containerDiskInGb": disk,
+                "volumeInGb": 0,
+                "ports": "22/tcp",
+                "supportPublicIp": True,
+                "startSsh": False,
+                "startJupyter": False,
+                "dockerArgs": command,
+                "env": [{"key": name, "value": value} for name, value in variables.items()],
+                "terminateAfter": _moment(datetime.now(timezone.utc) + plan.limit),
+            }
+            asked |= {"dataCenterId": place} if place else {}
+            asked |= {"minCudaVersion": CUDA} if image == IMAGE and not gpu.startswith("AMD") else {}
+            data = await self._asked(_CREATE, {"input": asked})
+            return Created(Ref(data.inner("podFindAndDeployOnDemand").text("id")))
+        what: dict[str, object] = {"id": gpu, "count": count}
+        what |= {"minCudaVersion": CUDA} if image == IMAGE and not gpu.startswith("AMD") else {}
+        order: dict[str, object] = {
+            "name": plan.name,
+            "image": image,
+            "cloud": cloud,
+            "gpu": what,
+            "disk": disk,
+            "ports": ["22/tcp"],
+            "env": variables,
+            "args": command,
+        }
+        order |= {"dataCenterIds": [place]} if place else {}
+        async with self._http() as http:
+            answer = await http.once("POST", "/v2/pods", order, refusal=refusal)
+        return Created(Ref(answer.fields.text("id")))
+
+    async def get(self, ref: Ref) -> Seen | None:
+        async with self._http() as http:
+            answer = await http.read(f"/v2/pods/{quote(ref, safe='')}", also=(404,))
+        if answer.status == 404 or answer.fields.text("status", "") == _GONE:
+            return None
+        return _seen(answer.fields)
+
+    async def list(self) -> Sequence[Seen]:
+        async with self._http() as http:
+            answer = await http.read("/v2/pods")
+        there = [each for each in answer.fields.list("pods") if each.text("status", "") != _GONE]
+        return [seen for seen in map(_seen, there) if seen.name.startswith(MACHINE_PREFIX)]
+
+    async def destroy(self, ref: Ref) -> None:
+        async with self._http() as http:
+            await http.destroy(f"/v2/pods/{quote(ref, safe='')}")
+
+    async def close(self) -> None:
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.close()
+
+    async def _asked(self, query: str, variables: Mapping[str, object]) -> Fields:
+        """The `data` of a GraphQL answer; whoever fails there says so with status 200."""
+        content = {"query": query, "variables": variables}
+        async with self._http() as http:
+            answer = await http.once("POST", "/graphql", content, refusal=refusal)
+            data = answer.fields.inner("data") if answer.fields.has("data") else None
+            if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
+                return data
+            raise told(answer.status, *first_error(answer.fields))
+
+    @asynccontextmanager
+    async def _http(self) -> AsyncIterator[HttpClient]:
+        """With the key that there is now; one that is refused is looked for anew."""
+        key = self._given_key or (await self._key.now()).reveal()
+        if key not in self._clients:
+            self._clients[key] = HttpClient(
+                TITLE,
+                self._address,
+                headers={"Authorization": f"Bearer {key}"},
+                secrets=[key],
+                trust_env=urlsplit(self._address).hostname != "127.0.0.1",  # no proxy leads to this computer
+            )
+        try:
+            yield self._clients[key]
+        except (KeyBad, KeyForbidden):
+            self._key.refused()
+            raise
+
+
+# where it is ---------------------------------------------------------------------------------------------------------
+
+
+def _address() -> str:
+    return os.environ.get("RUNPOD_BASE_URL") or os.environ.get("RUNPOD_API_BASE_URL") or ADDRESS
+
+
+def _sound(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise BadRequest(
+            f"{address!r} is no address of RunPod.", advice="RUNPOD_BASE_URL has a scheme and a host, and no path."
+        )
+    return address.rstrip("/")
+
+
+# what is for sale ----------------------------------------------------------------------------------------------------
+
+
+def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> Iterator[Offer]:
+    """One for each data centre that has some; larger ones than were asked for without a place, their stock unknown."""
+    prices, most = gpu.inner("price"), gpu.inner("maxCount") if gpu.has("maxCount") else Fields(TITLE, {})
+    word = cloud.lower()
+    if not gpu.truth(word, True) or gpu.text("availability", "") == "NONE" or gpu.text("id") == "unknown":
+        return
+    if not prices.has(word) or prices.money(word) <= Money():
+        return
+    largest = most.whole(word, count)
+    places = gpu.list("dataCenters") if gpu.has("dataCenters") else []
+    here = [(each.text("id"), each.text("availability", "")) for each in places]
+    here = [(place, stock) for place, stock in here if stock != "NONE"] or [("", gpu.text("availability", ""))]
+    rows = [(count, place, stock) for place, stock in here] if count <= largest else []
+    rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
+    sold_as, memory = gpu.text("id"), gpu.whole("memory", 0) * 1024
+    model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
+    for number, place, stock in rows:
+        yield Offer(
+            provider=NAME,
+            offer_id=f"{cloud}:{number}:{place}:{sold_as}",
+            gpu=model.title,
+            gpu_count=number,
+            gpu_memory_mib=model.memory_mib or memory,
+            price=prices.money(word) * number + _disk_price(disk),
+            region=place,
+            disk_gib=disk,
+            sold_as=sold_as,
+            tier=word,
+            stock=stock.lower(),
+            cuda=_newest_cuda(gpu),
+            seen=now,
+        )
+
+
+def _disk_price(gib: int) -> Money:
+    return Money.parse(DISK_PRICE * gib)
+
+
+def _newest_cuda(gpu: Fields) -> str:
+    versions = gpu.list("cudaVersions") if gpu.has("cudaVersions") else []
+    found = [each.text("version", "") for each in versions if each.truth("available", False)]
+    numbers = [each for each in found if re.fullmatch(r"\d+\.\d+", each)]
+    return max(numbers, key=lambda each: [int(part) for part in each.split(".")], default="")
+
+
+def _parts(offer_id: str) -> tuple[str, int, str, str]:
+    """Cloud, count, data centre and GPU."""
+    words = offer_id.split(":", 3)
+    if len(words) != 4 or words[0] not in _CLOUDS or not words[1].isdigit():
+        raise Refused(f"{offer_id!r} is no offer of {TITLE}.", advice="Search again. Nothing was rented.")
+    return words[0], int(words[1]), words[2], words[3]
+
+
+# what is ordered -----------------------------------------------------------------------------------------------------
+
+
+def _packed(script: str) -> str:
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()
+
+
+def _moment(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# what is there -------------------------------------------------------------------------------------------------------
+
+
+def _seen(pod: Fields) -> Seen:
+    status = pod.text("status", "")
+    cost = pod.money("cost") if pod.has("cost") else None
+    host, port, user = _way_in(pod) if status == "RUNNING" else ("", 22, "root")
+    return Seen(
+        ref=Ref(pod.text("id")),
+        name=_name(pod),
+        state=_STATES.get(status, SeenState.FAILED),
+        is_billed=status != "EXITED" or bool(cost),
+        price=cost or None,
+        address=host,
+        port=port,
+        user=user,
+        detail="" if status in _STATES and status != "ERROR" else f"RunPod says {status or 'nothing'}",
+    )
+
+
+def _name(pod: Fields) -> str:
+    """Also of one that somebody has renamed. Raises `Unclear` when the answer has a hole there."""
+    if pod.has("env"):
+        ours = pod.inner("env").text("GPU_BRIDGE_NAME", "")
+        if ours:
+            return ours
+        return pod.text("name", "")
+    return pod.text("name")
+
+
+def _way_in(pod: Fields) -> tuple[str, int, str]:
+    """Late, and what a pod that does not run shows of it is old."""
+    ssh = pod.inner("ssh") if pod.has("ssh") else Fields(TITLE, {})
+    if ssh.has("direct"):
+        direct = ssh.inner("direct")
+        if direct.has("host") and direct.has("port"):
+            return direct.text("host"), direct.whole("port"), direct.text("username", "root")
+    runtime = pod.inner("runtime") if pod.has("runtime") else Fields(TITLE, {})
+    for each in runtime.list("ports") if runtime.has("ports") else []:
+        if each.has("private") and each.whole("private") == 22 and each.has("public") and each.has("ip"):
+            return each.text("ip"), each.whole("public"), "root"
+    return "", 22, "root"
