@@ -16,7 +16,7 @@ class Simulator:
     items: Sequence[Item]
 
 
-_MODULES: Mapping[str, str] = {}
+_MODULES: Mapping[str, str] = {"lambda": "tests.clouds.lambda_cloud"}
 """Each has a `SIMULATOR`."""
 
 
