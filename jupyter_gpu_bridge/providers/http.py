@@ -78,8 +78,12 @@ class HttpClient:
         gate: Gate | None = None,
         trust_env: bool = True,
         answer_within: float = ANSWER_WITHIN,
+        key_refusal: Refusal | None = None,
     ) -> None:
-        """`secrets`: whatever must not be seen in an error; `trust_env`: use the user's proxies."""
+        """`secrets`: whatever must not be seen in an error; `trust_env`: use the user's proxies.
+
+        `key_refusal`: what a 401, 402 or 403 means, where the cloud's own words tell it better than its status.
+        """
         self._title = title
         self._address = address
         self._headers = dict(headers)
@@ -87,6 +91,7 @@ class HttpClient:
         self._gate = gate or _open_gate
         self._trust_env = trust_env
         self._answer_within = answer_within
+        self._key_refusal = key_refusal
         self._client: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
@@ -107,10 +112,12 @@ class HttpClient:
             except _Again as again:
                 raise again.error from None
 
-    async def destroy(self, path: str, *, also: Sequence[int] = (404,)) -> Answer:
-        """DELETE, repeated."""
+    async def destroy(
+        self, path: str, content: object = None, *, method: str = "DELETE", also: Sequence[int] = (404,)
+    ) -> Answer:
+        """Repeated."""
         async with self._gate(Kind.DESTROY):
-            return await self._repeated("DELETE", path, None, also)
+            return await self._repeated(method, path, None, also, content)
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -120,7 +127,12 @@ class HttpClient:
     # one call, and its attempts ------------------------------------------------------------------------------------
 
     async def _repeated(
-        self, method: str, path: str, parameters: Mapping[str, str] | None, also: Sequence[int]
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None,
+        also: Sequence[int],
+        content: object = None,
     ) -> Answer:
         import stamina
 
@@ -130,7 +142,7 @@ class HttpClient:
         try:
             async for attempt in attempts:
                 with attempt:
-                    return await self._sent(method, path, parameters=parameters, also=also)
+                    return await self._sent(method, path, parameters=parameters, content=content, also=also)
         except _Again as again:
             raise again.error from None
         raise AssertionError("an attempt either returns or raises")
@@ -167,6 +179,9 @@ class HttpClient:
     def _judged(self, response: httpx.Response, also: Sequence[int], refusal: Refusal | None) -> Answer:
         status = response.status_code
         if status in (401, 402, 403):
+            if self._key_refusal is not None:
+                told = self._key_refusal(Answer(self._title, status, self._content(response, must=False)))
+                raise self._masked(told)
             raise KeyRefused(
                 f"{self._title} does not take the key ({self._words(response)}).",
                 advice="Give a key of the same account that is good.",
