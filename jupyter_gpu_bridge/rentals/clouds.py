@@ -15,7 +15,10 @@ from jupyter_gpu_bridge.naming import nearest
 GROUP = "jupyter_gpu_bridge.providers"
 """Entry points of others: a name, and a callable without arguments that makes a `Provider`."""
 
-_OURS: Mapping[str, str] = {"sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox"}
+_OURS: Mapping[str, str] = {
+    "lambda": "jupyter_gpu_bridge.providers.lambda_cloud:LambdaCloud",
+    "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
+}
 
 
 class Clouds:
