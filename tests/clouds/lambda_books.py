@@ -87,7 +87,8 @@ class Books:
         self._write()
 
     def firewall(self, account: str) -> Sequence[dict[str, Any]]:
-        return self._firewalls.get(account, _FIREWALL)
+        rules: Sequence[dict[str, Any]] = self._firewalls.get(account, _FIREWALL)
+        return rules
 
     def replace_firewall(self, account: str, rules: list[dict[str, Any]]) -> None:
         self._firewalls[account] = rules
