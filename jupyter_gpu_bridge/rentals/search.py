@@ -70,7 +70,7 @@ async def search(need: Need, clouds: Clouds) -> Found:
 
     Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
     """
-    names = need.providers or [name for name in cloud_names() if not _is_pretend(name, clouds)]
+    names = need.providers or [name for name in cloud_names() if _is_meant(name, clouds)]
     answers = await asyncio.gather(*(_ask(name, need, clouds) for name in names))
     offers = [offer for answer in answers if not isinstance(answer, str) for offer in answer]
     silent = [answer for answer in answers if isinstance(answer, str)]
@@ -82,11 +82,13 @@ async def search(need: Need, clouds: Clouds) -> Found:
     return Found(fitting, silent)
 
 
-def _is_pretend(name: str, clouds: Clouds) -> bool:
+def _is_meant(name: str, clouds: Clouds) -> bool:
+    """Where nobody said which: what is no pretence, and set up."""
     try:
-        return clouds.get(name).traits.is_pretend
+        cloud = clouds.get(name)
     except ProviderMissing:
-        return False  # which is said when it is asked
+        return True  # which is said when it is asked
+    return not cloud.traits.is_pretend and bool(getattr(cloud, "is_set_up", lambda: True)())
 
 
 async def _ask(name: str, need: Need, clouds: Clouds) -> Sequence[Offer] | str:
