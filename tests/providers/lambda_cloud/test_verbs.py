@@ -99,7 +99,7 @@ async def test_a_machine_goes_through_all_its_states(cloud: Lambda) -> None:
         assert [each.ref for each in await adapter.list()] == [ref]
         await adapter.destroy(ref)  # twice is as once
         cloud.advance(20)
-        await until(lambda: cloud.truth(NAME)["ended"] is not None)
+        await until(lambda: cloud.truth(ref)["ended"] is not None)
         assert await adapter.list() == []
         status, said = cloud.ask("GET", f"/api/v1/instances/{ref}", key=key)
         assert (status, said["data"]["status"]) == (200, "terminated")
