@@ -16,8 +16,9 @@ _SECRET = re.compile(
 """In a name; `PWD` alone is a folder, and so is `OLDPWD`."""
 _PASSWORD_IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s:@]*:[^/?#\s]+@", re.IGNORECASE)
 
-_OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
-"""A warden without them would look into another ledger, and take every machine in it for one that nobody knows."""
+_OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD", "LAMBDA_API_KEY", "LAMBDA_CLOUD_API_TOKEN")
+"""A warden without them would look into another ledger, and take every machine in it for one that nobody knows; or it
+could not end what it has rented."""
 
 
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
