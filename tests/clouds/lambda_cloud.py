@@ -226,10 +226,10 @@ class Lambda(Front):
                 raise
             record = self.cloud.create(call.account, order)  # nobody asks what it may cost
         call.machine_id = record.machine_id
-        self._books.note_order(
-            record.machine_id,
-            {**asked.order, "is_unhealthy": self._books.knobs.boots_unhealthy, "settles": self._books.knobs.settles},
-        )
+        left = self._books.knobs.boots_unhealthy
+        more = {"is_unhealthy": left > 0, "settles": self._books.knobs.settles}
+        self._books.turn({"boots_unhealthy": max(0, left - 1)})
+        self._books.note_order(record.machine_id, {**asked.order, **more})
         return {"instance_ids": [_instance_id(record.machine_id)]}
 
     async def _list(self, request: Request, call: Call) -> object:

@@ -25,8 +25,8 @@ class Knobs:
     """By type: the regions that have some now."""
     cents: dict[str, int] = field(default_factory=dict)
     """By type: another price."""
-    boots_unhealthy: bool = False
-    """Whatever is launched meanwhile."""
+    boots_unhealthy: int = 0
+    """So many of those that are launched next."""
     settles: float = 0.0
     """Seconds for which a machine that has its address is still booting."""
     late_sshd: int = 0
