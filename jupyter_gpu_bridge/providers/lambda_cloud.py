@@ -283,7 +283,9 @@ def _seen(fields: Fields) -> Seen | None:
     status = fields.text("status")
     if status in _OVER:
         return None
-    kind = fields.inner("instance_type") if fields.has("instance_type") else None
+    price = None
+    with contextlib.suppress(Unclear):  # what it costs is known from its offer; that it is there is what counts
+        price = _price(fields.inner("instance_type"))
     address, port = _place(fields.text("ip", ""))
     return Seen(
         ref=Ref(fields.text("id")),
@@ -291,7 +293,7 @@ def _seen(fields: Fields) -> Seen | None:
         # One that we do not know yet is none that has ended.
         state=_STATES.get(status, SeenState.BOOTING),
         is_billed=True,
-        price=_price(kind) if kind is not None and kind.has("price_cents_per_hour") else None,
+        price=price,
         address=address,
         port=port,
         user=LOGIN,

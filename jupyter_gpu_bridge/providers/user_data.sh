@@ -6,6 +6,7 @@ umask 077
 
 main() {
     # Where the host key is said to lie elsewhere, this is not the system's own server, and nobody else to become.
+    # shellcheck disable=SC2154 # it comes before
     if [ -n "${GPU_BRIDGE_HOST_KEY:-}" ] || [ "$(id -u)" -ne 0 ] || ! id "$login" >/dev/null 2>&1; then
         start_script | sh
         return

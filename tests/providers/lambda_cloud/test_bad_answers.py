@@ -175,6 +175,13 @@ async def test_cents_are_read_exactly(price: object, micros: int) -> None:
         assert offer.price == Money(micros)
 
 
+@pytest.mark.parametrize("kind", [None, [], {}, {"price_cents_per_hour": 0}, {"price_cents_per_hour": "much"}])
+async def test_a_machine_is_there_whatever_is_said_of_its_price(kind: object) -> None:
+    async with asked(Answer(200, {"data": [{**MACHINE, "instance_type": kind}]})) as (adapter, _):
+        (seen,) = await adapter.list()
+        assert (seen.ref, seen.price, seen.is_billed) == (MACHINE["id"], None, True)
+
+
 async def test_one_line_that_makes_no_sense_does_not_take_away_the_others() -> None:
     good = sold().content
     assert isinstance(good, dict)
@@ -201,7 +208,8 @@ async def test_a_gpu_is_named_without_what_is_told_elsewhere(sold_as: str, model
 
 
 async def test_a_destroy_that_is_done_is_done_whatever_is_said_of_it() -> None:
-    for said in (None, {}, {"terminated_instances": None}, {"terminated_instances": [{}]}):
+    answers: tuple[object, ...] = (None, {"terminated_instances": None}, {"terminated_instances": [{}]})
+    for said in answers:
         async with asked(Answer(200, {"data": said}), Answer(500)) as (adapter, script):
             await adapter.destroy(Ref("x"))
             assert script.heard[0].body == {"instance_ids": ["x"]}
@@ -223,8 +231,8 @@ def test_the_largest_start_script_is_far_below_what_a_launch_takes(tmp_path: Any
     )
     text = user_data(start_script(plan), "ubuntu")
     assert text.startswith("#!/bin/sh\n")  # else cloud-init would not run it
-    assert 10_000 < len(text.encode()) < 100_000 < 1 << 20
-    assert len(gzip.compress(text.encode())) < 16_000
+    assert 20_000 < len(text.encode()) < 25_000  # of 1 MiB
+    assert 6_000 < len(gzip.compress(text.encode())) < 8_000  # what is packed nowhere here
 
 
 def _echo(request: Request) -> Answer:

@@ -61,7 +61,7 @@ async def test_a_price_that_rises_in_the_very_moment_is_seen() -> None:
 
 async def test_one_that_boots_unhealthy_has_failed_and_is_billed(cloud: Lambda) -> None:
     async with account(cloud) as (adapter, _):
-        cloud.turn(boots_unhealthy=True)
+        cloud.turn(boots_unhealthy=1)
         ref = await launched(cloud, adapter)
         await until(lambda: cloud.truth(ref)["port"])
         seen = await adapter.get(ref)

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_gpu_bridge.errors import NoCapacity
+from jupyter_gpu_bridge.errors import NoCapacity, NothingFits
 from jupyter_gpu_bridge.model import Money, Need, Provider, Ref, SeenState
 from jupyter_gpu_bridge.providers.lambda_cloud import LambdaCloud
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.search import search
 from tests.machine.carriers.talk import output_of
 from tests.providers.lambda_cloud.world import NAME, Lambda, account, active, launched, offer, planned
 from tests.sandbox.cloud import until
@@ -33,6 +35,16 @@ def test_it_is_set_up_only_where_there_is_a_key(monkeypatch: pytest.MonkeyPatch)
     assert not LambdaCloud.is_set_up()
     monkeypatch.setenv("LAMBDA_CLOUD_API_TOKEN", "secret")
     assert LambdaCloud.is_set_up()
+
+
+async def test_who_has_no_key_and_names_no_provider_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LAMBDA_API_KEY", "LAMBDA_CLOUD_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NothingFits) as caught:
+        await search(Need(), Clouds())
+    assert "lambda" not in str(caught.value)
+    with pytest.raises(NothingFits, match="There is no key for Lambda"):
+        await search(Need(providers=("lambda",)), Clouds())
 
 
 async def test_key_and_address_are_those_of_the_environment(cloud: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
