@@ -24,7 +24,8 @@ c = lambda_utils.LambdaCloudClient()
 def sky(cloud: Lambda, tmp_path: Path) -> Client:
     (tmp_path / ".lambda_cloud").mkdir()
     (tmp_path / ".lambda_cloud" / "lambda_keys").write_text(f"api_key = {cloud.api['account_key']}\n")
-    return client("skypilot", tmp_path, {"ADDRESS": str(cloud.api["address"])})
+    variables = {"ADDRESS": str(cloud.api["address"]), "SKYPILOT_DISABLE_USAGE_COLLECTION": "1"}
+    return client("skypilot", tmp_path, variables)
 
 
 def test_it_lists_registers_creates_and_destroys(cloud: Lambda, sky: Client) -> None:
