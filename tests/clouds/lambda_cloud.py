@@ -7,11 +7,8 @@ it is unhealthy, and billed. See `Knobs` for what can be made to go wrong.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -26,6 +23,7 @@ from tests.clouds.lambda_books import Books
 from tests.clouds.lambda_knobs import Knobs
 from tests.clouds.lambda_order import fields_of, invalid, launch, text, unknown
 from tests.clouds.lambda_stock import IMAGES, ITEMS, REGIONS, TYPES, line
+from tests.clouds.lambda_words import actions, instance_id, key_pair, machine_id, token_of
 from tests.clouds.simulators import Simulator
 
 _BASE = "/api/v1"
@@ -86,7 +84,7 @@ class Lambda(Front):
         if self._books.knobs.redirect:
             place = self._books.knobs.redirect + request.path
             return Answer(301, raw=b"<html>Moved</html>", headers={"Location": place, "Content-Type": "text/html"})
-        return await super().handle(replace(request, token=_token(request)))
+        return await super().handle(replace(request, token=token_of(request)))
 
     def find(self, request: Request) -> Call:
         path = request.path.removeprefix(_BASE)
@@ -100,10 +98,10 @@ class Lambda(Front):
         if verb == "create":
             call.name = str(body.get("name", ""))
         elif verb in ("get", "rename"):
-            call.machine_id = _machine_id(one)
+            call.machine_id = machine_id(one)
         elif verb in ("destroy", "restart"):
             named = body.get("instance_ids")
-            call.machine_id = _machine_id(str(named[0])) if isinstance(named, list) and named else ""
+            call.machine_id = machine_id(str(named[0])) if isinstance(named, list) and named else ""
         elif one and verb.startswith("remove-"):
             call.machine_id = one
         if call.machine_id and not verb.startswith("remove-"):
@@ -179,7 +177,7 @@ class Lambda(Front):
             if len(public.split()) < 2:
                 raise invalid("public_key: Input should be an SSH public key")
             return _without_account(self._books.add_key(call.account, name, public))
-        private, public = _pair()
+        private, public = key_pair()
         return {**_without_account(self._books.add_key(call.account, name, public)), "private_key": private}
 
     async def _remove_key(self, request: Request, call: Call) -> object:
@@ -230,7 +228,7 @@ class Lambda(Front):
         more = {"is_unhealthy": left > 0, "settles": self._books.knobs.settles}
         self._books.turn({"boots_unhealthy": max(0, left - 1)})
         self._books.note_order(record.machine_id, {**asked.order, **more})
-        return {"instance_ids": [_instance_id(record.machine_id)]}
+        return {"instance_ids": [instance_id(record.machine_id)]}
 
     async def _list(self, request: Request, call: Call) -> object:
         return [self._shown(each) for each in self.cloud.shown(call.account)]
@@ -268,7 +266,7 @@ class Lambda(Front):
         named = fields_of(request.body).get("instance_ids")
         if not isinstance(named, list) or not named or not all(isinstance(each, str) for each in named):
             raise invalid()
-        return [self.cloud.get(call.account, _machine_id(each)) for each in named]
+        return [self.cloud.get(call.account, machine_id(each)) for each in named]
 
     def _is_remembered(self, record: Record) -> bool:
         ended = record.ended
@@ -297,13 +295,13 @@ class Lambda(Front):
         kind = next(each for each in TYPES if each.name == record.gpu)
         cents = knobs.cents.get(kind.name, int(Decimal(record.billed_price) * 100 + Decimal("0.5")))
         instance: dict[str, object] = {
-            "id": _instance_id(record.machine_id),
+            "id": instance_id(record.machine_id),
             "status": status,
             "ssh_key_names": [],
             "file_system_names": [],
             "region": _region(record.region),
             "instance_type": kind.shown(cents),
-            "actions": _actions(status),
+            "actions": actions(status),
             **repeated,
         }
         if record.status is Status.ACTIVE and record.port:
@@ -375,59 +373,12 @@ class Lambda(Front):
         self._calls.append(now)
 
 
-def _token(request: Request) -> str:
-    """Of a bearer, or of basic authentication with the key as the user's name, encoded or not."""
-    scheme, _, said = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return request.token
-    try:
-        return base64.b64decode(said, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
-        return said.strip()
-
-
-def _instance_id(machine_id: str) -> str:
-    """32 hexadecimal digits, of which the first ones are the sandbox's own."""
-    own = machine_id.removeprefix("m-")
-    return own + hashlib.sha256(own.encode()).hexdigest()[: 32 - len(own)]
-
-
-def _machine_id(instance_id: str) -> str:
-    found = f"m-{instance_id[:12]}"
-    return found if re.fullmatch(r"[0-9a-f]{32}", instance_id) and _instance_id(found) == instance_id else "none"
-
-
 def _region(name: str) -> dict[str, str]:
     return {"name": name, "description": REGIONS.get(name, "Somewhere")}
 
 
-def _actions(status: str) -> dict[str, object]:
-    if status == "terminating":
-        no = {"available": False, "reason_code": "vm-is-terminating", "reason_description": "It is terminating."}
-    elif status == "booting":
-        no = {"available": False, "reason_code": "vm-has-not-launched", "reason_description": "It is launching."}
-    else:
-        no = {}
-    able = {"available": True}
-    usual = no or able
-    can_end = no if status == "terminating" else able
-    return {"migrate": usual, "rebuild": usual, "restart": usual, "cold_reboot": usual, "terminate": can_end}
-
-
 def _without_account(plain: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if name != "account"}
-
-
-def _pair() -> tuple[str, str]:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    encoding, private = serialization.Encoding, serialization.PrivateFormat
-    return (
-        key.private_bytes(encoding.PEM, private.OpenSSH, serialization.NoEncryption()).decode(),
-        key.public_key().public_bytes(encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode(),
-    )
 
 
 SIMULATOR = Simulator(Lambda, ITEMS)
