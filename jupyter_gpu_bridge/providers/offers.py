@@ -43,6 +43,7 @@ def _normal(need: Need) -> Need:
     return replace(
         need,
         gpus=tuple(sorted({gpu.casefold() for gpu in need.gpus})),
+        gpu_titles=tuple(sorted(set(need.gpu_titles))),
         regions=tuple(sorted(set(need.regions))),
         providers=(),
     )

@@ -15,6 +15,7 @@ from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
 
 _OURS: Mapping[str, str] = {
+    "lambda": "jupyter_gpu_bridge.providers.lambda_cloud:LambdaCloud",
     "runpod": "jupyter_gpu_bridge.providers.runpod:RunPod",
     "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
 }

@@ -39,6 +39,8 @@ class Cloud:
         self.faults = Faults(self.store.fact("faults"))
         self.market = Market(self.store.fact("pushes") or {}, items)
         self.address = ""
+        self.off_price: Decimal | None = DISK_PRICE
+        """Per hour, of a machine that is switched off; `None`: as one that runs."""
         self._folder = folder
         self._boot_seconds = boot_seconds
         self._stock = stock
@@ -77,13 +79,14 @@ class Cloud:
             raise not_found(machine_id)
         return record
 
-    async def destroy(self, account: str, machine_id: str, reason: str) -> None:
-        """Returns when it is gone, but for a cloud that is slow; raises `No`."""
+    async def destroy(self, account: str, machine_id: str, reason: str, *, takes: float = 0.0) -> None:
+        """Returns when it is gone, but for a cloud that is slow (`takes` seconds); raises `No`."""
         record = self._there(account, machine_id)
         if record.status is Status.DELETING:
             return
         fault = self.strikes(Kind.SLOW_DESTROY, record)
-        await self._take(record, reason, self.clock.now() + (fault.value if fault else 0.0), waits=fault is None)
+        seconds = fault.value if fault else takes
+        await self._take(record, reason, self.clock.now() + seconds, waits=not seconds and fault is None)
 
     async def stop(self, account: str, machine_id: str) -> None:
         record = self._there(account, machine_id)
@@ -270,7 +273,8 @@ class Cloud:
 
     def _switch_off(self, record: Record, detail: str) -> None:
         record.status, record.detail, record.boot_at = Status.OFF, detail, None
-        record.bill_from(self.clock.now(), str(DISK_PRICE))
+        price = record.billed_price if self.off_price is None else str(self.off_price)
+        record.bill_from(self.clock.now(), price)
         self._save(record)
 
     def _boot_again(self, record: Record) -> None:

@@ -72,6 +72,8 @@ class Market:
 
     def __init__(self, pushes: dict[str, int], items: Sequence[Item] = ITEMS) -> None:
         self.items = items
+        self.is_steady = False
+        """Prices stay as they are, but for those that a test has pushed."""
         self._pushes = pushes
         """How often somebody has raised the price of an offer."""
 
@@ -116,7 +118,7 @@ class Market:
 
     def _price(self, item: Item, step: int) -> Decimal:
         wobble = hashlib.sha256(f"{item.offer_id} {step}".encode()).digest()[0] % 5 - 2  # some percent
-        price = item.base * (100 + wobble) / 100
+        price = item.base if self.is_steady else item.base * (100 + wobble) / 100
         for _ in range(self._pushes.get(item.offer_id, 0)):
             price = price * 11 / 10
         return price.quantize(Decimal("0.000001"))

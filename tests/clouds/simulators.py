@@ -16,7 +16,7 @@ class Simulator:
     items: Sequence[Item]
 
 
-_MODULES: Mapping[str, str] = {"runpod": "tests.clouds.runpod"}
+_MODULES: Mapping[str, str] = {"lambda": "tests.clouds.lambda_cloud", "runpod": "tests.clouds.runpod"}
 """Each has a `SIMULATOR`."""
 
 

@@ -136,7 +136,26 @@ async def test_a_cloud_that_says_to_come_again_much_later_is_not_waited_for() ->
         assert int(caught.value.details["retry_after"]) >= 7200
 
 
+async def test_a_destroy_may_be_a_post_with_a_body_and_is_repeated_as_well() -> None:
+    async with scripted(BROKEN, GOOD) as script, client(script) as one:
+        await one.destroy("/end", {"ids": ["1"]}, method="POST")
+        assert [(each.method, each.body) for each in script.heard] == [("POST", {"ids": ["1"]})] * 2
+
+
 # what answers mean -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_an_adapter_may_say_what_a_refused_key_means(status: int) -> None:
+    def told(answer: http.Answer) -> CloudError:
+        return KeyRefused(f"{answer.fields.text('why')} ({answer.status})", advice=f"Not {SECRET}")
+
+    async with scripted(Answer(status, {"why": "No money"})) as script:
+        one = HttpClient("A cloud", script.address, headers={}, secrets=[SECRET], trust_env=False, key_refusal=told)
+        with pytest.raises(KeyRefused, match=f"No money .{status}.") as caught:
+            await one.once("POST", "/things")
+        await one.close()
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, KeyBad), (402, KeyUnfunded), (403, KeyForbidden)])

@@ -111,8 +111,9 @@ async def shops(patch: pytest.MonkeyPatch, **replies: Answer) -> AsyncIterator[d
         return lambda: Shop(name, scripts[name].address)
 
     patch.setattr(clouds_module, "_maker", maker)
-    for module in (clouds_module, search_module, rentals_health):
+    for module in (clouds_module, rentals_health):
         patch.setattr(module, "cloud_names", lambda: sorted(scripts))
+    patch.setattr(search_module, "clouds_set_up", lambda: sorted(scripts))
     try:
         yield scripts
     finally:

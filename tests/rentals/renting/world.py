@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,19 +48,20 @@ class HomeCloud(SandboxCloud):
 class Renting:
     """What a test does, and what it sees."""
 
-    def __init__(self, home: Home, cloud: SandboxCloud) -> None:
+    def __init__(self, home: Home, cloud: SandboxCloud, order: Order = PRETEND) -> None:
         self.home = home
         self.cloud = cloud
+        self.order = order
         self.bridge = Bridge()
         self.stages: list[str] = []
 
     def report(self, stage: str, text: str) -> None:
         self.stages.append(stage)
 
-    async def want(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
-        return await self.bridge.want(key, order, "a test")
+    async def want(self, order: Order | None = None, key: str = "name:test") -> Standing:
+        return await self.bridge.want(key, order or self.order, "a test")
 
-    async def rent(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
+    async def rent(self, order: Order | None = None, key: str = "name:test") -> Standing:
         """A machine that can be used."""
         return await self.bridge.arrive(await self.want(order, key), self.report)
 
@@ -121,8 +123,9 @@ def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: s
         with chosen as cloud:
             for name, value in cloud.environment().items():
                 patch.setenv(name, value)
+            need = Need(providers=(simulated,)) if simulated else PRETEND.need
             try:
-                yield Renting(home, cloud)
+                yield Renting(home, cloud, replace(PRETEND, need=need))
             finally:
                 _forget_orders()
 
