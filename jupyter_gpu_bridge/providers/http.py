@@ -92,18 +92,34 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"<HttpClient of {self._title}>"
 
-    async def read(self, path: str, parameters: Mapping[str, str] | None = None, *, also: Sequence[int] = ()) -> Answer:
-        """GET, repeated. `also`: other statuses than 2xx that are answers."""
+    async def read(
+        self,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        content: object = None,
+        also: Sequence[int] = (),
+    ) -> Answer:
+        """What changes nothing, repeated: GET, or POST with a content. `also`: other statuses that are answers."""
         async with self._gate(Kind.READ):
-            return await self._repeated("GET", path, parameters, also)
+            return await self._repeated("GET" if content is None else "POST", path, parameters, also, content)
 
     async def once(
-        self, method: str, path: str, content: object = None, *, refusal: Refusal | None = None, within: float = 0.0
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        *,
+        refusal: Refusal | None = None,
+        also: Sequence[int] = (),
+        within: float = 0.0,
     ) -> Answer:
         """Sent exactly once, for what must not be done twice. `within`: seconds to wait for the answer."""
         async with self._gate(Kind.ONCE):
             try:
-                return await self._sent(method, path, content=content, refusal=refusal or self._refused, within=within)
+                return await self._sent(
+                    method, path, content=content, also=also, refusal=refusal or self._refused, within=within
+                )
             except _Again as again:
                 raise again.error from None
 
@@ -120,7 +136,12 @@ class HttpClient:
     # one call, and its attempts ------------------------------------------------------------------------------------
 
     async def _repeated(
-        self, method: str, path: str, parameters: Mapping[str, str] | None, also: Sequence[int]
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None,
+        also: Sequence[int],
+        content: object = None,
     ) -> Answer:
         import stamina
 
@@ -130,7 +151,7 @@ class HttpClient:
         try:
             async for attempt in attempts:
                 with attempt:
-                    return await self._sent(method, path, parameters=parameters, also=also)
+                    return await self._sent(method, path, parameters=parameters, content=content, also=also)
         except _Again as again:
             raise again.error from None
         raise AssertionError("an attempt either returns or raises")
@@ -166,6 +187,8 @@ class HttpClient:
 
     def _judged(self, response: httpx.Response, also: Sequence[int], refusal: Refusal | None) -> Answer:
         status = response.status_code
+        if status in also or 200 <= status < 300:
+            return Answer(self._title, status, self._content(response))
         if status in (401, 402, 403):
             raise KeyRefused(
                 f"{self._title} does not take the key ({self._words(response)}).",
@@ -174,8 +197,6 @@ class HttpClient:
         if status >= 500 or (status == 429 and refusal is None):
             error = self._unclear(f"{self._title} is in trouble or too busy", self._words(response))
             raise _Again(error, _retry_after(response))
-        if status in also or 200 <= status < 300:
-            return Answer(self._title, status, self._content(response))
         if 400 <= status < 500 and status != 408 and refusal is not None:
             raise self._masked(refusal(Answer(self._title, status, self._content(response, must=False))))
         raise self._unclear(f"{self._title} has answered what was not expected", self._words(response))

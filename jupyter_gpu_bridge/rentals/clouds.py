@@ -15,7 +15,10 @@ from jupyter_gpu_bridge.naming import nearest
 GROUP = "jupyter_gpu_bridge.providers"
 """Entry points of others: a name, and a callable without arguments that makes a `Provider`."""
 
-_OURS: Mapping[str, str] = {"sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox"}
+_OURS: Mapping[str, str] = {
+    "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
+    "vast": "jupyter_gpu_bridge.providers.vast:Vast",
+}
 
 
 class Clouds:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, ProviderMissing
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
-from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
+from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 
 _MOST_TRIES = 12
 _DEARER = 3
@@ -70,7 +70,7 @@ async def search(need: Need, clouds: Clouds) -> Found:
 
     Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
     """
-    names = need.providers or [name for name in cloud_names() if not _is_pretend(name, clouds)]
+    names = need.providers or [name for name in clouds_set_up() if not _is_pretend(name, clouds)]
     answers = await asyncio.gather(*(_ask(name, need, clouds) for name in names))
     offers = [offer for answer in answers if not isinstance(answer, str) for offer in answer]
     silent = [answer for answer in answers if isinstance(answer, str)]

@@ -16,7 +16,7 @@ class Simulator:
     items: Sequence[Item]
 
 
-_MODULES: Mapping[str, str] = {}
+_MODULES: Mapping[str, str] = {"vast": "tests.clouds.vast"}
 """Each has a `SIMULATOR`."""
 
 
