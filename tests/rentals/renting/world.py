@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge, Standing
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.machine.link import environment
 from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 from jupyter_gpu_bridge.sandbox.market import STOCK
+from tests.clouds.cloud import SimulatedCloud
 from tests.kernels.home import Home, entered
 from tests.sandbox.cloud import SandboxCloud
 
@@ -46,19 +49,21 @@ class HomeCloud(SandboxCloud):
 class Renting:
     """What a test does, and what it sees."""
 
-    def __init__(self, home: Home, cloud: SandboxCloud) -> None:
+    def __init__(self, home: Home, cloud: SandboxCloud, order: Order = PRETEND) -> None:
+        """`order`: what is wanted, where a test does not say it."""
         self.home = home
         self.cloud = cloud
+        self.order = order
         self.bridge = Bridge()
         self.stages: list[str] = []
 
     def report(self, stage: str, text: str) -> None:
         self.stages.append(stage)
 
-    async def want(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
-        return await self.bridge.want(key, order, "a test")
+    async def want(self, order: Order | None = None, key: str = "name:test") -> Standing:
+        return await self.bridge.want(key, order or self.order, "a test")
 
-    async def rent(self, order: Order = PRETEND, key: str = "name:test") -> Standing:
+    async def rent(self, order: Order | None = None, key: str = "name:test") -> Standing:
         """A machine that can be used."""
         return await self.bridge.arrive(await self.want(order, key), self.report)
 
@@ -111,15 +116,28 @@ class Renting:
 
 
 @contextmanager
-def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK) -> Iterator[Renting]:
+def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: str = "") -> Iterator[Renting]:
+    """`simulated`: the name of another cloud than the sandbox's own."""
     with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
         _forget_orders()  # of a test that had another home
-        with HomeCloud(home.bridge, rate, stock) as cloud:
+        place = SimulatedCloud(simulated, rate=rate, stock=stock) if simulated else HomeCloud(home.bridge, rate, stock)
+        with place as cloud:
+            order = PRETEND
+            if isinstance(cloud, SimulatedCloud):
+                order = replace(PRETEND, need=Need(providers=(simulated,)))
+                _lead_to(cloud, patch)
             try:
-                yield Renting(home, cloud)
+                yield Renting(home, cloud, order)
             finally:
                 _forget_orders()
+
+
+def _lead_to(cloud: SimulatedCloud, patch: pytest.MonkeyPatch) -> None:
+    """Us, and the wardens that we start."""
+    for name, value in cloud.environment().items():
+        patch.setenv(name, value)
+    patch.setattr(environment, "_OF_THE_LEDGER", (*environment._OF_THE_LEDGER, *cloud.environment()))
 
 
 def _forget_orders() -> None:
