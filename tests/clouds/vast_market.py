@@ -80,19 +80,18 @@ class Market:
             return Answer(404, {"success": False, "error": "invalid_args", "msg": text, "ask_id": number})
         is_low = order.bid is not None and order.bid < float(self._lowest_bid(number))
         is_gone = number in self._taken() or self.strikes(Kind.NO_CAPACITY, call)
-        fails = bool(self.notes.switches.get("create-fails"))
+        failure = self.notes.failure_of_create()
         if is_gone and order.cancels:
             return _taken_while_renting(number)
         if order.bid is None and not is_gone:
             await self._outbid_at(number)
         record = self._made(number, order, call)
         answer = {"success": True, "new_contract": int(record.machine_id), "instance_api_key": record.key}
-        if is_low or is_gone or fails:
+        if is_low or is_gone or failure:
             await self.stop(record, "unavailable")
-        if is_low or fails:
-            status, left = int(self.notes.switches.get("create-fails") or 400), int(record.machine_id)
-            no = {"success": False, "error": "invalid_price", "msg": "Bid is too low.", "new_contract": left}
-            return Answer(status, no)
+        if is_low or failure:
+            no = {"success": False, "error": "invalid_price", "msg": "Bid is too low."}
+            return Answer(failure or 400, {**no, "new_contract": int(record.machine_id)})
         return Answer(200, answer)
 
     def _lowest_bid(self, number: int) -> Decimal:

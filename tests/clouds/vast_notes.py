@@ -78,6 +78,13 @@ class Notes:
         last, self._called[verb, key] = self._called.get((verb, key)), now
         return _TOO_MUCH["threshold"] if last is not None and now - last < THRESHOLDS[verb] else None
 
+    def failure_of_create(self) -> int:
+        """The status with which this one fails although it leaves an instance behind; 0: it does not."""
+        statuses = self.switches.get("create-fails") or []
+        self.switches["create-fails"] = statuses[1:]
+        self.save()
+        return int(statuses[0]) if statuses else 0
+
     def control(self, what: str, asked: Mapping[str, Any], machine: str) -> None:
         """`refuse` (`verb`, `calls`, `how`), `show` and `hide` (`machine`, `fields`), `switch` (a name), `credit`."""
         if what == "refuse" and asked.get("how") in _TOO_MUCH:

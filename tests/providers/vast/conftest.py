@@ -9,6 +9,6 @@ from tests.clouds.cloud import SimulatedCloud
 
 @pytest.fixture(scope="package")
 def cloud() -> Iterator[SimulatedCloud]:
-    with SimulatedCloud("vast") as cloud:
+    with SimulatedCloud("vast", stock=40) as cloud:
         assert isinstance(cloud, SimulatedCloud)
         yield cloud

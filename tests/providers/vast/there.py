@@ -62,6 +62,10 @@ class There:
     def refuse(self, verb: str, how: str, calls: int = 1) -> None:
         self.control("refuse", verb=verb, how=how, calls=calls)
 
+    def switch(self, **asked: Any) -> None:
+        """Underscores stand for dashes."""
+        self.control("switch", **{name.replace("_", "-"): value for name, value in asked.items()})
+
     def show(self, ref: Ref, **fields: Any) -> None:
         self.control("show", machine=ref, fields=fields)
 
