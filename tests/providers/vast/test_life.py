@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from jupyter_gpu_bridge.model import RENTED, Money, Profile, RentalState
+from jupyter_gpu_bridge.model import RENTED, Money, Profile, RentalState, WishId
 from tests.rentals.renting import cuts
 from tests.rentals.renting.test_kernels import _said, _start
 from tests.rentals.renting.world import Renting, renting, until
@@ -65,3 +65,29 @@ async def test_with_everything_of_ours_dead_the_machine_ends_itself(world: Renti
     await world.bridge.guard()
     over = await world.until_over(standing.wish.wish_id)
     assert over.wish.closed_because == "The provider took the machine back."
+
+
+async def test_an_order_that_failed_and_left_an_instance_is_ended_and_the_next_offer_is_taken(world: Renting) -> None:
+    world.cloud.control("POST", "vast/switch", {"create-fails": [410, 402]})
+    standing = await world.rent()
+    assert standing.rental is not None
+    assert world.created() == 3
+    assert [each["name"] for each in world.billed()] == [standing.rental.name]
+    await _end(world, standing.wish.wish_id)
+
+
+async def test_a_machine_whose_bid_is_beaten_is_destroyed(world: Renting) -> None:
+    need = replace(world.order.need, allows_spot=True)
+    standing = await world.rent(replace(world.order, need=need))
+    assert standing.rental is not None
+    assert standing.rental.offer.is_spot
+    world.cloud.control("POST", "vast/outbid", {"machine": standing.rental.ref})
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.wish.closed_because == "The provider took the machine back."
+    assert world.billed() == []
+
+
+async def _end(world: Renting, wish_id: WishId) -> None:
+    await world.bridge.end_rental(wish_id, "It was a test.")
+    await world.until_over(wish_id)
+    assert world.billed() == []
