@@ -4,6 +4,7 @@
 #   make test     every test: TypeScript, Python, browser
 #   make check    every linter and type checker
 #   make fix      what the linters can mend by themselves
+#   make conformance   the clients of clouds, run against the simulators of them
 #   make bench    the benchmarks, one JSON line each
 #   make dist     a wheel and an sdist in dist/, which install without node
 #   make clean    as cloned
@@ -27,11 +28,11 @@ SIDEBAR := $(shell find labextension/src labextension/style labextension/schema 
 TYPED := $(wildcard jupyter_gpu_bridge tests benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-python test-typescript check check-python check-typescript fix bench dist clean
+.PHONY: help lab test conformance test-python test-typescript check check-python check-typescript fix bench dist clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n '3,14s/^# \{0,1\}//p' Makefile
+	@sed -n '3,15s/^# \{0,1\}//p' Makefile
 
 lab: $(STAMPS)/installed
 	@scripts/lab.sh $(LAB_ARGS)
@@ -44,6 +45,10 @@ test-typescript: $(PACKAGES)
 test-python: $(STAMPS)/installed $(STAMPS)/tools
 	@scripts/test_programs.sh
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+conformance: $(STAMPS)/tools
+	@scripts/conformance.sh $(PYTHON) $(VENV)/conformance
+	$(VENV)/bin/python -m pytest -n 0 tests/conformance $(PYTEST_ARGS)
 
 check: check-python check-typescript
 

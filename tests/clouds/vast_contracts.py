@@ -101,7 +101,8 @@ class Contracts:
                 call.account, call.machine_id, "asked by the machine" if call.key == "machine" else "asked"
             )
         except No:
-            return Answer(404, {"success": False, "error": "not_found", "msg": "Instance not found"})
+            code = self.notes.switches.get("destroyed-is") or "not_found"
+            return Answer(404, {"success": False, "error": code, "msg": "Instance not found"})
         return Answer(200, {"success": True})
 
     async def destroy_many(self, request: Request, call: Call) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,7 @@ def order_of(body: Any) -> Order:
         label=str(label),
         runtype=runtype,
         env={str(name): str(value) for name, value in env.items()},
-        onstart=start[0],
+        onstart=" ".join([start[0], shlex.join(start[2:])]).strip() if runtype == "args" else start[0],
         bid=bid,
         cancels=bool(asked.get("cancel_unavail", bid is None and starts)),
     )
