@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
+from jupyter_gpu_bridge.keys import Held, Removed, Stored
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.model import (
     Event,
@@ -30,7 +32,8 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import check, observe, order_words
+from jupyter_gpu_bridge.rentals import account_keys, check, observe, order_words
+from jupyter_gpu_bridge.rentals.account_keys import Tested
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from jupyter_gpu_bridge.rentals.limits import change_limits, set_limits, user_limits
@@ -41,6 +44,7 @@ from jupyter_gpu_bridge.rentals.stages import Took, stages
 from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 
 if TYPE_CHECKING:
+    from jupyter_gpu_bridge.gpus import Explained, Model
     from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
@@ -51,10 +55,14 @@ __all__ = [
     "AskPassphrase",
     "Bridge",
     "ConfirmHostKey",
+    "Held",
     "Quote",
     "Receipts",
+    "Removed",
     "Stamp",
     "Standing",
+    "Stored",
+    "Tested",
     "Took",
     "as_csv",
     "as_json",
@@ -306,6 +314,32 @@ class Bridge:
         """Look after everything that is rented, once."""
         return await _orders().guard()
 
+    # keys of accounts ------------------------------------------------------------------------------------------------
+
+    async def keys(self) -> Sequence[Held]:
+        """Of each provider that takes one, which there is, or why that cannot be said. The keys stay hidden in it."""
+        return await account_keys.every()
+
+    async def key_advice(self, provider: str) -> str:
+        """Where a key is made, and which rights it needs. Raises `BadRequest` for a provider that takes none."""
+        return await account_keys.advice(provider)
+
+    async def set_key(self, provider: str, text: str) -> Stored:
+        """Raises `BadRequest` for what is no key, and does not repeat it; `KeyUnreadable` where nothing can keep it."""
+        return await account_keys.put(provider, text)
+
+    async def remove_key(self, provider: str) -> Removed:
+        """From wherever it was stored; the environment is the user's own."""
+        return await account_keys.remove(provider)
+
+    async def test_key(self, provider: str) -> Tested:
+        """Ask the provider whose it is. Raises `KeyMissing`, `KeyBad`, `KeyForbidden`, `KeyUnfunded`, `Unclear`."""
+        return await account_keys.test(provider)
+
+    async def keys_of_this_environment(self, providers: Sequence[str] = ()) -> str:
+        """Which keys the guard will not have, and what to do about it, as a sentence; empty when it lacks none."""
+        return await account_keys.known_to_us_alone(providers)
+
     # a Jupyter server that goes and comes back -----------------------------------------------------------------------
 
     async def surviving(self, kernel_id: KernelId) -> bool:
@@ -326,6 +360,20 @@ class Bridge:
         from jupyter_gpu_bridge.machine.facade import Receipts
 
         return Receipts.open(prefix, session)
+
+    # GPU models ------------------------------------------------------------------------------------------------------
+
+    def gpu_models(self, names: Sequence[str] = ()) -> Sequence[Model]:
+        """All that are known, or those that these names may mean; names that nobody knows mean none."""
+        return gpus.models_wanted(names) if names else gpus.models()
+
+    def explain_gpu(self, name: str) -> Explained:
+        """What a name is taken for, in everybody's words and in those of each provider that has it."""
+        return gpus.explain(name)
+
+    def unknown_gpus(self) -> Mapping[str, int]:
+        """The GPUs that providers offered to this process and that the catalogue does not have; how often each."""
+        return gpus.unknown_names.counts()
 
     # health ----------------------------------------------------------------------------------------------------------
 

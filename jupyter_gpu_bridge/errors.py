@@ -242,9 +242,39 @@ class Refused(CloudError):
 
 
 class KeyRefused(CloudError):
-    """The key is missing, wrong, revoked, or the account is out of money."""
+    """The key is missing, wrong, revoked, or the account is out of money; or it is one of another account."""
 
     code = "key-refused"
+
+
+class KeyMissing(KeyRefused):
+    """There is none at any of the places where it is looked for."""
+
+    code = "key-missing"
+
+
+class KeyUnreadable(KeyRefused):
+    """There may be one, at a place that cannot be read or must not be trusted."""
+
+    code = "key-unreadable"
+
+
+class KeyBad(KeyRefused):
+    """The provider does not know the key: it is mistyped, revoked, or has run out."""
+
+    code = "key-bad"
+
+
+class KeyForbidden(KeyRefused):
+    """The key is good, and has no right to do this: it is read-only, or restricted."""
+
+    code = "key-forbidden"
+
+
+class KeyUnfunded(KeyRefused):
+    """The key is good, and its account has no money."""
+
+    code = "key-unfunded"
 
 
 class Unclear(CloudError):

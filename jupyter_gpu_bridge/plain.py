@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import Problem
+from jupyter_gpu_bridge.keys import Held, Source
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
@@ -20,6 +22,9 @@ from jupyter_gpu_bridge.model import (
     Wish,
 )
 from jupyter_gpu_bridge.naming import kernel_name
+
+if TYPE_CHECKING:
+    from jupyter_gpu_bridge.gpus import Explained, Identified, Model
 
 Plain = dict[str, object]
 
@@ -148,6 +153,52 @@ def attempt(value: Rental) -> Plain:
     }
 
 
+def gpu_model(value: Model) -> Plain:
+    """The score is out of 150; `raw` orders those that are above it as well."""
+    return {
+        "name": value.name,
+        "family": value.family,
+        "memory_gib": value.gib,
+        "other_memory_gib": [*value.other_gib, *value.slower_gib],
+        "category": value.category.value,
+        "architecture": value.architecture,
+        "capability": value.capability,
+        "tflops": value.tflops,
+        "tflops_of": value.units.value,
+        "bandwidth": value.bandwidth,
+        "fp8": value.has_fp8,
+        "arm_host": value.has_arm_host,
+        "score": value.figures.score,
+        "raw": round(value.figures.raw, 2),
+        "needs": value.needs,
+        "note": value.note,
+    }
+
+
+def gpu(value: Identified) -> Plain:
+    """What a name was taken for; without a model it is not known, with several its variant is not."""
+    figures = value.figures
+    return {
+        "name": value.name,
+        "title": value.title,
+        "models": [gpu_model(model) for model in value.models],
+        "variant_unknown": value.variant_is_unknown,
+        "count": value.count,
+        "memory_mib": value.memory_mib,
+        "slice": value.slice,
+        "arm_host": value.has_arm_host,
+        "score": None if figures is None else figures.score,
+        "raw": None if figures is None else round(figures.raw, 2),
+        "note": value.note,
+    }
+
+
+def gpu_name(value: Explained) -> Plain:
+    """A name in everybody's words, and in those of each provider that has it; what is near it, where nobody has."""
+    theirs = {provider: gpu(found) for provider, found in value.by_provider}
+    return {**gpu(value.found), "providers": theirs, "near": list(value.near)}
+
+
 def event(value: Event) -> Plain:
     return {"at": _moment(value.at), "attempt": value.attempt_id, "kind": value.kind, "text": value.text}
 
@@ -155,6 +206,21 @@ def event(value: Event) -> Plain:
 def took(name: str, time: timedelta | None) -> Plain:
     """A stage, and how long it took; `ready` counts from the wish."""
     return {"stage": name, "seconds": None if time is None else round(time.total_seconds(), 3)}
+
+
+def source(value: Source) -> Plain:
+    return {"kind": value.kind.value, "name": value.name}
+
+
+def key(value: Held) -> Plain:
+    """Of the key itself nothing but its last characters."""
+    return {
+        "provider": value.place.provider,
+        "source": None if value.key is None else source(value.key.source),
+        "last": value.key.last if value.key is not None else "",
+        "variables": list(value.place.variables),
+        "troubles": [{"what": trouble.what, "advice": trouble.advice} for trouble in value.troubles],
+    }
 
 
 def problem(value: Problem) -> Plain:

@@ -117,6 +117,9 @@ class ScriptedBridge(Bridge):
     async def arrive(self, standing: Standing, report: Report) -> Standing:
         return standing
 
+    async def install_guard(self) -> str:
+        return "cron runs the guard every 5 minutes."
+
     async def gaps(self, provider: str) -> str:
         return self.lacking
 
@@ -158,7 +161,7 @@ class ScriptedBridge(Bridge):
 
     def _warned(self, standing: Standing) -> Standing:
         about = [each for each in self.events if each.wish_id == standing.wish.wish_id]
-        return Standing.of(standing.wish, standing.rental, about)
+        return Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
 
     def _put(self, changed: Standing) -> None:
         wish_id = changed.wish.wish_id

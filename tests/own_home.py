@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_gpu_bridge import keys
+
 
 def variables(folder: Path) -> dict[str, str]:
     """What sends all that is written to places below this folder, which are made."""
@@ -19,7 +21,11 @@ def variables(folder: Path) -> dict[str, str]:
     }
     for place in places.values():
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return {**{name: str(place) for name, place in places.items()}, "JUPYTER_PLATFORM_DIRS": "1"}
+    return {
+        **{name: str(place) for name, place in places.items()},
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
 
 
 @pytest.fixture
@@ -27,5 +33,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     for name, value in variables(home).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("JUPYTER_PATH", raising=False)
+    for name in ("JUPYTER_PATH", *keys.variables()):
+        monkeypatch.delenv(name, raising=False)
     return home

@@ -64,8 +64,11 @@ async def _guard(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         return await _guard_status(bridge, screen)
     if arguments.action is not None:
         text = await (bridge.install_guard() if arguments.action == "install" else bridge.remove_guard())
-        screen.data({"guard": text})
+        lacking = await bridge.keys_of_this_environment() if arguments.action == "install" else ""
+        screen.data({"guard": text, "note": lacking})
         screen.say(text)
+        if lacking:
+            screen.note(lacking)
         return 0
     round_ = await bridge.guard()
     screen.data(

@@ -17,7 +17,7 @@ _DESTRUCTIVE = ("remove", "stop")
 
 SHELLS = ("bash", "zsh", "fish")
 
-NAMES = ("hosts", "machines", "profiles", "kernels")
+NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -26,6 +26,8 @@ class Arguments(argparse.ArgumentParser):
     asked: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
+        if [word for word in self.asked if not word.startswith("-")][:2] == ["keys", "set"]:
+            message = "give PROVIDER alone; the key is asked for, or read from standard input"  # it may be in there
         if "--json" in self.asked:
             print(json.dumps(plain.problem(Problem("usage", message, f"See: {self.prog} --help"))))
         else:
@@ -56,6 +58,8 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _profiles(nouns)
     _kernels(nouns)
     add_rental_nouns(nouns, _add)
+    _models(nouns)
+    _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
     doctor.add_argument("--hosts", action="store_true", help="connect to each host as well")
     completion = nouns.add_parser("completion", help="print a script that completes words in a shell")
@@ -159,3 +163,32 @@ def _kernels(nouns: Any) -> None:
     stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running in them")
     log = _add(verbs, "log", "print what a kernel's process said outside of cells")
     log.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")
+
+
+def _models(nouns: Any) -> None:
+    models = _add(nouns, "models", "the GPUs that are known, what they can do, and what a name is taken for")
+    models.add_argument("name", metavar="NAME", nargs="?", help="say what this is taken for, whoever calls it so")
+    models.add_argument("--gpu", metavar="MODEL", action="append", help="only this one; more than once: any of them")
+    kinds = ("consumer", "professional", "datacenter")
+    models.add_argument("--category", choices=kinds, metavar="KIND", help=", ".join(kinds))
+    models.add_argument("--min-memory", metavar="GIB", type=_gib, default=0, help="of each GPU, at least")
+    order = "score (the fastest first, as without it), memory (the largest first), or name"
+    models.add_argument("--sort", choices=("score", "memory", "name"), default="score", metavar="BY", help=order)
+
+
+def _gib(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of GiB")
+    return int(text)
+
+
+def _keys(nouns: Any) -> None:
+    noun = _add(nouns, "keys", "the keys of your accounts at providers")
+    verbs = noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    for name, text in (
+        ("set", "keep a key, which is asked for without showing it, or read from standard input"),
+        ("test", "ask the provider whose key it is, and how much money is there"),
+        ("remove", "forget a key"),
+    ):
+        _add(verbs, name, text).add_argument("provider", metavar="PROVIDER", help="for example runpod, vast, lambda")
+    _add(verbs, "list", "show which there are, and where")

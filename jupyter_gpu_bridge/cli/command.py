@@ -48,12 +48,14 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, profiles, rentals
+    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, rentals
 
     verbs = {
         "hosts": hosts.run,
         "kernels": kernels.run,
+        "keys": keys.run,
         "profiles": profiles.run,
+        "models": models.run,
         "doctor": health.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
         **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),

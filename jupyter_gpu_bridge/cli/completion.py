@@ -23,8 +23,12 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "attach"): "kernels",
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
+    ("models",): "gpus",
+    ("keys", "set"): "providers",
+    ("keys", "test"): "providers",
+    ("keys", "remove"): "providers",
 }
-_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines"}
+_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines", "--gpu": "gpus"}
 
 
 @dataclass(slots=True)

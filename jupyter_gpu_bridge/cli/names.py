@@ -42,9 +42,24 @@ def _kernels() -> Iterable[str]:
     return [order.parent.name for order in data_folder().glob("links/*/kernels/*/order.json")]
 
 
+def _gpus() -> Iterable[str]:
+    """Written in one word, which means the same."""
+    from jupyter_gpu_bridge import gpus
+
+    return [title.replace(" ", "-") for title in (*(model.name for model in gpus.models()), *gpus.groups())]
+
+
+def _providers() -> Iterable[str]:
+    from jupyter_gpu_bridge.keys import names
+
+    return names()
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "hosts": _hosts,
     "machines": _machines,
     "profiles": _profiles,
     "kernels": _kernels,
+    "gpus": _gpus,
+    "providers": _providers,
 }

@@ -49,6 +49,7 @@ async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     answer: plain.Plain = {"profile": plain.profile(made), "folder": str(folder)}
     if made.order is not None:
         worst = await tell_price_later(made.order, bridge, screen)
+        bridge.add_profile(replace(made, order=replace(made.order, agreed=worst)))  # what was shown may be spent
         answer["worst_case"] = None if worst is None else worst.exact()
         rented = await living(f"profile:{made.name}", bridge)
         if rented is not None:

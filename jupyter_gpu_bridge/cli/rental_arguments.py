@@ -65,7 +65,12 @@ def need_arguments(verb: argparse._ActionsContainer) -> None:
     def option(name: str, text: str, **more: Any) -> None:
         verb.add_argument(name, help=text, default=argparse.SUPPRESS, **more)
 
-    option("--gpu", "for example A100; more than once: any of them", metavar="MODEL", action="append")
+    option(
+        "--gpu",
+        "for example A100, in any variant; more than once: any of them",
+        metavar="MODEL",
+        action="append",
+    )
     option("--gpus", "how many; usually 1", metavar="N", type=int)
     option("--gpu-memory", "of each, at least", metavar="GIB", type=int)
     option("--provider", "look there only; `sandbox` pretends", metavar="NAME", action="append")

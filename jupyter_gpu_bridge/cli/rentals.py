@@ -76,6 +76,8 @@ async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: S
     quote = await bridge.quote(order)
     order = replace(order, agreed=quote.worst_case)
     await tell_price(quote, order, bridge, screen)
+    if lacking := await bridge.keys_of_this_environment([quote.best.provider]):
+        screen.note(lacking)
     if not quote.best.is_pretend and not agreed and not screen.agrees("Rent it?"):
         raise BadRequest("Nothing was rented.", advice="Say --yes where nobody can be asked.")
     return await bridge.want(f"name:{name}", order, f"jupyter gpu rent ({getpass.getuser()})")

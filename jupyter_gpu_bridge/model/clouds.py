@@ -32,6 +32,8 @@ class Traits:
     """How a machine that nobody can reach any more ends its own bill; without a step it has no way to."""
     limits_at_create: bool = False
     """It takes a time limit with the order, and ends the machine by itself."""
+    puts_off: bool = False
+    """That limit can be moved later: see `PutsOff`. Where it cannot, no deadline can be put off."""
     has_spot: bool = False
     bills_stopped: bool = True
     """A machine that is only stopped still costs something."""
@@ -61,7 +63,7 @@ class Traits:
             )
         stopped = " Switching it off does not end its bill." if self.bills_stopped else ""
         alone = (
-            "only the time limit at its provider does, as late as hours after the deadline"
+            "only the time limit at its provider does, at the deadline"
             if self.limits_at_create
             else "it runs until somebody ends it"
         )
@@ -153,3 +155,13 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """No more calls follow."""
+
+
+class PutsOff(Protocol):
+    """What a cloud with `traits.puts_off` can do besides."""
+
+    async def put_off(self, ref: Ref, limit: timedelta) -> None:
+        """Its time limit from now on, counted as that of `CreatePlan` was: from its creation. Idempotent.
+
+        Raises `Refused`, `KeyRefused`, `Unclear`.
+        """

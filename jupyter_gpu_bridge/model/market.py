@@ -68,7 +68,9 @@ class Need:
     """What an offer must have; what is not said does not matter."""
 
     gpus: tuple[str, ...] = ()
-    """Any of these models; without one, any."""
+    """Any of these models, as somebody said it; without one, any."""
+    gpu_titles: tuple[str, ...] = ()
+    """The same as offers spell it: a family is each of its variants. Known where offers are looked for."""
     gpu_count: int = 1
     gpu_memory_mib: int = 0
     max_price: Money | None = None
@@ -81,8 +83,9 @@ class Need:
 
     def lacks(self, offer: Offer) -> tuple[str, ...]:
         """What the offer has not got, one short phrase for each; nothing when it fits."""
+        gpus = {name.casefold() for name in (*self.gpus, *self.gpu_titles)}
         checks = {
-            f"GPU {' or '.join(self.gpus)}": not self.gpus or offer.gpu.casefold() in {g.casefold() for g in self.gpus},
+            f"GPU {' or '.join(self.gpus)}": not gpus or offer.gpu.casefold() in gpus,
             f"at least {self.gpu_count} GPU{'s' * (self.gpu_count > 1)}": offer.gpu_count >= self.gpu_count,
             f"{self.gpu_memory_mib} MiB of GPU memory": offer.gpu_memory_mib >= self.gpu_memory_mib,
             f"at most {self.max_price} per hour": self.max_price is None or offer.price <= self.max_price,

@@ -87,6 +87,8 @@ class Rental:
     host_key: str = ""
     """Public half: `TYPE BASE64`."""
     lease_until: datetime | None = None
+    has_returned: bool = False
+    """It was gone, as far as we knew, and is only to be ended; its wish may have another machine by now."""
     reason: str = ""
     """Why it is being released or is gone, or what has failed where it is kept, as a sentence."""
 

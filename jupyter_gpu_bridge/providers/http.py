@@ -1,7 +1,7 @@
 """The one HTTP client of all adapters: repeats what may be repeated, sends the rest once, and tells no secret.
 
-An outcome becomes an answer or an error: `KeyRefused` (401, 402, 403), what the adapter makes of another 4xx,
-and `Unclear` for everything that does not tell whether it was done.
+An outcome becomes an answer or an error: `KeyBad` (401), `KeyUnfunded` (402), `KeyForbidden` (403), what the adapter
+makes of another 4xx, and `Unclear` for everything that does not tell whether it was done.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, Refused, Unclear
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    CloudError,
+    KeyBad,
+    KeyForbidden,
+    KeyRefused,
+    KeyUnfunded,
+    Refused,
+    Unclear,
+)
 from jupyter_gpu_bridge.providers.answers import Fields
 
 if TYPE_CHECKING:
@@ -31,6 +40,23 @@ RETRY_WITHIN = 40.0
 _LARGEST_ANSWER = 64 << 20
 _MOST_WORDS = 200
 _HIDDEN = "[hidden]"
+_KEY_ERRORS: Mapping[int, tuple[type[KeyRefused], str, str]] = {
+    401: (
+        KeyBad,
+        "does not take the key",
+        "Make a new key of the same account, and give it: jupyter gpu keys set PROVIDER",
+    ),
+    402: (
+        KeyUnfunded,
+        "takes the key, and its account has no money",
+        "Pay money into that account, or set up how it pays.",
+    ),
+    403: (
+        KeyForbidden,
+        "takes the key, and does not allow it to do this",
+        "Make a key of the same account with more rights, and give it: jupyter gpu keys set PROVIDER",
+    ),
+}
 
 
 class Kind(Enum):
@@ -189,11 +215,8 @@ class HttpClient:
         status = response.status_code
         if status in also or 200 <= status < 300:
             return Answer(self._title, status, self._content(response))
-        if status in (401, 402, 403):
-            raise KeyRefused(
-                f"{self._title} does not take the key ({self._words(response)}).",
-                advice="Give a key of the same account that is good.",
-            )
+        if status in _KEY_ERRORS:
+            raise self._key_refused(response)
         if status >= 500 or (status == 429 and refusal is None):
             error = self._unclear(f"{self._title} is in trouble or too busy", self._words(response))
             raise _Again(error, _retry_after(response))
@@ -229,6 +252,10 @@ class HttpClient:
         return self._client
 
     # what is said of it --------------------------------------------------------------------------------------------
+
+    def _key_refused(self, response: httpx.Response) -> KeyRefused:
+        kind, what, advice = _KEY_ERRORS[response.status_code]
+        return kind(f"{self._title} {what} ({self._words(response)}).", advice=advice)
 
     def _refused(self, answer: Answer) -> CloudError:
         return Refused(f"{self._title} refuses (status {answer.status}: {self._shown(answer.content)}).")

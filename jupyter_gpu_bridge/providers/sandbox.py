@@ -56,10 +56,11 @@ class Sandbox:
             title=TITLE,
             removal=(_SELF_REMOVAL,),
             limits_at_create=limits_at_create,
+            puts_off=limits_at_create,
             has_spot=True,
             boot_limit=timedelta(minutes=5),
             login_limit=timedelta(minutes=2),
-            listing_lag=timedelta(seconds=60),
+            listing_lag=timedelta(seconds=90),
             is_pretend=True,
         )
         self._folder = folder
@@ -106,6 +107,10 @@ class Sandbox:
 
     async def destroy(self, ref: Ref) -> None:
         await (await self._http()).destroy(f"/v1/machines/{ref}")
+
+    async def put_off(self, ref: Ref, limit: timedelta) -> None:
+        asked = {"limit_seconds": int(limit.total_seconds())}
+        await (await self._http()).once("POST", f"/v1/machines/{ref}/limit", asked, refusal=_refusal)
 
     async def close(self) -> None:
         client, self._client = self._client, None

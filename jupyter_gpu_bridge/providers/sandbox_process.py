@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.errors import Unclear
 from jupyter_gpu_bridge.files import exclusive, try_lock
 from jupyter_gpu_bridge.settings import private_folder
@@ -90,6 +91,7 @@ def _spawn(folder: Path, options: tuple[str, ...]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            env=keys.without_keys(),
             cwd=_ROOT,  # where this very code is, whatever else is installed
             start_new_session=True,
         )

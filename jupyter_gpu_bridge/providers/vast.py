@@ -11,12 +11,15 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar
 
-from jupyter_gpu_bridge.errors import CloudError, KeyRefused, NoCapacity, Refused, Unclear
+from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.errors import KeyBad, KeyForbidden, Refused, Unclear
+from jupyter_gpu_bridge.keys import VAST, KeyInUse, KeyPlace
 from jupyter_gpu_bridge.model import (
     Account,
     Created,
@@ -32,11 +35,10 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers.answers import Fields
-from jupyter_gpu_bridge.providers.http import Answer, HttpClient
+from jupyter_gpu_bridge.providers.http import HttpClient
+from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, words_of
 
 NAME = "vast"
-TITLE = "Vast.ai"
-KEY_VARIABLES = ("VAST_API_KEY", "VASTAI_API_KEY", "VAST_AI_API_KEY")
 USUAL_ADDRESS = "https://console.vast.ai"
 IMAGE = "pytorch/pytorch:2.4.0-cuda12.4-cudnn9-runtime"
 MOST_START = 4096
@@ -81,6 +83,7 @@ _CLEAR = [status for status in range(400, 500) if status not in (408, 429)]
 
 class Vast:
     name = NAME
+    key: ClassVar[KeyPlace] = VAST
     rate: ClassVar[str] = "1/s"
     paces: ClassVar[Mapping[str, float]] = {
         "offers": 6.0,
@@ -92,10 +95,12 @@ class Vast:
     """Least seconds between two calls of one verb with one key; too early, a create is refused for 12."""
 
     def __init__(self, *, key: str | None = None, address: str | None = None) -> None:
-        """Without them, what the environment says."""
-        self._key = key
+        """Without them: the key from where it is kept, the address from the environment."""
+        self._given_key = key
+        self._key = KeyInUse(VAST)
         self._address = (address or os.environ.get("VAST_BASE_URL") or USUAL_ADDRESS).rstrip("/")
-        self._client: HttpClient | None = None
+        self._clients: dict[str, HttpClient] = {}
+        """By key: a new one may be given while the old one is in use."""
         own = f"{self._address}/api/v0/instances/{{CONTAINER_ID}}/"
         self.traits = Traits(
             title=TITLE,
@@ -105,12 +110,9 @@ class Vast:
             console="https://cloud.vast.ai/instances/",
         )
 
-    @staticmethod
-    def is_set_up() -> bool:
-        return bool(_key_of_environment())
-
     async def check(self) -> Account:
-        fields = (await self._http().read("/api/v0/users/current/")).fields
+        async with self._http() as http:
+            fields = (await http.read("/api/v0/users/current/")).fields
         mark = hashlib.sha256(f"{NAME} {fields.whole('id')}".encode()).hexdigest()[:16]
         return Account(mark, fields.text("email", ""), fields.money("credit") if fields.has("credit") else None)
 
@@ -119,23 +121,26 @@ class Vast:
         disk = need.disk_gib or _USUAL_DISK_GIB
         found: list[Offer] = []
         for kind in kinds:
-            answer = await self._http().read("/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429))
-            if answer.status != 200:
-                raise _no(answer)
+            async with self._http() as http:
+                answer = await http.read("/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429))
+                if answer.status != 200:
+                    raise refusal(answer)
             found += _offers(answer.fields.list("offers"), kind, disk)
         return found
 
     async def create(self, plan: CreatePlan) -> Created:
         number, _, bid = plan.offer.offer_id.partition("@")
         order = _order(plan, bid)
-        answer = await self._http().once("PUT", f"/api/v0/asks/{number}/", order, refusal=_no, also=_CLEAR)
-        if answer.fields.has("new_contract"):  # also of one that failed: it is there, stopped, and has to be ended
-            return Created(Ref(str(answer.fields.whole("new_contract"))))
-        raise _no(answer)
+        async with self._http() as http:
+            answer = await http.once("PUT", f"/api/v0/asks/{number}/", order, refusal=refusal, also=_CLEAR)
+            if answer.fields.has("new_contract"):  # also of one that failed: it is there, stopped, and has to be ended
+                return Created(Ref(str(answer.fields.whole("new_contract"))))
+            raise refusal(answer)
 
     async def get(self, ref: Ref) -> Seen | None:
-        answer = await self._http().read(f"/api/v0/instances/{ref}/", {"owner": "me"}, also=(404,))
-        if answer.status == 404 and _code(answer) in ("no_such_instance", "not_found"):
+        async with self._http() as http:
+            answer = await http.read(f"/api/v0/instances/{ref}/", {"owner": "me"}, also=(404,))
+        if answer.status == 404 and code_of(answer) in ("no_such_instance", "not_found"):
             return None
         if isinstance(answer.content, dict) and "instances" in answer.content and not answer.fields.has("instances"):
             return None
@@ -149,7 +154,8 @@ class Vast:
         found: list[Seen] = []
         token = ""
         while True:
-            page = (await self._http().read("/api/v1/instances/", _page(token))).fields
+            async with self._http() as http:
+                page = (await http.read("/api/v1/instances/", _page(token))).fields
             rows = page.list("instances")
             found += [_seen(row) for row in rows if row.text("label", "").startswith(MACHINE_PREFIX)]
             following = page.text("next_token", "")
@@ -160,13 +166,14 @@ class Vast:
             token = following
 
     async def destroy(self, ref: Ref) -> None:
-        answer = await self._http().destroy(f"/api/v0/instances/{ref}/")
+        async with self._http() as http:
+            answer = await http.destroy(f"/api/v0/instances/{ref}/")
         if answer.status != 404 and not answer.fields.truth("success", True):
-            raise Unclear(f"{TITLE} did not destroy {ref} ({_words(answer)}).")
+            raise Unclear(f"{TITLE} did not destroy {ref} ({words_of(answer)}).")
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
             await client.close()
 
     async def _let_in(self, ref: Ref, row: Fields) -> None:
@@ -176,21 +183,24 @@ class Vast:
         """
         key = _environment(row).get(_PUBLIC_KEY, "").replace(",", " ")
         path = f"/api/v0/instances/{ref}/ssh/"
-        if key and key.split()[1] not in json.dumps((await self._http().read(path)).content, default=str):
-            await self._http().once("POST", path, {"ssh_key": key}, refusal=_no)
+        if not key:
+            return
+        async with self._http() as http:
+            if key.split()[1] not in json.dumps((await http.read(path)).content, default=str):
+                await http.once("POST", path, {"ssh_key": key}, refusal=refusal)
 
-    def _http(self) -> HttpClient:
-        if self._client is None:
-            key = self._key or _key_of_environment()
-            if not key:
-                raise KeyRefused(f"There is no key of {TITLE}.", advice=f"Put one into {KEY_VARIABLES[0]}.")
+    @asynccontextmanager
+    async def _http(self) -> AsyncIterator[HttpClient]:
+        """With the key that there is now; one that is refused is looked for anew."""
+        key = self._given_key or (await self._key.now()).reveal()
+        if key not in self._clients:
             headers = {"Authorization": f"Bearer {key}"}
-            self._client = HttpClient(TITLE, self._address, headers=headers, secrets=[key])
-        return self._client
-
-
-def _key_of_environment() -> str:
-    return next((key for name in KEY_VARIABLES if (key := os.environ.get(name, "").strip())), "")
+            self._clients[key] = HttpClient(TITLE, self._address, headers=headers, secrets=[key])
+        try:
+            yield self._clients[key]
+        except (KeyBad, KeyForbidden):
+            self._key.refused()
+            raise
 
 
 # offers --------------------------------------------------------------------------------------------------------------
@@ -248,13 +258,15 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
         offer_id = f"{number}@{bid.exact()}"
     if price <= Money():
         raise Unclear(f"{TITLE} offers {number} for {price}.")
-    count, cores = int(row.number("num_gpus")), row.number("cpu_cores_effective", Decimal(0))
+    sold_as, cores = row.text("gpu_name"), row.number("cpu_cores_effective", Decimal(0))
+    memory = int(row.number("gpu_ram"))
+    model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
     return Offer(
         provider=NAME,
         offer_id=offer_id,
-        gpu=_model(row.text("gpu_name")),
-        gpu_count=count,
-        gpu_memory_mib=int(row.number("gpu_ram")),
+        gpu=model.title,
+        gpu_count=int(row.number("num_gpus")) * model.count,
+        gpu_memory_mib=memory if model.memory_mib is None else model.memory_mib,
         price=price,
         region=row.text("geolocation", "").rpartition(",")[2].strip(),
         is_spot=kind == "bid",
@@ -262,7 +274,7 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
         memory_mib=_memory(row, cores),
         disk_gib=disk_gib,
         host=str(row.whole("machine_id")) if row.has("machine_id") else "",
-        sold_as=row.text("gpu_name"),
+        sold_as=sold_as,
         tier="datacenter" if row.number("hosting_type", Decimal(0)) >= 1 else "community",
         is_verified=row.text("verification") == "verified" if row.has("verification") else None,
         reliability=row.number("reliability") if row.has("reliability") else None,
@@ -276,10 +288,6 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
         compute_capability=_capability(row),
         seen=now,
     )
-
-
-def _model(sold_as: str) -> str:
-    return " ".join(sold_as.replace("_", " ").split())
 
 
 def _memory(row: Fields, cores: Decimal) -> int:
@@ -395,41 +403,3 @@ def _page(token: str) -> Mapping[str, str]:
 
 def _names(page: Fields) -> Mapping[str, object]:
     return page.content if isinstance(page.content, dict) else {}
-
-
-# what a no means -----------------------------------------------------------------------------------------------------
-
-
-def _no(answer: Answer) -> CloudError:
-    """The code alone says little: `invalid_args` may be an offer that is gone."""
-    status, words = answer.status, _words(answer)
-    said = words.lower()
-    if status == 429:
-        until = " until midnight UTC" if "search_quota_exceeded" in said else ""
-        return Refused(f"{TITLE} is asked too often, and answers nothing more{until} ({words}).")
-    if status == 410 or "no_such_ask" in said:
-        return NoCapacity(f"{TITLE}: the offer is gone ({words}).")
-    if status == 401 or "invalid user key" in said:
-        return KeyRefused(f"{TITLE} does not take the key ({words}).", advice="Give a good key of the same account.")
-    if status == 402 or (status == 400 and ("credit" in said or "billing" in said)):
-        return KeyRefused(f"The account at {TITLE} has no money ({words}).", advice="Add credit to it.")
-    if status == 403 and "invalid_args" not in said:
-        return KeyRefused(
-            f"{TITLE} does not allow this with the key ({words}).",
-            advice="Give one with the rights misc, user_read, instance_read and instance_write.",
-        )
-    if 400 <= status < 500 and _code(answer):
-        return Refused(f"{TITLE} refuses ({words}).")
-    return Unclear(f"{TITLE} has answered what was not expected (status {status}: {words}).")
-
-
-def _code(answer: Answer) -> str:
-    code = answer.content.get("error") if isinstance(answer.content, dict) else None
-    return code if isinstance(code, str) else ""
-
-
-def _words(answer: Answer) -> str:
-    """Any of the fields may be missing."""
-    content = answer.content if isinstance(answer.content, dict) else {}
-    found = [content[name] for name in ("error", "msg", "message", "detail") if isinstance(content.get(name), str)]
-    return ": ".join(" ".join(each.split()) for each in found)[:300] or f"status {answer.status}"

@@ -29,10 +29,9 @@ class Allowance:
             agreed=None if order.agreed is None else order.agreed - spent,
         )
 
-    def lasts(self, price: Money, more: timedelta = timedelta(0)) -> timedelta:
-        """For how long there may be a machine at such a price, when its deadline is put off by so much more."""
-        latest = self.time + more
-        return latest if self.budget is None else min(latest, self.budget.lasts(price))
+    def lasts(self, price: Money) -> timedelta:
+        """For how long there may be a machine at such a price."""
+        return self.time if self.budget is None else min(self.time, self.budget.lasts(price))
 
     def worst_case(self, price: Money) -> Money:
         bill = price.during(max(self.time, timedelta(0)))

@@ -29,12 +29,12 @@ from jupyter_gpu_bridge.model import (
     SeenState,
     Wish,
 )
-from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.installation import installation_id, machine_name, new_attempt_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, KEPT_FOR
+from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 
 Report = Callable[[str, str], None]
 
@@ -67,7 +67,7 @@ class Attempt:
         except (NoCapacity, Refused, KeyRefused) as error:
             reached("refused")
             await self.book.advance(rental, RentalState.GONE, error.what)
-            keys.forget(rental.attempt_id)
+            key_pairs.forget(rental.attempt_id)
             raise
         except CloudError as error:
             created = await self._resolve(rental, error)
@@ -76,7 +76,7 @@ class Attempt:
 
     async def _write_down(self) -> tuple[Rental, CreatePlan]:
         attempt_id = new_attempt_id()
-        pairs = await asyncio.to_thread(keys.make, attempt_id)
+        pairs = await asyncio.to_thread(key_pairs.make, attempt_id)
         reached("keys")
         order, now = self.wish.order, self.book.clock.now()
         name = machine_name(installation_id(), attempt_id)
@@ -97,7 +97,7 @@ class Attempt:
                 now=now,
             )
         except BridgeError:
-            keys.forget(attempt_id)
+            key_pairs.forget(attempt_id)
             raise
         lease = LeasePlan(
             name=name,
@@ -114,7 +114,7 @@ class Attempt:
             name=name,
             public_key=pairs.public_key,
             start_script=start_script(lease),
-            limit=self.allowance.lasts(self.offer.price, EXTENSION_ROOM),
+            limit=self.allowance.lasts(self.offer.price),
             image=order.image,
         )
         return rental, plan
@@ -138,7 +138,7 @@ class Attempt:
             reached("found")
             return Created(seen.ref)
         await self.book.advance(rental, RentalState.GONE, f"{error.what} Nothing was rented.")
-        keys.forget(rental.attempt_id)
+        key_pairs.forget(rental.attempt_id)
         raise NoCapacity(f"no clear answer from {self.cloud.traits.title} ({error.what.rstrip('.')}), nothing was made")
 
 

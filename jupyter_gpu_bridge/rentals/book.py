@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -32,9 +32,14 @@ class Book:
         return await self.read(Ledger.find_rental, attempt_id)
 
     async def live(self, wish_id: WishId) -> Rental | None:
-        """The attempt of this wish that may be billed; there is never more than one."""
+        """The attempt to fill this wish that may be billed; there is never more than one."""
         attempts = await self.read(Ledger.of_wish, wish_id)
-        return next((each for each in attempts if each.state.is_live), None)
+        return next((each for each in attempts if each.state.is_live and not each.has_returned), None)
+
+    async def returned(self, wish_id: WishId) -> Sequence[Rental]:
+        """Attempts of this wish whose machines were gone, and are there again to be ended."""
+        attempts = await self.read(Ledger.of_wish, wish_id)
+        return [each for each in attempts if each.state.is_live and each.has_returned]
 
     async def advance(self, rental: Rental, to: RentalState, reason: str = "", **facts: Any) -> Rental:
         return await self.read(Ledger.advance, rental.attempt_id, to, now=self.clock.now(), reason=reason, **facts)

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.errors import BadRequest, KeyRefused, ProviderMissing
+from jupyter_gpu_bridge.keys import GROUP, KeyPlace
 from jupyter_gpu_bridge.model import Account, Provider, Rental
 from jupyter_gpu_bridge.naming import nearest
-
-GROUP = "jupyter_gpu_bridge.providers"
-"""Entry points of others: a name, and a callable without arguments that makes a `Provider`."""
 
 _OURS: Mapping[str, str] = {
     "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
@@ -58,11 +57,7 @@ class Clouds:
             cloud = self._made.pop(name)  # the next time with whatever key there is then
             del self._accounts[name]
             await cloud.close()
-            raise KeyRefused(
-                f"The key of {cloud.traits.title} is one of another account than the one that rented {rental.name}.",
-                billing=f"That machine costs {rental.price} per hour until it is ended.",
-                advice="Give a key of that account, or end the machine by hand.",
-            )
+            raise _of_another_account(rental, cloud)
         return self.get(name)
 
     def _once_known(self, name: str) -> Provider:
@@ -82,6 +77,23 @@ class Clouds:
                 await cloud.close()
 
 
+async def require_account(rental: Rental, cloud: Provider) -> None:
+    """Before anybody believes that a machine is not there: the key may have been changed for one of another account.
+
+    Raises `CloudError`.
+    """
+    if (await cloud.check()).fingerprint != rental.account:
+        raise _of_another_account(rental, cloud)
+
+
+def _of_another_account(rental: Rental, cloud: Provider) -> KeyRefused:
+    return KeyRefused(
+        f"The key of {cloud.traits.title} is one of another account than the one that rented {rental.name}.",
+        billing=f"That machine costs {rental.price} per hour until it is ended.",
+        advice="Give a key of that account, or end the machine by hand.",
+    )
+
+
 def cloud_names() -> Sequence[str]:
     return sorted({*_OURS, *(point.name for point in entry_points(group=GROUP))})
 
@@ -96,7 +108,11 @@ def _is_set_up(name: str) -> bool:
         maker = _maker(name)
     except ProviderMissing:
         return True
-    return bool(getattr(maker, "is_set_up", lambda: True)())
+    is_set_up = getattr(maker, "is_set_up", None)
+    if is_set_up is not None:
+        return bool(is_set_up())
+    place = getattr(maker, "key", None)
+    return keys.held(place).is_certain if isinstance(place, KeyPlace) else True
 
 
 def _make(name: str) -> Provider:

@@ -188,7 +188,7 @@ async def _rented() -> Sequence[Finding]:
         guard = await doctor_rented.of_guard(unsettled)
     except _HINDRANCES as hindrance:
         guard = _hindered("guard", hindrance)
-    return [ledger, *_alone("limits", _limits), guard]
+    return [ledger, *_alone("limits", _limits), *await doctor_rented.of_keys(), guard]
 
 
 def _limits() -> Iterator[Finding]:

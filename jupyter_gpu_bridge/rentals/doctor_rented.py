@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.keys import SourceKind
 from jupyter_gpu_bridge.model import RENTED, Finding, Profile
 from jupyter_gpu_bridge.rentals import order_words
 from jupyter_gpu_bridge.rentals.clouds import cloud_names
@@ -31,6 +34,11 @@ def of_limits() -> Finding:
     }
     said = ", ".join(f"{limit} {name}" for name, limit in named.items() if limit is not None)
     return Finding("limits", True, f"{said} ({limits_file()})." if said else "No limit over all rentals.")
+
+
+async def of_keys() -> Sequence[Finding]:
+    """Which there are, and one finding for each that cannot be read."""
+    return await asyncio.to_thread(_of_keys)
 
 
 async def of_guard(unsettled: int) -> Finding:
@@ -61,6 +69,20 @@ def of_profile(profile: Profile) -> Finding:
 def _wrong(profile: Profile, what: str, advice: str) -> Finding:
     anew = f"Order anew, or remove it: jupyter gpu profiles remove {profile.name}"
     return Finding(f"profile {profile.name}", False, what, f"{advice} {anew}".strip())
+
+
+def _of_keys() -> Sequence[Finding]:
+    all_held = [keys.held(place) for place in keys.places()]
+    named = [f"{held.place.provider} ({held.key.source})" for held in all_held if held.key is not None]
+    findings = [Finding("keys", True, f"{', '.join(named)}." if named else "None yet.")]
+    told: set[str] = set()
+    for held in all_held:
+        for trouble in held.troubles:
+            if trouble.what not in told:
+                told.add(trouble.what)
+                is_fine = trouble.kind is SourceKind.KEYRING and not held.is_certain
+                findings.append(Finding("keys", is_fine, trouble.what, trouble.advice))
+    return findings
 
 
 def _opened() -> tuple[Finding, int]:

@@ -100,7 +100,7 @@ async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
     troubles: list[str] = []
     clouds = Clouds()
     try:
-        for provider in sorted({*used, *clouds_set_up()}):
+        for provider in sorted({*used, *await asyncio.to_thread(clouds_set_up)}):
             try:
                 found = await compare(provider, book, clouds)
                 orphans += found.orphans

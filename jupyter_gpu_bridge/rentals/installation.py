@@ -1,6 +1,7 @@
 """Who we are at the providers: each machine bears the id of the installation that rented it.
 
-Kept apart from the ledger, and twice: when the ledger is lost, its machines are still known to be ours.
+Kept apart from the ledger, and twice: when the ledger is lost, its machines are still known to be ours. The copy lies
+where people keep settings, which some carry from one computer to the next: it counts only on the one it was made on.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import re
 import secrets
 import string
@@ -24,6 +26,7 @@ InstallationId = NewType("InstallationId", str)
 _SHORT = 12
 _LETTERS = string.ascii_lowercase + string.digits
 _ID = re.compile(r"[a-z0-9]{8}")
+_MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _NAME = re.compile(rf"{re.escape(MACHINE_PREFIX)}([a-z0-9]{{8}})-([0-9a-f]{{8,32}})")
 
 
@@ -36,11 +39,11 @@ def installation_id() -> InstallationId:
     with exclusive(main.with_name(f"{main.name}.lock")):
         found = _read(main)
         if found is None:
-            found = (None if copy is None else _read(copy)) or _new()
+            found = (None if copy is None else _read(copy, here=True)) or _new()
             _write(main, found)
         if copy is not None and not os.path.exists(copy):
             with contextlib.suppress(OSError):  # nothing is wrong yet without the copy, and the next call tries again
-                _write(copy, found)
+                _write(copy, f"{found} {_computer()}")
     return found
 
 
@@ -82,18 +85,33 @@ def _of_ledger() -> str:
     return f"-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def _read(place: Path) -> InstallationId | None:
-    """`None` only where there is nothing: an id that cannot be read now must not be replaced by another one."""
+def _read(place: Path, *, here: bool = False) -> InstallationId | None:
+    """`None` only where there is nothing: an id that cannot be read now must not be replaced by another one.
+
+    `here`: only what was made on this computer.
+    """
     try:
-        text = place.read_text("ascii", errors="replace").strip()
+        text, _, computer = place.read_text("ascii", errors="replace").strip().partition(" ")
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    if here and computer != _computer():
         return None
     return InstallationId(text) if _ID.fullmatch(text) else None
 
 
-def _write(place: Path, installation: InstallationId) -> None:
+def _write(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    replace_file(place, f"{installation}\n".encode())
+    replace_file(place, f"{text}\n".encode())
+
+
+def _computer() -> str:
+    """Tells computers apart without saying which one it is."""
+    name = platform.node()
+    for place in _MACHINE_IDS:
+        with contextlib.suppress(OSError):
+            name = place.read_text("ascii", errors="replace").strip() or name
+            break
+    return hashlib.sha256(f"jupyter-gpu-bridge {name}".encode()).hexdigest()[:12]
 
 
 def _new() -> InstallationId:

@@ -148,7 +148,8 @@ class Orders:
     async def _end_soon(self, wish_id: WishId) -> None:
         """Of another computer's too: that one may be switched off."""
         book = await self._ready()
-        if await book.live(wish_id) is not None and (replaced := await self.wake(wish_id)):
+        is_billed = await book.live(wish_id) is not None or bool(await book.returned(wish_id))
+        if is_billed and (replaced := await self.wake(wish_id)):
             await book.note_wish(wish_id, "warning", replaced)
 
     async def _release_unwritten(self, wish_id: WishId, because: str) -> None:
@@ -230,6 +231,7 @@ class Orders:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
         if not SHORTEST <= more <= LONGEST:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
+        await self._require_movable(rental)
         wish = await book.wish(wish_id)
         latest = rental.written + wish.order.deadline + EXTENSION_ROOM
         if rental.deadline + more > latest:
@@ -240,6 +242,23 @@ class Orders:
         return await book.read(
             Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
         )
+
+    async def _require_movable(self, rental: Rental) -> None:
+        """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
+        from jupyter_gpu_bridge.rentals.clouds import Clouds
+
+        clouds = Clouds()
+        try:
+            traits = clouds.get(rental.provider).traits
+        finally:
+            await clouds.close()
+        if traits.limits_at_create and not traits.puts_off:
+            raise BadRequest(
+                f"{traits.title} was told to end this machine at {rental.deadline:%Y-%m-%d %H:%M} UTC, and takes no "
+                "other time now.",
+                billing="Until then it costs what it does.",
+                advice="Rent another machine with a later deadline (--for); the idle limit ends it earlier anyway.",
+            )
 
     async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:
         book = await self._ready()
@@ -276,9 +295,8 @@ class Orders:
     async def _standing(self, wish: Wish) -> Standing:
         book = await self._ready()
         attempts = await book.read(Ledger.of_wish, wish.wish_id)
-        newest = max(attempts, key=lambda each: each.written, default=None)
         told = await book.read(Ledger.events_of, [wish.wish_id], TOLD)
-        return Standing.of(wish, newest, told.get(wish.wish_id, ()))
+        return Standing.of(wish, attempts, told.get(wish.wish_id, ()))
 
     async def _ready(self) -> Book:
         return await asyncio.to_thread(self._open)

@@ -12,6 +12,7 @@ from typing import Any
 
 from jupyter_gpu_bridge.errors import BadRequest, ProfileUnknown
 from jupyter_gpu_bridge.files import replace_file
+from jupyter_gpu_bridge.keys import variables
 from jupyter_gpu_bridge.model import RENTED, MachineRef, Profile
 from jupyter_gpu_bridge.naming import PROVISIONER, check_name, check_text, kernel_name, nearest, profile_name
 from jupyter_gpu_bridge.providers.machines import require_machine
@@ -157,13 +158,25 @@ def _spec(profile: Profile) -> dict[str, Any]:
 
 
 def _require(profile: Profile) -> None:
-    """Raises `HostUnknown` or `BadRequest` when there is no such machine."""
+    """Raises `HostUnknown` or `BadRequest` when there is no such machine, or one that must not have its variables."""
     if (profile.order is not None) != (profile.machine == RENTED):
         raise BadRequest("A profile has either a machine or an order for one.", advice="Give one of both.")
+    if profile.machine.provider == RENTED.provider:
+        _check_no_keys(profile)
     if profile.order is not None:
         order_words.check_order(profile.order)
     elif profile.machine.provider != RENTED.provider:  # those come and go; one that is gone says so when it is used
         require_machine(profile.machine)
+
+
+def _check_no_keys(profile: Profile) -> None:
+    """Raises `BadRequest`: whoever owns a rented machine could rent in our name."""
+    keys = sorted(name for name, _ in profile.environment if name in variables())
+    if keys:
+        raise BadRequest(
+            f"{keys[0]} is the key of an account, and such a key goes to no rented machine.",
+            advice=f"Leave out --env {keys[0]}; nothing on the machine needs it.",
+        )
 
 
 def _check(profile: Profile) -> None:

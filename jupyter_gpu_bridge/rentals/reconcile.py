@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
-from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
@@ -80,6 +80,8 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     installation = installation_id()
     account = await clouds.account(provider)
     listed = await clouds.get(provider).list()
+    if (await clouds.get(provider).check()).fingerprint != account.fingerprint:
+        raise Unclear(f"The key of {provider} was changed while it was asked.", advice="It is asked again.")
     found = []
     for seen in listed:
         name = parse_machine_name(seen.name)
@@ -114,7 +116,7 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
     key, now = f"{FOUND}{seen.name}", book.clock.now()
     is_pretend = cloud.traits.is_pretend
     named = parse_machine_name(seen.name)
-    pairs = None if named is None else keys.find(named[1])
+    pairs = None if named is None else key_pairs.find(named[1])
     rental = await book.read(
         Ledger.adopt,
         key,
@@ -137,7 +139,7 @@ async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:
     """The provider has brought it back, or never ended it."""
     text = f"{seen.name} was gone and is there again"
     try:
-        await book.read(Ledger.resurrect, rental.attempt_id, book.clock.now(), f"{text}.")
+        await book.read(Ledger.resurrect, rental.attempt_id, book.clock.now(), f"{text}.", seen.ref)
     except BridgeError as error:
         log.warning("%s: %s", text, error)
     return Orphan(rental.provider, seen, await book.wish(rental.wish_id), text)

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
-from jupyter_gpu_bridge.rentals import keys, resolve
+from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import require_account
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ async def release(
     reached("accrued")
     rental = await book.advance(rental, RentalState.GONE, rental.reason or because, gone=ended)
     reached("gone")
-    keys.forget(rental.attempt_id)
+    key_pairs.forget(rental.attempt_id)
     return rental
 
 
@@ -64,7 +64,7 @@ async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None
     seen = await resolve.find(rental, cloud, book.clock)
     if seen is None:
         await book.advance(rental, RentalState.GONE, rental.reason or "Nothing was rented.")
-        keys.forget(rental.attempt_id)
+        key_pairs.forget(rental.attempt_id)
         return None
     reached("found")
     if rental.state is RentalState.INTENT:  # sent all the same: its process died between the two entries
@@ -78,8 +78,7 @@ async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book
     wish = await book.wish(rental.wish_id)
     if not cloud.traits.limits_at_create or rental.created is None or wish.key.startswith((FOUND, KEPT)):
         return seen
-    whole = Allowance.of(wish.order, (), rental.created)
-    limit = rental.created + whole.lasts(rental.offer.price, EXTENSION_ROOM)
+    limit = rental.created + Allowance(rental.deadline - rental.written, rental.cap, None).lasts(rental.offer.price)
     return limit if seen is None else min(seen, limit)
 
 
@@ -89,20 +88,22 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book) -> bool:
     first_absent: datetime | None = None
     is_asked = False
     is_listed = await _is_listed(rental, cloud)
+    ref = rental.ref
     while True:
         try:
-            if rental.ref is not None and (first_absent is None or not is_asked):
-                await cloud.destroy(rental.ref)
+            if ref is not None and (first_absent is None or not is_asked):
+                await cloud.destroy(ref)
                 is_asked = True
                 reached("destroy-asked")
             seen = next((each for each in await cloud.list() if _is_it(each, rental)), None)
             if seen is None or _is_over(seen):
+                await require_account(rental, cloud)
                 first_absent = first_absent or book.clock.now()
                 if is_listed or not _may_be_late(rental, cloud, book.clock.now(), first_absent):
                     return is_listed
                 pause = min(pause, cloud.traits.listing_lag)
             else:
-                first_absent, is_listed = None, True
+                first_absent, is_listed, ref = None, True, seen.ref
         except CloudError as error:
             failures += 1
             await _complain(rental, cloud, book, error, failures)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from jupyter_gpu_bridge.errors import CloudError
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen
 from jupyter_gpu_bridge.rentals.clock import Clock
+from jupyter_gpu_bridge.rentals.clouds import require_account
 
 _PAUSES = (2, 3, 10, 15, 30, 60)
 _LONGEST = 300
@@ -31,10 +32,18 @@ async def find(rental: Rental, cloud: Provider, clock: Clock) -> Seen | None:
         else:
             if seen is not None:
                 return seen
-            if proof.is_complete(clock.now()):
+            if proof.is_complete(clock.now()) and await _is_account(rental, cloud):
                 return None
         await clock.sleep(pause)
     raise AssertionError("unreachable")
+
+
+async def _is_account(rental: Rental, cloud: Provider) -> bool:
+    try:
+        await require_account(rental, cloud)
+    except CloudError:
+        return False  # it is asked again: what another account lists proves nothing
+    return True
 
 
 class _Proof:

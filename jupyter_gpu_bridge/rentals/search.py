@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, ProviderMissing
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
 from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
@@ -70,6 +71,7 @@ async def search(need: Need, clouds: Clouds) -> Found:
 
     Pretend offers are for those who ask for them: nobody who wants a GPU is given a pretence of one.
     """
+    need = replace(need, gpu_titles=gpus.titles_wanted(need.gpus))
     names = need.providers or [name for name in clouds_set_up() if not _is_pretend(name, clouds)]
     answers = await asyncio.gather(*(_ask(name, need, clouds) for name in names))
     offers = [offer for answer in answers if not isinstance(answer, str) for offer in answer]
@@ -106,4 +108,14 @@ def _nothing(need: Need, offers: Sequence[Offer], silent: Sequence[str], names: 
     what = f"None of {len(offers)} offers fits: {excluded}." if offers else "Nothing is offered now."
     if silent:
         what = f"{what} {'; '.join(silent)}."
-    return NothingFits(what, advice="Ask for less, or try again later. Nothing was rented.")
+    advice = "Ask for less, or try again later. Nothing was rented."
+    return NothingFits(what, advice=f"{_misspelt(need, offers)}{advice}")
+
+
+def _misspelt(need: Need, offers: Sequence[Offer]) -> str:
+    """What might have been meant by a GPU that neither the catalogue nor any offer has."""
+    offered = {offer.gpu.casefold() for offer in offers}
+    for name in need.gpus:
+        if name.casefold() not in offered and not gpus.identify(name).is_known and (close := gpus.near(name)):
+            return f"{name!r} is no GPU that is known; did you mean {' or '.join(close)}? "
+    return ""

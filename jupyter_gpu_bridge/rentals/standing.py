@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
 
 EXTENSION_ROOM = timedelta(hours=12)
-"""By so much a deadline can be put off: a provider that ends machines by itself is told that much more at the start."""
+"""By so much a deadline can be put off in all."""
 
 KEPT_FOR = timedelta(minutes=30)
 """So long somebody can look at a machine whose set-up has failed, if the order says so."""
@@ -39,11 +40,16 @@ class Standing:
     step: Event | None = None
     """What was done last to have a machine, and since when."""
 
+    returned: Sequence[Rental] = ()
+    """Earlier attempts, whose machines their provider has brought back: they cost money until they are ended."""
+
     @classmethod
-    def of(cls, wish: Wish, newest: Rental | None, events: Sequence[Event]) -> Standing:
-        """`events`: of this wish, those that are `TOLD` at least; the oldest first."""
+    def of(cls, wish: Wish, attempts: Iterable[Rental], events: Sequence[Event]) -> Standing:
+        """`attempts`, `events`: of this wish; of the events those that are `TOLD` at least, the oldest first."""
+        newest = max(attempts := list(attempts), key=lambda each: each.written, default=None)
+        returned = [each for each in attempts if each.state.is_live and each is not newest]
         step = next((event for event in reversed(events) if event.kind in STEPS), None)
-        return cls(wish, newest, _warning(newest, events), step)
+        return cls(wish, newest, _warning([*returned, newest], events), step, returned)
 
     @property
     def machine(self) -> MachineRef:
@@ -57,24 +63,28 @@ class Standing:
     @property
     def is_over(self) -> bool:
         """Nothing is wanted, and nothing is billed."""
-        return not self.wish.is_open and (self.rental is None or not self.rental.state.is_live)
+        return not self.wish.is_open and not any(each.state.is_live for each in (*self.returned, *self._newest()))
+
+    def _newest(self) -> Sequence[Rental]:
+        return () if self.rental is None else (self.rental,)
 
 
 def standings(
     wishes: Sequence[Wish], rentals: Sequence[Rental], told: Mapping[WishId, Sequence[Event]]
 ) -> Sequence[Standing]:
     """How each of these wishes stands; what was asked for last comes first, if `wishes` begin with the oldest."""
-    newest: dict[WishId, Rental] = {}
-    for rental in sorted(rentals, key=lambda each: each.written):
-        newest[rental.wish_id] = rental
-    return [Standing.of(each, newest.get(each.wish_id), told.get(each.wish_id, ())) for each in reversed(wishes)]
+    attempts: defaultdict[WishId, list[Rental]] = defaultdict(list)
+    for rental in rentals:
+        attempts[rental.wish_id].append(rental)
+    return [Standing.of(each, attempts[each.wish_id], told.get(each.wish_id, ())) for each in reversed(wishes)]
 
 
-def _warning(newest: Rental | None, events: Sequence[Event]) -> Event | None:
-    if newest is not None and not newest.state.is_live:
+def _warning(attempts: Sequence[Rental | None], events: Sequence[Event]) -> Event | None:
+    """The last one about something that there is, or that is still looked for."""
+    live = [None if each is None else each.attempt_id for each in attempts if each is None or each.state.is_live]
+    if not live:
         return None
-    about = (None, None if newest is None else newest.attempt_id)
-    told = (each for each in reversed(events) if each.kind in (_WARNING, SETTLED) and each.attempt_id in about)
+    told = (each for each in reversed(events) if each.kind in (_WARNING, SETTLED) and each.attempt_id in (None, *live))
     last = next(told, None)
     return None if last is None or last.kind == SETTLED else last
 

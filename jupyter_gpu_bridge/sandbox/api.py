@@ -26,6 +26,7 @@ _OF_ONE = {
     ("GET", "console"): "console",
     ("POST", "stop"): "stop",
     ("POST", "start"): "start",
+    ("POST", "limit"): "put-off",
 }
 
 
@@ -69,6 +70,8 @@ class Api(Front):
             await cloud.stop(account, machine_id)
         elif call.verb == "start":
             cloud.start(account, machine_id)
+        elif call.verb == "put-off":
+            cloud.put_off(account, machine_id, _seconds(request.body))
         else:
             raise not_found(machine_id)
         return Answer(200, {"id": machine_id})
@@ -87,15 +90,22 @@ def _fits(offer: dict[str, object], query: dict[str, str]) -> bool:
     )
 
 
+def _seconds(body: Any) -> int:
+    limit = body.get("limit_seconds") if isinstance(body, dict) else None
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise bad("The limit is no number of seconds.")
+    return limit
+
+
 def _order(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise bad("The body is no JSON object.")
-    name, public_key, limit = body.get("name"), body.get("public_key"), body.get("limit_seconds")
+    name, public_key = body.get("name"), body.get("public_key")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise bad("A name has up to 60 lower-case letters, digits and dashes.")
     if not isinstance(public_key, str) or len(public_key.split()) < 2:
         raise bad("The public key is no line of authorized_keys.")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise bad("The limit is no number of seconds.")
+    if body.get("limit_seconds") is not None:
+        _seconds(body)
     known = ("offer_id", "price", "name", "public_key", "start_script", "limit_seconds")
     return {field: body[field] for field in known if field in body}

@@ -23,8 +23,8 @@ from jupyter_gpu_bridge.sandbox.store import Store
 _TICK = 0.1
 """Real seconds between two looks at the machines."""
 
-_GRACE = 3600.0
-"""A machine whose cloud is dead ends by itself so many real seconds after its limit."""
+_GRACE = 24 * 3600.0
+"""A machine whose cloud is dead ends by itself so many real seconds after its limit, which may have been put off."""
 
 _LONGEST = 30 * 24 * 3600.0
 
@@ -91,6 +91,12 @@ class Cloud:
             raise No(409, "wrong_state", f"The machine is {record.status.value}.")
         self._switch_off(record, "Stopped through the API.")
         await asyncio.shield(self._spawn_end(record, keep_disk=True))
+
+    def put_off(self, account: str, machine_id: str, limit_seconds: int) -> None:
+        """Its time limit from now on, counted from its creation."""
+        record = self._there(account, machine_id)
+        record.limit_seconds = limit_seconds
+        self._save(record)
 
     def start(self, account: str, machine_id: str) -> None:
         record = self._there(account, machine_id)

@@ -80,7 +80,7 @@ def test_a_start_shows_how_far_it_is_and_can_be_cancelled(make_lab: Callable[[],
         expect(toast).to_contain_text("Cancelled.", timeout=60_000)
         _picture(lab_page, "cancelled")
         assert [machine["ended"] is None for machine in cloud.machines()] == [False]
-        expect(lab_page.page.get_by_role("dialog")).to_contain_text("The rented machine is no more")
+        expect(lab_page.page.get_by_role("dialog")).to_contain_text("The rented machine cannot be used any more")
         lab_page.expect_the_server_to_be_gone()
         lab.stop()
 

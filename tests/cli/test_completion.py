@@ -85,6 +85,10 @@ SAME = [
     (["jupyter-gpu", "hosts", "change", "box", "--carrier", "pa"], {"paramiko"}),
     (["jupyter-gpu", "profiles", "add", "new", "--machine", "s"], {"ssh:box", "ssh:lab"}),
     (["jupyter-gpu", "completion", "fi"], {"fish"}),
+    (["jupyter-gpu", "models", "MI30"], {"MI300A", "MI300X"}),
+    (["jupyter-gpu", "rent", "--gpu", "L4"], {"L4", "L40", "L40S"}),
+    (["jupyter-gpu", "keys", "set", "ru"], {"runpod"}),
+    (["jupyter-gpu", "keys", "te"], {"test"}),
     (["jupyter", "g"], {"gpu"}),
 ]
 
@@ -151,7 +155,7 @@ def test_names_are_found_without_what_takes_time_to_load() -> None:
     program = (
         "import sys\n"
         "from jupyter_gpu_bridge.cli import main\n"
-        "for kind in ('hosts', 'machines', 'profiles', 'kernels'):\n"
+        "for kind in ('hosts', 'machines', 'profiles', 'kernels', 'gpus', 'providers'):\n"
         "    assert main(['completion', '--names', kind]) == 0\n"
         "heavy = {'asyncio', 'jupyter_client', 'paramiko', 'traitlets', 'zmq', 'jupyter_gpu_bridge.bridge'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.machine.link import links
 from tests.own_home import variables
 
@@ -104,7 +105,8 @@ def entered(suffix: str = "") -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables(home.folder).items():
             patch.setenv(name, value)
-        patch.delenv("JUPYTER_PATH", raising=False)
+        for name in ("JUPYTER_PATH", *keys.variables()):
+            patch.delenv(name, raising=False)
         try:
             yield home
         finally:

@@ -28,7 +28,7 @@ def test_where_nothing_is_lacking_nothing_is_said() -> None:
         (
             Traits("Far", limits_at_create=True, bills_stopped=False),
             "Far cannot end this machine by itself: if this computer is off, only the time limit at its provider does, "
-            f"as late as hours after the deadline. {GUARD}",
+            f"at the deadline. {GUARD}",
         ),
         (
             Traits("Far", removal=(PowerOff(),)),

@@ -14,7 +14,17 @@ from email.utils import format_datetime
 import pytest
 import stamina
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, NoCapacity, Refused, Unclear
+from jupyter_gpu_bridge.errors import (
+    BridgeError,
+    CloudError,
+    KeyBad,
+    KeyForbidden,
+    KeyRefused,
+    KeyUnfunded,
+    NoCapacity,
+    Refused,
+    Unclear,
+)
 from jupyter_gpu_bridge.providers import http
 from jupyter_gpu_bridge.providers.http import HttpClient, Kind
 from jupyter_gpu_bridge.sandbox.http import Answer
@@ -130,17 +140,21 @@ async def test_a_cloud_that_says_to_come_again_much_later_is_not_waited_for() ->
 # what answers mean -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize(("status", "kind"), [(401, KeyBad), (402, KeyUnfunded), (403, KeyForbidden)])
 @pytest.mark.parametrize("verb", ["read", "once", "destroy"])
-async def test_a_key_that_is_not_taken_is_said_so_and_not_tried_again(status: int, verb: str) -> None:
+async def test_a_key_that_is_not_taken_is_said_so_and_not_tried_again(
+    status: int, kind: type[KeyRefused], verb: str
+) -> None:
     async with scripted(Answer(status, {"message": "who are you?"})) as script, client(script) as one:
         calls: dict[str, Callable[[], object]] = {
             "read": lambda: one.read("/things"),
             "once": lambda: one.once("POST", "/things"),
             "destroy": lambda: one.destroy("/things/1"),
         }
-        with pytest.raises(KeyRefused, match="who are you"):
+        with pytest.raises(KeyRefused, match="who are you") as caught:
             await calls[verb]()  # type: ignore[misc]
+        assert type(caught.value) is kind
+        assert type(BridgeError.of(caught.value.as_problem())) is kind
         assert len(script.heard) == 1
 
 

@@ -28,7 +28,7 @@ def test_what_others_took_is_gone() -> None:
     allowance = Allowance.of(ORDER, [FAILED, replace(FAILED, written=minutes(10))], minutes(30))
     assert allowance == Allowance(timedelta(minutes=90), Money.parse("1"), Money.parse("1"))
     assert allowance.lasts(PRICE) == timedelta(minutes=50)
-    assert allowance.lasts(Money.parse("0.10"), timedelta(hours=12)) == timedelta(hours=10)
+    assert allowance.lasts(Money.parse("0.10")) == timedelta(minutes=90)
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,22 @@ def test_it_survives_the_loss_of_either_file(usual_home: Path) -> None:
     assert installation_id() == found
     copy.unlink()
     assert installation_id() == found
-    assert copy.read_text() == (data / "installation").read_text() == f"{found}\n"
+    assert (data / "installation").read_text() == f"{found}\n"
+    assert re.fullmatch(rf"{found} [0-9a-f]{{12}}\n", copy.read_text())
     (data / "installation").write_text("")
     assert installation_id() == found
+
+
+def test_settings_that_are_carried_to_another_computer_do_not_make_it_the_same(usual_home: Path) -> None:
+    """Each would take the other's machines for its own, and end them."""
+    found = installation_id()
+    copy = usual_home / "config" / "gpu-bridge-installation"
+    copy.write_text(f"{found} {'0' * 12}\n")
+    shutil.rmtree(usual_home / "data" / "gpu-bridge")
+    there = installation_id()
+    assert there != found
+    assert installation_id() == there
+    assert copy.read_text().startswith(found), "what belongs to the other one is left to it"
 
 
 def test_a_home_that_was_chosen_keeps_to_itself(own_home: Path, usual_home: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from jupyter_gpu_bridge.model import AttemptId, Event
+from dataclasses import replace
+from datetime import timedelta
+
+from jupyter_gpu_bridge.model import AttemptId, Event, RentalState
 from jupyter_gpu_bridge.rentals.standing import Standing
 from tests.renting import RENTED, WISH, minutes, over, warning, wish
 
@@ -10,19 +13,32 @@ from tests.renting import RENTED, WISH, minutes, over, warning, wish
 def test_the_last_warning_about_the_newest_attempt_counts() -> None:
     of_another = warning("of another attempt", attempt=AttemptId("ee" * 16))
     last = warning("last", at=minutes(3))
-    assert Standing.of(wish(), RENTED, [warning("first"), last, of_another]).warning == last
-    assert Standing.of(wish(), RENTED, [of_another]).warning is None
+    assert Standing.of(wish(), [RENTED], [warning("first"), last, of_another]).warning == last
+    assert Standing.of(wish(), [RENTED], [of_another]).warning is None
 
 
 def test_what_is_said_of_the_wish_itself_counts_as_well() -> None:
     of_the_wish = warning("It cannot be looked after.", attempt=None)
-    assert Standing.of(wish(), RENTED, [of_the_wish]).warning == of_the_wish
-    assert Standing.of(wish(), None, [of_the_wish]).warning == of_the_wish
+    assert Standing.of(wish(), [RENTED], [of_the_wish]).warning == of_the_wish
+    assert Standing.of(wish(), [], [of_the_wish]).warning == of_the_wish
 
 
 def test_nobody_is_warned_of_what_is_gone() -> None:
     ended = over()
-    assert Standing.of(ended.wish, ended.rental, [warning("It is not gone yet.")]).warning is None
+    assert ended.rental is not None
+    assert Standing.of(ended.wish, [ended.rental], [warning("It is not gone yet.")]).warning is None
+
+
+def test_what_has_come_back_is_not_over_and_is_told() -> None:
+    ended = over()
+    assert ended.rental is not None
+    back = replace(ended.rental, attempt_id=AttemptId("0" * 32), state=RentalState.RELEASING, has_returned=True)
+    back = replace(back, written=ended.rental.written - timedelta(hours=1))
+    told = warning("It is back.", attempt=back.attempt_id)
+    standing = Standing.of(ended.wish, [ended.rental, back], [told])
+    assert ended.is_over
+    assert not standing.is_over
+    assert (standing.rental, standing.returned, standing.warning) == (ended.rental, [back], told)
 
 
 def test_what_is_being_done_for_it_is_told() -> None:
@@ -31,5 +47,5 @@ def test_what_is_being_done_for_it_is_told() -> None:
         Event(minutes(1), WISH, None, "booting", "the machine starts"),
         Event(minutes(2), WISH, None, "state", "The machine can be reached."),
     ]
-    assert Standing.of(wish(), RENTED, steps).step == steps[1]
-    assert Standing.of(wish(), RENTED, ()).step is None
+    assert Standing.of(wish(), [RENTED], steps).step == steps[1]
+    assert Standing.of(wish(), [RENTED], ()).step is None

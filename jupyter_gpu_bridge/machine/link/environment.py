@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
+from jupyter_gpu_bridge.keys import variables, with_withdrawn
 from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 _SECRET = re.compile(
@@ -21,11 +21,15 @@ _OF_THE_LEDGER = (LEDGER_VARIABLE, "PGPASSWORD")
 
 
 def passed_on(*, with_ledger: bool) -> Mapping[str, str]:
-    """All but what is secret or belongs to this Jupyter server; with the ledger, also the password to that."""
+    """All but what is secret or belongs to this Jupyter server.
+
+    With the ledger, also the password to that, and the keys of the accounts that pay for what is written there.
+    """
+    keys = variables()
     return {
         name: value
-        for name, value in os.environ.items()
-        if (with_ledger and name in _OF_THE_LEDGER) or not is_secret(name, value)
+        for name, value in with_withdrawn().items()
+        if (with_ledger and (name in _OF_THE_LEDGER or name in keys)) or not (name in keys or is_secret(name, value))
     }
 
 

@@ -26,12 +26,13 @@ _CARRIED = (
     *("HOME", _HOME, _LEDGER, "JUPYTER_GPU_BRIDGE_CLOCK", "JUPYTER_GPU_BRIDGE_REMOTE_HOME"),
     *("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PLATFORM_DIRS"),
     *("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "TMPDIR"),
+    *("DBUS_SESSION_BUS_ADDRESS", "PYTHON_KEYRING_BACKEND"),
     *("PATH", "PYTHONPATH", "LANG", "LC_ALL"),
     *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSSLMODE"),
     *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-"""Where our things are, and how the clouds are reached."""
+"""Where our things and the user's keyring are, and how the clouds are reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from jupyter_gpu_bridge.db import SCHEMA, read_version, tables
 from jupyter_gpu_bridge.errors import AccountUnclear, AttemptUnderWay, BadRequest, LedgerBroken, RentalEnded
-from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Ref, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.ledger.accrual import strike
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.facts import Facts, changes_of
@@ -143,10 +143,11 @@ class Attempts(Chapter):
         with self._database.writing() as connection:
             return _change(connection, attempt_id, changes_of(read_rental(connection, attempt_id), facts))
 
-    def resurrect(self, attempt_id: AttemptId, now: datetime, reason: str) -> Rental:
+    def resurrect(self, attempt_id: AttemptId, now: datetime, reason: str, ref: Ref | None = None) -> Rental:
         """The provider has brought a machine back that was gone: it is to be ended again, and has cost all the while.
 
-        It stands in the way of no other attempt of its wish. Raises `RentalUnknown`, `BadRequest` when it is not gone.
+        It stands in the way of no other attempt of its wish. `ref`: where none was known. Raises `RentalUnknown`, and
+        `BadRequest` when it is not gone.
         """
         with self._database.writing() as connection:
             before = read_rental(connection, attempt_id)
@@ -158,6 +159,7 @@ class Attempts(Chapter):
             times: dict[str, object] = {
                 "requested": before.requested or before.written,  # so it was sent, whatever was thought
                 "created": before.created or now,
+                "ref": before.ref or ref,
                 "gone": None,
                 "resurrected": now,
             }

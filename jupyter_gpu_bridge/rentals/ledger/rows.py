@@ -70,6 +70,7 @@ def rental_of(row: Row[Any]) -> Rental:
         user=row.login,
         host_key=row.host_key,
         lease_until=row.lease_until,
+        has_returned=row.resurrected is not None,
         reason=row.reason,
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.process import keep_link, serve
 from jupyter_gpu_bridge.machine.link.target import Target
@@ -32,6 +33,7 @@ async def _run(folder: Path) -> None:
 
 
 def main() -> int:
+    keys.withdraw()
     keep_link(Path(sys.argv[1]), _run)
     return 0
 

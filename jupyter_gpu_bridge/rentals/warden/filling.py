@@ -13,6 +13,7 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import (
     AccountUnclear,
     BridgeError,
+    CloudError,
     KeptForDebugging,
     KeyRefused,
     LedgerBroken,
@@ -21,6 +22,7 @@ from jupyter_gpu_bridge.errors import (
     NothingFits,
     PeerMisbehaved,
     Refused,
+    RentalEnded,
     RentFailed,
     Unreachable,
 )
@@ -29,7 +31,7 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
-from jupyter_gpu_bridge.rentals import keys
+from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
@@ -39,6 +41,7 @@ from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.search import Tries, search
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
+from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
 from jupyter_gpu_bridge.rentals.warden.others import Others
 from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
 from jupyter_gpu_bridge.rentals.warden.tending import TICK
@@ -91,7 +94,7 @@ class Filling:
     async def _first_of_all(self, wish: Wish) -> tuple[Rental, Target]:
         """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
-        places = wish.order.need.providers or clouds_set_up()
+        places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
         reached("searched")
         offers = await self._without_avoided(found.offers)
@@ -111,7 +114,7 @@ class Filling:
             raise unclear
         raise RentFailed(
             f"Tried {len(failures)} of {len(found.offers)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
-            advice="Try again later, or allow more: another GPU, a higher price, spot offers.",
+            advice=_advice(wish, found.offers),
             billing="Nothing is billed.",
         )
 
@@ -140,6 +143,7 @@ class Filling:
     async def _take_up(self, wish: Wish, rental: Rental) -> tuple[Rental, Target] | None:
         """What a killed warden of this wish has left."""
         if self.is_settled(rental):
+            await self._require_there(wish, rental)
             return rental, self._target(wish, rental)
         if rental.is_kept:
             raise self._kept(rental)
@@ -155,6 +159,17 @@ class Filling:
                 return None
         await release(rental, cloud, self._book, "Its request was interrupted.")
         return None
+
+    async def _require_there(self, wish: Wish, rental: Rental) -> None:
+        """Nobody has looked after it for a while, and it may have ended itself. Raises `RentalEnded`."""
+        try:
+            cloud = await self._clouds.of(rental)
+            ended = await ended_alone(rental, wish.order, cloud, self._book.clock.now())
+        except CloudError:
+            return  # it is looked after all the same, and asked again
+        if ended is not None:
+            rental = await release(rental, cloud, self._book, ended.because, ended=ended.at)
+            raise RentalEnded(ended.because, billing=f"It has cost {rental.accrued} at the most.")
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
@@ -226,7 +241,8 @@ class Filling:
         return kept
 
     def _kept(self, rental: Rental) -> KeptForDebugging:
-        login = f"ssh -i {keys.load(rental.attempt_id).identity_file} -p {rental.port} {rental.user}@{rental.address}"
+        identity = key_pairs.load(rental.attempt_id).identity_file
+        login = f"ssh -i {identity} -p {rental.port} {rental.user}@{rental.address}"
         return KeptForDebugging(
             rental.reason,
             billing=f"The machine is kept until {rental.deadline:%H:%M} UTC, and costs {rental.price} per hour.",
@@ -258,7 +274,7 @@ class Filling:
         return rental, target
 
     def _target(self, wish: Wish, rental: Rental) -> Target:
-        pairs = keys.load(rental.attempt_id)
+        pairs = key_pairs.load(rental.attempt_id)
         return Target(
             name=f"{rental.offer.title} ({rental.provider})",
             address=rental.address,
@@ -297,6 +313,17 @@ class Filling:
             rental.provider,
             rental.offer.gpu,
         )
+
+
+def _advice(wish: Wish, offers: Sequence[Offer]) -> str:
+    agreed, least = wish.order.agreed, wish.order.worst_case(min(offer.price for offer in offers))
+    if agreed is None or least <= agreed:
+        return "Try again later, or allow more: another GPU, a higher price, spot offers."
+    kind, _, name = wish.key.partition(":")
+    again = f"jupyter gpu profiles add {name}" if kind == "profile" else "order it again"
+    return (
+        f"Prices have risen since you agreed to {agreed} in all: now it is {least} at least. To agree to that: {again}"
+    )
 
 
 class _SetUpFailed(RentFailed):

@@ -9,18 +9,21 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, LedgerBroken
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
 from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, SeenState, Wish
-from jupyter_gpu_bridge.rentals.allowance import Allowance
+from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, Wish
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clouds import require_account
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
+from jupyter_gpu_bridge.rentals.standing import SETTLED
+from jupyter_gpu_bridge.rentals.warden.absence import ENDED, EndedAlone, ended_alone
 from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
+from jupyter_gpu_bridge.rentals.warden.putting_off import PuttingOff
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +46,12 @@ class Tending:
         self._link = link
         self._used = book.clock.now()
         """When somebody last had something from this machine."""
-        self._begun = rental.written
-        """When the first attempt for this wish began: from then on its deadline counts."""
         self._activity: dict[KernelId, float] = {}
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
         self._absent_since: datetime | None = None
+        self._ended_alone: EndedAlone | None = None
         self._reclaim_at: datetime | None = None
-        self._lease: Renewal | None = None
         self._is_without_farewell = False
         self._lease_problem = ""
         self._has_ended_itself = False
@@ -67,19 +68,20 @@ class Tending:
         return None if self._absent_since is None else self._billed_until()
 
     def _billed_until(self) -> datetime | None:
-        return min(filter(None, (self._absent_since, self._reclaim_at)), default=None)
+        alone = None if self._ended_alone is None else self._ended_alone.at
+        return min(filter(None, (self._absent_since, self._reclaim_at, alone)), default=None)
 
     async def until_over(self) -> str:
         """The reason, as a sentence. Kernels have had their time to save what they have."""
         self._wish = await self._book.wish(self._rental.wish_id)
         order = self._wish.order
         attempts = await self._book.read(Ledger.of_wish, self._rental.wish_id)
-        self._begun = min(each.written for each in attempts)
-        lease = self._lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
+        begun = min(each.written for each in attempts)
+        lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
         try:
-            reason = await self._until_limit()
+            reason = await self._until_limit(PuttingOff(self._rental, order, begun, lease))
             reached("limit")
             if not self._is_without_farewell:
                 await self._bid_farewell()
@@ -100,8 +102,9 @@ class Tending:
                 return reason or f"It was kept long enough. {self._rental.reason}"
             await self._book.clock.sleep(min(TICK, self._left()))
 
-    async def _until_limit(self) -> str:
+    async def _until_limit(self, putting_off: PuttingOff) -> str:
         while True:
+            await self._look_after_a_gap()
             await self._count()
             reached("counted")
             await self._look_at_wish()
@@ -111,14 +114,18 @@ class Tending:
                     self._rental = await self._book.advance(self._rental, RentalState.IN_USE)
                 reached("in-use")
             reason = self._wish.closed_because if not self._wish.is_open else await self._lost()
+            if not reason and self._ended_alone is not None:
+                reason = self._ended_alone.because
             if not reason and self._has_ended_itself:
                 reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
             self._is_without_farewell = bool(reason)
-            reason = reason or self._spent() or self._forbidden() or self._late() or self._idle(order)
+            if self._absent_since is None:
+                reason = reason or self._spent() or self._forbidden() or self._late() or self._idle(order)
             if reason:
                 return reason
             await self._warn()
-            self._put_off(order)
+            if problem := await putting_off.follow(self._rental, self._book.clock.now(), self._cloud_of):
+                await self._say_once("put-off", problem)
             if self._lease_problem:
                 await self._say_once("lease", self._lease_problem)
             await self._book.clock.sleep(min(TICK, self._left()))
@@ -134,16 +141,6 @@ class Tending:
         self._has_ended_itself = news.is_ending
         has_answered = news.left is not None or news.is_ending
         self._lease_problem = news.problem if has_answered else ""
-
-    def _put_off(self, order: Order) -> None:
-        """The machine's own deadline follows the one in the ledger, if that was put off."""
-        rental, first = self._rental, self._begun + order.deadline
-        told = Allowance(first - rental.written, rental.cap, None)
-        more = told.lasts(rental.offer.price, rental.deadline - first) - told.lasts(rental.offer.price)
-        extra = more.total_seconds()
-        if self._lease is not None and extra > self._lease.extra:
-            self._lease.extra = extra
-            self._lease.renew_now()
 
     # limits --------------------------------------------------------------------------------------------------------
 
@@ -201,6 +198,13 @@ class Tending:
 
     # a ledger that cannot be used keeps nobody from ending a machine in time ---------------------------------------
 
+    async def _notice_extension(self, before: datetime) -> None:
+        """What was warned of is not so any more, and is warned of again in time."""
+        if self._rental.deadline > before and self._warned & {"budget", "deadline"}:
+            self._warned -= {"budget", "deadline"}
+            with self._unwritten():
+                await self._book.note(self._rental, SETTLED, "Its deadline was put off.")
+
     async def _count(self) -> None:
         """In our head as well: what could not be written down now is counted again when it can be."""
         until = self._billed_until()
@@ -211,6 +215,7 @@ class Tending:
         with self._unwritten():
             self._rental = await self._book.accrue(rental, until)
             await self._over_all.look(self._rental)
+        await self._notice_extension(rental.deadline)
 
     async def _look_at_wish(self) -> None:
         """Whoever closes it has its warden cancel us; should that come to nothing, we see it here."""
@@ -229,6 +234,12 @@ class Tending:
 
     # the provider's side -------------------------------------------------------------------------------------------
 
+    async def _look_after_a_gap(self) -> None:
+        """Before anything is counted: this computer may have slept for days, and the machine ended itself long ago."""
+        with contextlib.suppress(CloudError):
+            cloud = await self._cloud_of(self._rental)
+            self._ended_alone = await ended_alone(self._rental, self._wish.order, cloud, self._book.clock.now())
+
     async def _lost(self) -> str:
         """Whether the provider has ended it; asked now and then, and an answer that fails says nothing."""
         now = self._book.clock.now()
@@ -236,10 +247,16 @@ class Tending:
             return ""
         self._asked = now
         try:
-            seen = await (await self._cloud_of(self._rental)).get(self._rental.ref)
+            cloud = await self._cloud_of(self._rental)
+            seen = await cloud.get(self._rental.ref)
+            if seen is None:
+                await require_account(self._rental, cloud)
+        except KeyRefused as error:
+            await self._say_once("key", str(error))
+            return ""
         except CloudError:
             return ""
-        if seen is None or seen.state in (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING):
+        if seen is None or seen.state in ENDED:
             self._absent_since = self._absent_since or now
             return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
         is_announced = seen.reclaim_at is not None and seen.reclaim_at > now - _CLOCKS_DIFFER

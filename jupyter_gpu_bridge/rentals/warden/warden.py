@@ -30,7 +30,7 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clouds import Clouds
-from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT, end_unless_kept
+from jupyter_gpu_bridge.rentals.reconcile import EVERY, FOUND, KEPT, end_unless_kept
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.standing import Standing
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
@@ -70,7 +70,7 @@ class Warden:
         self._target: Target | None = None
         self._over: BridgeError | None = None
         self._tending: Tending | None = None
-        self._look_now = asyncio.Event()
+        self._looks: list[asyncio.Event] = []
         self._because = ""
         """Why it is to end, also where that cannot be written down."""
         self._complaints: set[str] = set()
@@ -105,7 +105,8 @@ class Warden:
             self._left.set()
 
     def look(self) -> None:
-        self._look_now.set()
+        for look in self._looks:
+            look.set()
 
     def release(self, because: str) -> None:
         self._because = self._because or because
@@ -131,6 +132,7 @@ class Warden:
         others = [
             asyncio.create_task(self._until_given_up()),
             asyncio.create_task(self._others.compare_now_and_then()),
+            asyncio.create_task(self._end_returned()),
         ]
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
@@ -149,7 +151,8 @@ class Warden:
             await self._end(link)
             await asyncio.sleep(LAST_ANSWERS_FOR)
             with _ledger_may_fail():
-                is_over = await self._book.live(self._wish_id) is None  # a provider may bring a machine back
+                back = await self._book.returned(self._wish_id)  # a provider may bring a machine back at any time
+                is_over = await self._book.live(self._wish_id) is None and not back
         await link.forget_gone()
 
     async def _leave(self, link: Link, error: BridgeError, cause: str) -> None:
@@ -239,22 +242,44 @@ class Warden:
 
     async def _until_closed(self) -> None:
         """Whoever closes it writes that down, and is another process: what it says besides may be lost."""
+        look = self._new_look()
         while not self._because:
             with _ledger_may_fail():
                 if not (await self._book.wish(self._wish_id)).is_open:
                     return
-            await self._until_look()
+            await self._until_look(look, _LOOK_EVERY)
 
-    async def _until_look(self) -> None:
-        """Some time, or until somebody says that there is something to be seen."""
-        napping = asyncio.ensure_future(self._book.clock.sleep(_LOOK_EVERY))
-        told = asyncio.ensure_future(self._look_now.wait())
+    async def _end_returned(self) -> None:
+        """Machines of earlier attempts that are there again, while the wish has another one, or is to have one."""
+        look = self._new_look()
+        while True:
+            with _ledger_may_fail():
+                for rental in await self._book.returned(self._wish_id):
+                    await self._release_returned(rental)
+            await self._until_look(look, EVERY)
+
+    async def _release_returned(self, rental: Rental) -> None:
+        try:
+            await release(rental, await self._cloud_now(rental), self._book, rental.reason)
+        except (LedgerBroken, RentalUnknown):
+            raise
+        except (BridgeError, OSError) as error:
+            log.warning("%s, which is back, is not ended yet: %s", rental.name, error)
+
+    def _new_look(self) -> asyncio.Event:
+        """Set whenever somebody says that there is something to be seen."""
+        self._looks.append(asyncio.Event())
+        return self._looks[-1]
+
+    async def _until_look(self, look: asyncio.Event, within: timedelta) -> None:
+        napping = asyncio.ensure_future(self._book.clock.sleep(within))
+        told = asyncio.ensure_future(look.wait())
         try:
             await asyncio.wait([napping, told], return_when=asyncio.FIRST_COMPLETED)
         finally:
             napping.cancel()
             told.cancel()
-        self._look_now.clear()
+        look.clear()
 
     async def _until_given_up(self) -> None:
         """By everybody who wanted the machine, before anybody has used it; then it is closed."""
@@ -293,11 +318,24 @@ class Warden:
         reached("closed")
         because = await self._closed_because()
         if self._over is None:
-            self._refuse(RentalEnded(f"The rented machine is no more: {because}", advice="Start the kernel again."))
+            self._refuse(await self._ended(because))
         link.machine_gone(f"The rented machine was ended: {because}")
         self._complaints.clear()  # what was in the way before is said again to whoever waits for the end
         while not await self._is_ended(because):
             await self._book.clock.sleep(_TRY_AGAIN)
+
+    async def _ended(self, because: str) -> RentalEnded:
+        """For whoever wanted the machine: that it is being ended, which may take its provider a while."""
+        rental = None
+        with _ledger_may_fail():
+            rental = await self._book.live(self._wish_id)
+        if rental is None:
+            billing = "Nothing is rented for it any more."
+        else:
+            billing = f"It is being ended, and costs {rental.price} per hour until its provider has done so."
+        return RentalEnded(
+            f"The rented machine cannot be used any more: {because}", billing=billing, advice="Start the kernel again."
+        )
 
     async def _is_ended(self, because: str) -> bool:
         """Whether all is done, and written down."""
@@ -307,6 +345,8 @@ class Warden:
             while (rental := await self._book.live(self._wish_id)) is not None:
                 ended = None if self._tending is None else self._tending.ended
                 await release(rental, await self._cloud_of(rental), self._book, because, ended=ended)
+            for rental in await self._book.returned(self._wish_id):
+                await release(rental, await self._cloud_of(rental), self._book, because)
         except (LedgerReplaced, RentalUnknown):
             raise
         except (BridgeError, OSError) as error:

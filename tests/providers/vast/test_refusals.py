@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.errors import CloudError, KeyRefused, NoCapacity, Refused, Unclear
+from jupyter_gpu_bridge.errors import (
+    CloudError,
+    KeyBad,
+    KeyForbidden,
+    KeyMissing,
+    KeyUnfunded,
+    NoCapacity,
+    Refused,
+    Unclear,
+)
 from jupyter_gpu_bridge.model import Money, Need, Offer, Ref, SeenState
 from jupyter_gpu_bridge.providers.vast import Vast
+from tests.clouds.cloud import SimulatedCloud
 from tests.providers.vast.there import NAME, There, in_account
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -31,25 +42,23 @@ async def test_a_bad_key_is_told_in_both_of_its_words(there: There) -> None:
     ]
     try:
         for call in calls:
-            with pytest.raises(KeyRefused, match=r"auth_error|Invalid user key") as refused:
+            with pytest.raises(KeyBad, match=r"auth_error|Invalid user key") as refused:
                 await call()
             assert "not-mine" not in str(refused.value)
     finally:
         await wrong.close()
 
 
-async def test_without_a_key_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VAST_API_KEY", "VASTAI_API_KEY", "VAST_AI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(KeyRefused, match="VAST_API_KEY"):
+async def test_without_a_key_nothing_is_sent(own_home: Path) -> None:
+    with pytest.raises(KeyMissing, match="VAST_API_KEY"):
         await Vast(address="http://127.0.0.1:1").offers(Need())
 
 
 @pytest.mark.parametrize(
     ("how", "kind", "words"),
     [
-        ("no-permission", KeyRefused, "does not allow this.*instance_write"),
-        ("unfunded", KeyRefused, "no money.*Add credit"),
+        ("no-permission", KeyForbidden, "does not allow this.*instance_write"),
+        ("unfunded", KeyUnfunded, "no money.*Add credit"),
         ("own-machine", Refused, "invalid_args"),
         ("no-key-for-vm", Refused, "no_ssh_key_for_vm"),
         ("text", Refused, "asked too often"),
@@ -73,11 +82,25 @@ async def test_each_no_to_an_order_is_what_it_is(there: There, how: str, kind: t
 async def test_an_account_without_credit_has_no_money(there: There) -> None:
     there.control("credit", dollars=0)
     try:
-        with pytest.raises(KeyRefused, match="no money"):
+        with pytest.raises(KeyUnfunded, match="no money"):
             await there.order()
         assert (await there.vast.check()).balance == Money()
     finally:
         there.control("credit", dollars=25)
+
+
+async def test_a_key_that_was_refused_is_looked_for_anew(
+    cloud: SimulatedCloud, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vast = Vast(address=str(cloud.api["address"]))
+    try:
+        monkeypatch.setenv("VAST_API_KEY", "an-old-one")
+        with pytest.raises(KeyBad):
+            await vast.check()
+        monkeypatch.setenv("VAST_API_KEY", cloud.another_key())
+        assert (await vast.check()).balance == Money.parse("25")
+    finally:
+        await vast.close()
 
 
 # offers that are gone ------------------------------------------------------------------------------------------------

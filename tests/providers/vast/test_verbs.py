@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ async def test_an_offer_has_all_that_is_told_of_it(there: There) -> None:
     )
     assert offer.price == Money.parse(Decimal(repr(row["dph_total"])))
     assert offer.price > Money.parse(Decimal(repr(row["dph_base"])))
-    assert (offer.gpu, offer.sold_as, offer.gpu_count, offer.gpu_memory_mib) == ("RTX 4090", "RTX 4090", 1, 24564)
+    assert (offer.gpu, offer.sold_as, offer.gpu_count, offer.gpu_memory_mib) == ("RTX 4090", "RTX 4090", 1, 24576)
     assert (offer.cpus, offer.memory_mib, offer.disk_gib) == (16, 64401, 50)
     assert (offer.host, offer.tier, offer.region) == (str(row["machine_id"]), "community", "NO")
     assert (offer.is_verified, offer.reliability, offer.benchmark) == (True, Decimal("0.9951"), Decimal("11.5"))
@@ -134,9 +135,9 @@ async def test_only_ours_are_listed_over_all_pages(there: There) -> None:
         await there.vast.destroy(Ref(str(each["id"])))
 
 
-def test_without_a_key_it_is_not_set_up_and_the_older_names_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VAST_API_KEY", "VASTAI_API_KEY", "VAST_AI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+def test_without_a_key_it_is_not_set_up_and_the_older_names_count(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "vast" not in clouds_set_up()
     for name in ("VAST_AI_API_KEY", "VASTAI_API_KEY", "VAST_API_KEY"):
         monkeypatch.setenv(name, "x")

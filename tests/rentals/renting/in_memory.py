@@ -42,6 +42,7 @@ _NEVER = timedelta(days=10_000)
 _TRAITS = Traits(
     title="Memory",
     limits_at_create=True,
+    puts_off=True,
     boot_limit=timedelta(minutes=5),
     login_limit=timedelta(minutes=2),
     listing_lag=timedelta(seconds=60),
@@ -232,6 +233,12 @@ class MemoryCloud:
             if each.ref == ref and each.ended is None:
                 each.ended = self.timeline.elapsed
                 self.destroyed.append(each.name)
+
+    async def put_off(self, ref: Ref, limit: timedelta) -> None:
+        self._refuse_when_down()
+        for each in self.machines:
+            if each.ref == ref:
+                each.limit = each.born + limit
 
     async def close(self) -> None:
         pass

@@ -226,6 +226,18 @@ class Story(RuleBasedStateMachine):
             assert self._ledger.by_name(machine.name) is None, f"{machine.name} was taken for ours"
 
     @invariant()
+    def what_is_counted_is_what_was_allowed_or_billed(self) -> None:
+        """Also after days in which nobody could look."""
+        back = {self._wish(machine) for machine in self._cloud.machines if machine.has_come_back}
+        counted: defaultdict[WishId, Money] = defaultdict(Money)
+        for rental in self._ledger.rentals(live_only=False):
+            counted[rental.wish_id] += rental.accrued
+        for wish_id, cost in counted.items():
+            most = self._most(wish_id) if self._cloud.ends_itself else cost
+            if wish_id not in back:
+                assert cost <= max(most, self._bills[wish_id]) + self._cloud.price.during(SLACK), f"{cost} is counted"
+
+    @invariant()
     def what_nobody_looks_after_ends_itself(self) -> None:
         for machine in self._ours():
             if self._cloud.ends_itself and not machine.has_come_back:
@@ -245,6 +257,7 @@ class Story(RuleBasedStateMachine):
         wanted = {wish.wish_id for wish in self._ledger.wishes()}
         for machine in self._ours():
             assert self._wish(machine) in wanted, f"{machine.name} is billed and not wanted"
+            assert not machine.has_come_back, f"{machine.name} is there again, and nobody ends it"
         await self._timeline.pass_(max(order.deadline for order in ORDERS.values()) + PUT_OFF)
         assert not self._ours(), "a machine outlives all limits"
         self.what_is_of_others_is_not_touched()
@@ -273,10 +286,16 @@ class Story(RuleBasedStateMachine):
         latest = order.deadline + (PUT_OFF if wish_id in self._put_off else timedelta(0))
         age = min(self._timeline.elapsed, machine.ends) - machine.born
         assert age <= latest + late, f"{machine.name} has lived for {age}"
-        most = order.worst_case(PRICE) if order.budget is None else order.budget
-        if order.budget is None and wish_id in self._put_off:
-            most += self._cloud.price.during(PUT_OFF)
+        most = self._most(wish_id)
         assert bill <= most + self._cloud.price.during(late), f"{bill} is billed, and {most} was to be the most"
+
+    def _most(self, wish_id: WishId) -> Money:
+        """What was shown or allowed."""
+        order = self._order(wish_id)
+        if order.budget is not None:
+            return order.budget
+        more = self._cloud.price.during(PUT_OFF) if wish_id in self._put_off else Money()
+        return order.worst_case(PRICE) + more
 
     def _it_ends_itself(self, machine: Machine) -> None:
         cared_for = machine.ends - self._cared.get(machine.ref, machine.born)

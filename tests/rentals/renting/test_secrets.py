@@ -11,6 +11,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge import plain
+from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import RENTED, Profile
 from tests.postgres import Postgres
 from tests.rentals.renting.world import PRETEND, Renting
@@ -64,6 +65,43 @@ async def test_a_rented_kernel_gives_nothing_away(world: Renting) -> None:
         await manager.shutdown_kernel(now=True)
         await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
         await world.until_over(standing.wish.wish_id)
+
+
+async def test_the_key_of_an_account_is_had_by_wardens_and_goes_no_further(
+    world: Renting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = "canary-of-an-account"
+    monkeypatch.setenv("RUNPOD_API_KEY", canary)
+    world.bridge.add_profile(Profile("rented", RENTED, order=PRETEND))
+    manager = AsyncKernelManager(kernel_name="gpu-bridge-rented")
+    await manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    await client.wait_for_ready(timeout=30)
+    (standing,) = await world.bridge.rentals()
+    (machine,) = world.cloud.machines()
+    try:
+        (warden,) = world.wardens()
+        assert warden.environ()["RUNPOD_API_KEY"] == canary
+        kernel = world.home.kernel(str(manager.kernel_id))
+        pids = [kernel.pid, *machine["pids"], *(child.pid for child in warden.children(recursive=True))]
+        environments = list(_environments(pids))
+        assert len(environments) == len(pids)
+        assert [found for found in environments if canary in found] == []
+        assert [line for line in _arguments(world) if canary in line] == []
+        for file in _files(world.home.folder):
+            assert canary.encode() not in file.read_bytes(), file
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+        await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+        await world.until_over(standing.wish.wish_id)
+
+
+async def test_the_key_of_an_account_is_not_put_on_a_rented_machine_by_a_profile(world: Renting) -> None:
+    for environment in ((("VAST_API_KEY", None),), (("RUNPOD_API_KEY", None), ("GREETING", "hello"))):
+        with pytest.raises(BadRequest, match="API_KEY is the key of an account"):
+            world.bridge.add_profile(Profile("rented", RENTED, order=PRETEND, environment=environment))
 
 
 async def test_a_team_s_ledger_is_used_with_its_password_which_goes_nowhere_else(

@@ -18,7 +18,6 @@ import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge, Standing
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.machine.link import environment
 from jupyter_gpu_bridge.model import MachineRef, Need, Order, WishId
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
@@ -126,18 +125,12 @@ def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: s
             order = PRETEND
             if isinstance(cloud, SimulatedCloud):
                 order = replace(PRETEND, need=Need(providers=(simulated,)))
-                _lead_to(cloud, patch)
+                for name, value in cloud.environment().items():
+                    patch.setenv(name, value)
             try:
                 yield Renting(home, cloud, order)
             finally:
                 _forget_orders()
-
-
-def _lead_to(cloud: SimulatedCloud, patch: pytest.MonkeyPatch) -> None:
-    """Us, and the wardens that we start."""
-    for name, value in cloud.environment().items():
-        patch.setenv(name, value)
-    patch.setattr(environment, "_OF_THE_LEDGER", (*environment._OF_THE_LEDGER, *cloud.environment()))
 
 
 def _forget_orders() -> None:

@@ -1,0 +1,74 @@
+"""Which offers meet an order, by what its user calls a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from jupyter_gpu_bridge.errors import NothingFits
+from jupyter_gpu_bridge.model import Need, Offer
+from jupyter_gpu_bridge.rentals import clouds as clouds_module
+from jupyter_gpu_bridge.rentals.clouds import Clouds
+from jupyter_gpu_bridge.rentals.search import search
+from tests.rentals.renting.in_memory import PRICE, MemoryCloud, Timeline
+
+pytestmark = pytest.mark.anyio
+
+OFFERED = ("H100 SXM", "H100 PCIe", "H100 80GB", "H100", "RTX 4090", "RTX 4090 D", "Rubin X1", "RTX 4080 SUPER")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def on_asyncio(anyio_backend: str) -> None:
+    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
+
+
+class Shelf(MemoryCloud):
+    """It notes what it was asked for."""
+
+    asked: Need | None = None
+
+    async def offers(self, need: Need) -> Sequence[Offer]:
+        self.asked = need
+        return [Offer(self.name, str(number), gpu, 1, 81_920, PRICE) for number, gpu in enumerate(OFFERED)]
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    made = Shelf(Timeline())
+    monkeypatch.setattr(clouds_module, "_maker", lambda name: lambda: made)
+    return made
+
+
+async def _found(*gpus: str) -> list[str]:
+    clouds = Clouds()
+    offers = (await search(Need(gpus=gpus, providers=("memory",)), clouds)).offers
+    await clouds.close()
+    return [offer.gpu for offer in offers]
+
+
+async def test_a_family_is_each_of_its_variants_and_a_short_name_its_model(shelf: Shelf) -> None:
+    assert await _found("h100") == ["H100 SXM", "H100 PCIe", "H100 80GB", "H100"]
+    assert await _found("4090", "NVIDIA RTX 4080S") == ["RTX 4090", "RTX 4080 SUPER"]
+    assert await _found("H100-SXM") == ["H100 SXM"]
+    assert await _found("rubin x1") == ["Rubin X1"]
+
+
+async def test_a_provider_is_told_the_names_that_offers_carry(shelf: Shelf) -> None:
+    await _found("4090")
+    assert shelf.asked is not None
+    assert (shelf.asked.gpus, shelf.asked.gpu_titles) == (("4090",), ("RTX 4090",))
+
+
+async def test_a_name_that_nobody_has_is_answered_with_those_near_it(shelf: Shelf) -> None:
+    with pytest.raises(NothingFits, match=r"GPU RTX 4900 excludes 8\.") as refused:
+        await _found("RTX 4900")
+    assert "'RTX 4900' is no GPU that is known; did you mean RTX 4090 or" in str(refused.value)
+    with pytest.raises(NothingFits) as known:
+        await _found("B200")
+    assert "did you mean" not in str(known.value)
