@@ -221,7 +221,7 @@ class HttpClient:
             error = self._unclear(f"{self._title} is in trouble or too busy", self._words(response))
             raise _Again(error, _retry_after(response))
         if 400 <= status < 500 and status != 408 and refusal is not None:
-            raise self._masked(refusal(Answer(self._title, status, self._content(response, must=False))))
+            raise self.masked(refusal(Answer(self._title, status, self._content(response, must=False))))
         raise self._unclear(f"{self._title} has answered what was not expected", self._words(response))
 
     def _content(self, response: httpx.Response, *, must: bool = True) -> object:
@@ -279,7 +279,8 @@ class HttpClient:
     def _unclear(self, what: str, words: str) -> Unclear:
         return Unclear(f"{what} ({self._mask(words).rstrip('.')}).", advice="It is not known whether it was done.")
 
-    def _masked(self, error: CloudError) -> CloudError:
+    def masked(self, error: CloudError) -> CloudError:
+        """The same, without any secret; for what an adapter makes of an answer by itself."""
         return type(error)(
             self._mask(error.what),
             advice=self._mask(error.advice),

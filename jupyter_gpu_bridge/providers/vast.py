@@ -18,7 +18,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import ClassVar
 
 from jupyter_gpu_bridge import gpus
-from jupyter_gpu_bridge.errors import KeyBad, KeyForbidden, Refused, Unclear
+from jupyter_gpu_bridge.errors import CloudError, KeyBad, KeyForbidden, Refused, Unclear
 from jupyter_gpu_bridge.keys import VAST, KeyInUse, KeyPlace
 from jupyter_gpu_bridge.model import (
     Account,
@@ -168,8 +168,8 @@ class Vast:
     async def destroy(self, ref: Ref) -> None:
         async with self._http() as http:
             answer = await http.destroy(f"/api/v0/instances/{ref}/")
-        if answer.status != 404 and not answer.fields.truth("success", True):
-            raise Unclear(f"{TITLE} did not destroy {ref} ({words_of(answer)}).")
+            if answer.status != 404 and not answer.fields.truth("success", True):
+                raise Unclear(f"{TITLE} did not destroy {ref} ({words_of(answer)}).")
 
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}
@@ -191,16 +191,18 @@ class Vast:
 
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[HttpClient]:
-        """With the key that there is now; one that is refused is looked for anew."""
+        """With the key that there is now, which no error tells; one that is refused is looked for anew."""
         key = self._given_key or (await self._key.now()).reveal()
         if key not in self._clients:
             headers = {"Authorization": f"Bearer {key}"}
             self._clients[key] = HttpClient(TITLE, self._address, headers=headers, secrets=[key])
+        client = self._clients[key]
         try:
-            yield self._clients[key]
-        except (KeyBad, KeyForbidden):
-            self._key.refused()
-            raise
+            yield client
+        except CloudError as error:
+            if isinstance(error, KeyBad | KeyForbidden):
+                self._key.refused()
+            raise client.masked(error) from None
 
 
 # offers --------------------------------------------------------------------------------------------------------------

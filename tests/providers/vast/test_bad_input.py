@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -58,6 +58,22 @@ async def test_no_redirect_is_followed(status: int) -> None:
             with pytest.raises(Unclear):
                 await call
         assert not any("elsewhere" in heard.path for heard in script.heard)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 410, 429])
+async def test_no_error_tells_the_key_however_the_cloud_repeats_it(status: int) -> None:
+    said = {"success": False, "error": "x", "msg": "What is this secret?", "email": "secret"}
+    async with vast(Answer(status, said)) as (made, _):
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: made.offers(Need()),
+            lambda: made.create(PLAN),
+            lambda: made.get(Ref("7")),
+            made.list,
+        ]
+        for call in calls:
+            with pytest.raises(CloudError) as caught:
+                await call()
+            assert "secret" not in str(caught.value)
 
 
 # offers --------------------------------------------------------------------------------------------------------------
