@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_gpu_bridge.errors import Refused
 from jupyter_gpu_bridge.model import Money, Need, Ref, SeenState, SelfRemovalCall
 from jupyter_gpu_bridge.providers.vast import IMAGE, Vast
 from jupyter_gpu_bridge.rentals.clouds import clouds_set_up
@@ -111,6 +112,18 @@ async def test_whoever_looks_first_after_a_death_attaches_the_key(there: There) 
     await successor.get(ref)
     await successor.close()
     assert len(there.calls("attach")) == 1
+
+
+@in_account
+async def test_a_machine_whose_key_cannot_be_attached_is_not_there_to_be_entered_until_it_can(there: There) -> None:
+    ref = await there.order()
+    await until(lambda: there.row(ref)["ports"])
+    there.refuse("attach", "json")
+    with pytest.raises(Refused):
+        await there.vast.get(ref)
+    assert [each.ref for each in await there.vast.list()] == [ref]
+    assert (await there.running(ref)).address
+    assert [each["outcome"] for each in there.calls("attach")] == [429, 200]
 
 
 @in_account
