@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from jupyter_gpu_bridge.errors import BadRequest, Unclear
 from jupyter_gpu_bridge.model import Money
@@ -35,6 +35,21 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._strange(name, "a whole number")
         return value
+
+    def number(self, name: str, usual: Decimal | None = None) -> Decimal:
+        """Also where it comes as a text."""
+        value = self._value(name)
+        if value is None and usual is not None:
+            return usual
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+            raise self._strange(name, "a number")
+        try:
+            found = Decimal(value)
+        except InvalidOperation:
+            raise self._strange(name, "a number") from None
+        if not found.is_finite():
+            raise self._strange(name, "a number")
+        return found
 
     def truth(self, name: str, usual: bool | None = None) -> bool:
         value = self._value(name)

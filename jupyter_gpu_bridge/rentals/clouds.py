@@ -18,6 +18,7 @@ _OURS: Mapping[str, str] = {
     "lambda": "jupyter_gpu_bridge.providers.lambda_cloud:LambdaCloud",
     "runpod": "jupyter_gpu_bridge.providers.runpod:RunPod",
     "sandbox": "jupyter_gpu_bridge.providers.sandbox:Sandbox",
+    "vast": "jupyter_gpu_bridge.providers.vast:Vast",
 }
 
 

@@ -349,7 +349,7 @@ class Cloud:
         wait = self._boot_seconds + (slow.value if slow else 0.0)
         lag = now + (unlisted.value if unlisted else 0.0)
         return Record(
-            machine_id=f"m-{secrets.token_hex(6)}",
+            machine_id=str(asked.get("machine_id") or f"m-{secrets.token_hex(6)}"),
             account=account,
             name=name,
             offer_id=item.offer_id,

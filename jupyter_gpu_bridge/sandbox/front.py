@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jupyter_gpu_bridge.sandbox.clock import moment
 from jupyter_gpu_bridge.sandbox.cloud import Cloud, is_same
@@ -18,8 +19,6 @@ from jupyter_gpu_bridge.sandbox.errors import No
 from jupyter_gpu_bridge.sandbox.faults import Kind
 from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from jupyter_gpu_bridge.sandbox.records import Record
-
-MACHINE_VERBS = ("get", "destroy")
 
 
 @dataclass(slots=True)
@@ -40,6 +39,11 @@ class Call:
 
 class Front(ABC):
     """Answers requests; `on_request` hears of each."""
+
+    name = ""
+    """Of the cloud, where it is controlled by words of its own."""
+    machine_verbs: Collection[str] = ("get", "destroy")
+    """What the key of a machine is good for, and only for that machine."""
 
     def __init__(self, cloud: Cloud, control_key: str, end: Callable[[], None]) -> None:
         self.cloud = cloud
@@ -81,6 +85,10 @@ class Front(ABC):
     def broken(self) -> Answer:
         return self.refusal(No(500, "internal", "Something went wrong."))
 
+    async def control_own(self, words: Sequence[str], asked: Mapping[str, Any]) -> Answer:
+        """What tests may do to this cloud alone: `POST /control/NAME/WORDS`. Raises `No`."""
+        raise No(404, "no_such_route", f"There is no control {'/'.join(words)}.")
+
     def down(self) -> Answer:
         return self.refusal(No(503, "unavailable", "Down for maintenance."))
 
@@ -90,6 +98,9 @@ class Front(ABC):
         if not is_same(request.token, self._control_key):
             return _said(No(401, "unauthorized", "That is not the control key."))
         try:
+            words = request.path.split("/")[2:]
+            if self.name and words[:1] == [self.name]:
+                return await self.control_own(words[1:], request.body if isinstance(request.body, dict) else {})
             answer = await self._control.handle(request)
         except No as no:
             return _said(no)
@@ -101,8 +112,9 @@ class Front(ABC):
         if machine is not None:
             if self.strikes(Kind.EGRESS_BLOCKED, call, machine):
                 return Answer(0, hangs_up=True)
-            if call.verb not in MACHINE_VERBS or call.machine_id != machine.machine_id:
-                raise No(403, "forbidden", "The key of a machine is only good to read and to delete that machine.")
+            if call.verb not in self.machine_verbs or call.machine_id != machine.machine_id:
+                verbs = ", ".join(self.machine_verbs)
+                raise No(403, "forbidden", f"The key of a machine is only good for that machine: {verbs}.")
         if self.strikes(Kind.API_DOWN, call):
             return self.down()
         if self.strikes(Kind.ERROR_BEFORE, call):

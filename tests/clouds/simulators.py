@@ -16,7 +16,11 @@ class Simulator:
     items: Sequence[Item]
 
 
-_MODULES: Mapping[str, str] = {"lambda": "tests.clouds.lambda_cloud", "runpod": "tests.clouds.runpod"}
+_MODULES: Mapping[str, str] = {
+    "lambda": "tests.clouds.lambda_cloud",
+    "runpod": "tests.clouds.runpod",
+    "vast": "tests.clouds.vast",
+}
 """Each has a `SIMULATOR`."""
 
 

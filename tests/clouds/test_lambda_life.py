@@ -40,7 +40,7 @@ async def test_a_kernel_runs_there_and_nothing_is_left_of_it(world: Renting) -> 
     await manager.shutdown_kernel(now=True)
     (standing,) = await world.bridge.rentals()
     assert standing.rental is not None
-    assert standing.rental.offer.gpu == "RTX 6000"  # the cheapest with a GPU
+    assert standing.rental.offer.gpu == "Quadro RTX 6000"  # the cheapest with a GPU
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     ended = await world.until_over(standing.wish.wish_id)
     assert ended.rental is not None

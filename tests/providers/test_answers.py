@@ -33,6 +33,8 @@ def test_what_is_there_is_read() -> None:
     assert GOOD.whole("count") == 3
     assert GOOD.truth("on")
     assert GOOD.money("price") == GOOD.money("said") == Money(1_100_000)
+    assert GOOD.number("price") == GOOD.number("said") == Decimal("1.10")
+    assert GOOD.number("count") == 3
     assert GOOD.moment("when") == datetime(2026, 11, 20, 10, 0, 0, 500000, timezone.utc)
     assert GOOD.inner("inner").text("a") == "b"
     assert [each.text("a") for each in GOOD.list("list")] == ["c"]
@@ -40,6 +42,7 @@ def test_what_is_there_is_read() -> None:
 
 def test_what_is_missing_may_have_a_usual_value() -> None:
     assert (GOOD.text("nothing", "usual"), GOOD.whole("none", 7), GOOD.truth("none", False)) == ("usual", 7, False)
+    assert GOOD.number("nothing", Decimal(2)) == 2
     assert GOOD.moment("nothing") is None
     assert not GOOD.has("nothing")
 
@@ -52,6 +55,10 @@ def test_what_is_missing_may_have_a_usual_value() -> None:
         lambda: GOOD.whole("on"),
         lambda: GOOD.whole("price"),
         lambda: GOOD.truth("count"),
+        lambda: GOOD.number("name"),
+        lambda: GOOD.number("on"),
+        lambda: GOOD.number("list"),
+        lambda: Fields("A cloud", {"a": "NaN"}).number("a"),
         lambda: GOOD.money("name"),
         lambda: GOOD.money("on"),
         lambda: GOOD.money("none"),

@@ -203,6 +203,21 @@ async def test_a_read_that_is_refused_is_unclear_unless_it_is_an_answer(status: 
         assert (await one.read("/things", also=(status,))).status == status
 
 
+@pytest.mark.parametrize("status", [400, 402, 403, 410])
+async def test_an_adapter_may_look_at_a_no_itself(status: int) -> None:
+    """Something may have been made all the same, whatever the status is."""
+    async with scripted(Answer(status, {"made": 7})) as script, client(script) as one:
+        assert (await one.once("POST", "/things", also=(status,))).fields.whole("made") == 7
+        hidden = one.masked(Refused(f"It said {SECRET}."))
+        assert SECRET not in str(hidden)
+
+
+async def test_a_question_with_a_content_is_repeated_as_well() -> None:
+    async with scripted(BROKEN, GOOD) as script, client(script) as one:
+        assert (await one.read("/things", content={"a": 1})).status == 200
+        assert [(each.method, each.body) for each in script.heard] == [("POST", {"a": 1})] * 2
+
+
 async def test_a_redirect_is_not_followed() -> None:
     async with scripted(GOOD) as other:
         async with scripted(Answer(307, None, {"Location": other.address})) as script, client(script) as one:

@@ -79,19 +79,28 @@ class HttpClient:
         return await self._called(_Asked(Kind.READ, request, also=also))
 
     async def once(
-        self, method: str, path: str, content: object = None, *, refusal: Refusal | None = None, within: float = 0.0
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        *,
+        refusal: Refusal | None = None,
+        also: Sequence[int] = (),
+        within: float = 0.0,
     ) -> Answer:
         """Sent exactly once, for what must not be done twice. `within`: seconds to wait for the answer."""
-        asked = _Asked(
-            Kind.ONCE, Request(method, path, None, content), refusal=refusal or self._wording.refused, within=within
-        )
-        return await self._called(asked)
+        request, refusal = Request(method, path, None, content), refusal or self._wording.refused
+        return await self._called(_Asked(Kind.ONCE, request, also=also, refusal=refusal, within=within))
 
     async def destroy(
         self, path: str, content: object = None, *, method: str = "DELETE", also: Sequence[int] = (404,)
     ) -> Answer:
         """Repeated; nothing of ours holds it up."""
         return await self._called(_Asked(Kind.DESTROY, Request(method, path, None, content), also=also))
+
+    def masked(self, error: BridgeError) -> BridgeError:
+        """The same without any secret, for what an adapter makes of an answer by itself."""
+        return self._wording.masked(error)
 
     async def close(self) -> None:
         await self._wire.close()

@@ -49,6 +49,7 @@ class Renting:
     """What a test does, and what it sees."""
 
     def __init__(self, home: Home, cloud: SandboxCloud, order: Order = PRETEND) -> None:
+        """`order`: what is wanted, where a test does not say it."""
         self.home = home
         self.cloud = cloud
         self.order = order
@@ -68,7 +69,7 @@ class Renting:
     async def until_over(self, wish_id: WishId) -> Standing:
         return await asyncio.wait_for(self.bridge.rental_gone(wish_id), DEADLINE)
 
-    async def ask_until_there(self, point: str, key: str = "name:test", order: Order = PRETEND) -> WishId:
+    async def ask_until_there(self, point: str, key: str = "name:test", order: Order | None = None) -> WishId:
         """A warden dies there, and each that follows it and comes there too; the wish, which is wanted all the time."""
         with dying_at(point):
             standing = await self.want(order, key)
