@@ -4,7 +4,8 @@
 #   make test     every test: TypeScript, Python, browser
 #   make check    every linter and type checker
 #   make fix      what the linters can mend by themselves
-#   make conformance   the clients of clouds, run against the simulators of them
+#   make clouds   the simulated clouds, for JupyterLab or any client to point at
+#   make conformance  clients of clouds that others have written, against the simulated clouds
 #   make bench    the benchmarks, one JSON line each
 #   make dist     a wheel and an sdist in dist/, which install without node
 #   make clean    as cloned
@@ -28,7 +29,7 @@ SIDEBAR := $(shell find labextension/src labextension/style labextension/schema 
 TYPED := $(wildcard jupyter_gpu_bridge tests benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test conformance test-python test-typescript check check-python check-typescript fix bench dist clean
+.PHONY: help lab test clouds conformance test-python test-typescript check check-python check-typescript fix bench dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -45,6 +46,9 @@ test-typescript: $(PACKAGES)
 test-python: $(STAMPS)/installed $(STAMPS)/tools
 	@scripts/test_programs.sh
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+clouds: $(STAMPS)/installed $(STAMPS)/tools
+	@$(VENV)/bin/python -m tests.clouds.all
 
 conformance: $(STAMPS)/tools
 	@scripts/conformance.sh $(PYTHON) $(VENV)/conformance

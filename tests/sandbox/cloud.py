@@ -40,6 +40,9 @@ class SandboxCloud:
     program: Sequence[str] = ("-m", "jupyter_gpu_bridge.sandbox")
     """What Python runs; the folder follows."""
 
+    is_apart = False
+    """Ctrl-C in this terminal does not reach it: whoever has started it ends it, with its machines."""
+
     def __init__(
         self, *, boot_seconds: float = 0.0, rate: float = 0.0, idle_seconds: float = 600.0, stock: int = STOCK
     ) -> None:
@@ -80,6 +83,7 @@ class SandboxCloud:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=REPOSITORY,
+                start_new_session=self.is_apart,
             )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n", (self.folder / "api.log").read_text()
