@@ -30,7 +30,7 @@ from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Offer, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import Need, Offer, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
@@ -95,9 +95,9 @@ class Filling:
         """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
         places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
-        found, _ = await asyncio.gather(search(wish.order.need, self._clouds), self._others.compare(places))
+        first = await self._offered(wish.order.need, places)
         reached("searched")
-        offers = await self._without_avoided(found.offers)
+        offers = await self._without_avoided(first)
         failures: list[str] = []
         unclear: AccountUnclear | None = None
         tries = Tries(offers, wish.order.need)
@@ -109,14 +109,19 @@ class Filling:
             except AccountUnclear as error:
                 unclear = error
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
-                offers = await self._without_avoided((await search(wish.order.need, self._clouds)).offers)
+                offers = await self._without_avoided(await self._offered(wish.order.need, places))
         if unclear is not None:
             raise unclear
         raise RentFailed(
-            f"Tried {len(failures)} of {len(found.offers)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
-            advice=_advice(wish, found.offers),
+            f"Tried {len(failures)} of {len(first)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
+            advice=_advice(wish, first),
             billing="Nothing is billed.",
         )
+
+    async def _offered(self, need: Need, places: Sequence[str]) -> Sequence[Offer]:
+        """What can be had now, by somebody who knows what he has already: before each attempt. Raises `NothingFits`."""
+        found, _ = await asyncio.gather(search(need, self._clouds), self._others.compare(places))
+        return found.offers
 
     async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
         """Raises `RentFailed` also where the order leaves nothing for it."""
