@@ -328,9 +328,7 @@ async def test_an_answer_that_comes_drop_by_drop_is_not_waited_for_for_ever() ->
     server.close()
 
 
-@pytest.mark.parametrize(
-    ("status", "advice"), [(401, "wrong, or was revoked"), (402, "Put money"), (403, "meant for reading only")]
-)
+@pytest.mark.parametrize(("status", "advice"), [(401, "Make a new key"), (402, "Pay money"), (403, "more rights")])
 async def test_what_is_wrong_with_a_key_is_told_apart(status: int, advice: str) -> None:
     async with scripted(Answer(status, {"message": "no"})) as script, acme(script) as one:
         with pytest.raises(KeyRefused) as caught:
