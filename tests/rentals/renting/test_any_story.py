@@ -272,11 +272,11 @@ class Story(RuleBasedStateMachine):
             passed = min(until, max(machine.ends, since)) - since
             wish_id = self._wish(machine)
             self._bills[wish_id] += self._cloud.price.during(passed)
-            self._require_within_limits(wish_id, machine)
             is_alone = not self._is_looked_after(wish_id)
             if is_alone or self._cloud.is_down:
                 self._helpless[wish_id] += passed
                 self._cared[machine.ref] = until
+            self._require_within_limits(wish_id, machine)
             self._alone[machine.ref] = self._alone[machine.ref] + passed if is_alone else timedelta(0)
             if machine.ends <= until:
                 self._it_ends_itself(machine)
