@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
     from jupyter_gpu_bridge.rentals.orders import Orders
-    from jupyter_gpu_bridge.rentals.search import Quote
+    from jupyter_gpu_bridge.rentals.quote import Quote
 
 __all__ = [
     "AskPassphrase",
@@ -305,7 +305,7 @@ class Bridge:
     async def guard_if_needed(self) -> Round | None:
         """As `guard`, where something may be rented: there is a ledger, or a provider is set up."""
         if not was_ever_used():
-            from jupyter_gpu_bridge.rentals.clouds import clouds_set_up
+            from jupyter_gpu_bridge.providers.clouds import clouds_set_up
 
             if not await asyncio.to_thread(clouds_set_up):
                 return None

@@ -32,7 +32,7 @@ from jupyter_gpu_bridge.model import (
     WishId,
 )
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals.search import Quote, quote
+from jupyter_gpu_bridge.rentals.quote import Quote, quote
 
 
 @dataclass

@@ -11,7 +11,7 @@ from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyRefus
 from jupyter_gpu_bridge.keys import Held, Key, KeyPlace, Removed, SourceKind, Stored
 from jupyter_gpu_bridge.model import Account
 from jupyter_gpu_bridge.naming import nearest
-from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names
+from jupyter_gpu_bridge.providers.clouds import Clouds, cloud_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.keys import SourceKind
 from jupyter_gpu_bridge.model import RENTED, Finding, Profile
+from jupyter_gpu_bridge.providers.clouds import cloud_names
 from jupyter_gpu_bridge.rentals import order_words
-from jupyter_gpu_bridge.rentals.clouds import cloud_names
 from jupyter_gpu_bridge.rentals.guard_timer import timer_now
 from jupyter_gpu_bridge.rentals.limits import limits_file, user_limits
 from jupyter_gpu_bridge.rentals.standing import was_ever_used

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, ProviderMissing
 from jupyter_gpu_bridge.model import Rental
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import Orphan, compare

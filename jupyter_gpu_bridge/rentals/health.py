@@ -9,9 +9,9 @@ from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.model import Health
 from jupyter_gpu_bridge.naming import nearest
 from jupyter_gpu_bridge.providers import health, settings
+from jupyter_gpu_bridge.providers.clouds import Clouds, cloud_names, clouds_set_up
 from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.providers.offers import remembered
-from jupyter_gpu_bridge.rentals.clouds import Clouds, cloud_names, clouds_set_up
 
 _WITHIN = 10.0
 

@@ -34,8 +34,9 @@ from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing, standings
 
 if TYPE_CHECKING:
+    from jupyter_gpu_bridge.market.search import Source
     from jupyter_gpu_bridge.rentals.guard import Round
-    from jupyter_gpu_bridge.rentals.search import Quote, Source
+    from jupyter_gpu_bridge.rentals.quote import Quote
 
 
 _SUCCESSORS = 3
@@ -52,19 +53,19 @@ class Orders:
 
     async def search(self, need: Need) -> Sequence[Offer]:
         """The best first, as they were a moment ago. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.rentals.search import Browsed
+        from jupyter_gpu_bridge.market.search import Browsed
 
         return await self._searched(need, Browsed())
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.rentals.search import quote
+        from jupyter_gpu_bridge.rentals.quote import quote
 
         return quote(order, await self._searched(order.need))
 
     async def _searched(self, need: Need, source: Source | None = None) -> Sequence[Offer]:
-        from jupyter_gpu_bridge.rentals.clouds import Clouds
-        from jupyter_gpu_bridge.rentals.search import search
+        from jupyter_gpu_bridge.market.search import search
+        from jupyter_gpu_bridge.providers.clouds import Clouds
 
         clouds = Clouds()
         try:
@@ -74,7 +75,7 @@ class Orders:
 
     async def gaps(self, provider: str) -> str:
         """What this cloud cannot promise; see `Traits`."""
-        from jupyter_gpu_bridge.rentals.clouds import Clouds
+        from jupyter_gpu_bridge.providers.clouds import Clouds
 
         clouds = Clouds()
         try:
@@ -259,7 +260,7 @@ class Orders:
 
     async def _require_movable(self, rental: Rental) -> None:
         """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
-        from jupyter_gpu_bridge.rentals.clouds import Clouds
+        from jupyter_gpu_bridge.providers.clouds import Clouds
 
         clouds = Clouds()
         try:

@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
+from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import require_account
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 
 log = logging.getLogger(__name__)

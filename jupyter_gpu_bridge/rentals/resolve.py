@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import CloudError
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen
+from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals.clock import Clock
-from jupyter_gpu_bridge.rentals.clouds import require_account
 
 _PAUSES = (2, 3, 10, 15, 30, 60)
 _LONGEST = 300

@@ -128,7 +128,7 @@ def test_a_key_that_is_stored_is_told_from_one_in_the_environment_only(
 
 def test_nothing_is_looked_for_before_a_key_is_needed(home: Path) -> None:
     code = (
-        "import sys, jupyter_gpu_bridge.bridge, jupyter_gpu_bridge.keys, jupyter_gpu_bridge.rentals.clouds\n"
+        "import sys, jupyter_gpu_bridge.bridge, jupyter_gpu_bridge.keys, jupyter_gpu_bridge.providers.clouds\n"
         "print('keyring' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)

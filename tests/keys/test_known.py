@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.keys import KeyPlace
-from jupyter_gpu_bridge.rentals import clouds
+from jupyter_gpu_bridge.providers import clouds
 
 
 @pytest.mark.parametrize("name", clouds._OURS)

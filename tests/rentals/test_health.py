@@ -14,6 +14,8 @@ import pytest
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, NoCapacity, NothingFits
+from jupyter_gpu_bridge.market import search as search_module
+from jupyter_gpu_bridge.market.search import Found, Source, search
 from jupyter_gpu_bridge.model import (
     Account,
     BreakerState,
@@ -27,17 +29,15 @@ from jupyter_gpu_bridge.model import (
     Seen,
     Traits,
 )
+from jupyter_gpu_bridge.providers import clouds as clouds_module
 from jupyter_gpu_bridge.providers import health
 from jupyter_gpu_bridge.providers.calls import Kind
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.providers.http import HttpClient
-from jupyter_gpu_bridge.rentals import clouds as clouds_module
 from jupyter_gpu_bridge.rentals import health as rentals_health
-from jupyter_gpu_bridge.rentals import search as search_module
 from jupyter_gpu_bridge.rentals.attempt import Attempt
-from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.orders import Orders
-from jupyter_gpu_bridge.rentals.search import Found, Source, search
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.own_home import own_home
 from tests.providers.scripted import Scripted, scripted

@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.machine.link.environment import is_secret
 from jupyter_gpu_bridge.providers import settings as provider_settings
-from jupyter_gpu_bridge.rentals.clouds import cloud_names
+from jupyter_gpu_bridge.providers.clouds import cloud_names
 from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 
 MINUTES = 5

@@ -10,9 +10,9 @@ from jupyter_gpu_bridge import keys
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.process import keep_link, serve
 from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
-from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.reach import wish_of
 from jupyter_gpu_bridge.rentals.warden.warden import Warden

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.model import Order, Provider, Rental, SeenState, WhenBusy
-from jupyter_gpu_bridge.rentals.clouds import require_account
+from jupyter_gpu_bridge.providers.clouds import require_account
 
 ENDED = (SeenState.FAILED, SeenState.STOPPED, SeenState.ENDING)
 _LEAVING = timedelta(minutes=3)

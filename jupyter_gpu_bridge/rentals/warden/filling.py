@@ -29,17 +29,18 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
+from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Need, Offer, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
+from jupyter_gpu_bridge.rentals.quote import Tries
 from jupyter_gpu_bridge.rentals.release import look_for, release
-from jupyter_gpu_bridge.rentals.search import Tries, search
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
 from jupyter_gpu_bridge.rentals.warden.others import Others

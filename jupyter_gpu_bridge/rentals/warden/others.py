@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.model import WishId
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import orders
 from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile, reconcile_now_and_then

@@ -16,8 +16,8 @@ from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, Wish
+from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import require_account
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
 from jupyter_gpu_bridge.rentals.standing import SETTLED

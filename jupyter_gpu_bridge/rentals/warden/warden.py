@@ -28,8 +28,8 @@ from jupyter_gpu_bridge.machine.link.link import Link, Report
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, WishId
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.clouds import Clouds
 from jupyter_gpu_bridge.rentals.reconcile import EVERY, FOUND, KEPT, end_unless_kept
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.standing import Standing

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from jupyter_gpu_bridge.errors import NoCapacity, NothingFits
+from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.model import Money, Need, Provider, Ref, SeenState
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.providers.lambda_cloud import LambdaCloud
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
-from jupyter_gpu_bridge.rentals.search import search
 from tests.machine.carriers.talk import output_of
 from tests.providers.lambda_cloud.world import NAME, Lambda, account, active, launched, offer, planned
 from tests.sandbox.cloud import until

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyMissing, NothingFits, Unclear
+from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.model import Money, Need, Provider, SelfRemovalCall
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.providers.runpod import RunPod
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
-from jupyter_gpu_bridge.rentals.search import search
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.clouds.cloud import SimulatedCloud
 from tests.providers.runpod.ordering import account, rent

@@ -11,8 +11,8 @@ import pytest
 
 from jupyter_gpu_bridge.errors import Refused
 from jupyter_gpu_bridge.model import Money, Need, Ref, SeenState, SelfRemovalCall
+from jupyter_gpu_bridge.providers.clouds import clouds_set_up
 from jupyter_gpu_bridge.providers.vast import IMAGE, Vast
-from jupyter_gpu_bridge.rentals.clouds import clouds_set_up
 from tests.machine.carriers.talk import output_of
 from tests.providers.vast.there import NAME, There, in_account
 from tests.sandbox.cloud import is_open, until

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from jupyter_gpu_bridge.market import search
 from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Ref, Rental, RentalState, WishId
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
-from jupyter_gpu_bridge.rentals import search
 from jupyter_gpu_bridge.rentals.installation import InstallationId, installation_id, machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, reconcile

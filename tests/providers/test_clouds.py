@@ -11,8 +11,8 @@ import pytest
 from jupyter_gpu_bridge.errors import BadRequest, KeyRefused
 from jupyter_gpu_bridge.keys import KeyPlace
 from jupyter_gpu_bridge.model import AttemptId, Money, Offer, Rental, RentalState, WishId
-from jupyter_gpu_bridge.rentals import clouds as clouds_module
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
+from jupyter_gpu_bridge.providers import clouds as clouds_module
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from tests.rentals.renting.in_memory import PRICE, START, MemoryCloud, Timeline
 
 pytestmark = pytest.mark.anyio

@@ -12,13 +12,10 @@ from typing import Protocol
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, NothingFits, ProviderMissing
-from jupyter_gpu_bridge.model import Money, Need, Offer, Order
+from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.providers import settings
+from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.providers.offers import remembered
-from jupyter_gpu_bridge.rentals.clouds import Clouds, clouds_set_up
-
-_MOST_TRIES = 12
-_DEARER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +25,6 @@ class Found:
     offers: Sequence[Offer]
     silent: Sequence[str]
     """One phrase for each cloud that did not answer, also where it is known what it offered before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What an order would come to now."""
-
-    best: Offer
-    others: int
-    """That are tried when it is gone."""
-    dearest: Money
-    """Of all these, per hour."""
-    worst_case: Money
-    """The largest possible bill, whichever of them it will be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,34 +71,6 @@ class Browsed:
             return await clouds.get(name).offers(need)
         finally:
             await clouds.close()
-
-
-class Tries:
-    """Which offers are tried, and in which order. At another price it is another offer.
-
-    Unless somebody has said how dear it may be, it is no more than three times the best price of the beginning.
-    """
-
-    def __init__(self, offers: Sequence[Offer], need: Need) -> None:
-        best = min((offer.price for offer in offers), default=Money())
-        self._most = best * _DEARER if need.max_price is None else need.max_price
-        self._tried: set[tuple[str, str, Money]] = set()
-
-    def next(self, offers: Sequence[Offer]) -> Offer | None:
-        """The first of these, as they are offered now, that was not tried yet."""
-        for offer in offers:
-            this = (offer.provider, offer.offer_id, offer.price)
-            if len(self._tried) < _MOST_TRIES and offer.price <= self._most and this not in self._tried:
-                self._tried.add(this)
-                return offer
-        return None
-
-
-def quote(order: Order, offers: Sequence[Offer]) -> Quote:
-    tries = Tries(offers, order.need)
-    tried = list(iter(lambda: tries.next(offers), None))
-    dearest = max(offer.price for offer in tried)
-    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest))
 
 
 async def search(need: Need, clouds: Clouds, source: Source | None = None) -> Found:

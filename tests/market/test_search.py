@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from jupyter_gpu_bridge.errors import NothingFits
+from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.model import Need, Offer
-from jupyter_gpu_bridge.rentals import clouds as clouds_module
-from jupyter_gpu_bridge.rentals.clouds import Clouds
-from jupyter_gpu_bridge.rentals.search import search
+from jupyter_gpu_bridge.providers import clouds as clouds_module
+from jupyter_gpu_bridge.providers.clouds import Clouds
 from tests.rentals.renting.in_memory import PRICE, MemoryCloud, Timeline
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,1 @@
+"""What can be rented, over all clouds: found, filtered, sorted, and remembered."""
