@@ -12,6 +12,7 @@ from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.keys import Held, Removed, Stored
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
+from jupyter_gpu_bridge.market.intent import understand
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
@@ -31,6 +32,7 @@ from jupyter_gpu_bridge.model import (
     Wish,
     WishId,
 )
+from jupyter_gpu_bridge.model.query import Page, Query, Row
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import account_keys, check, observe, order_words
@@ -57,9 +59,12 @@ __all__ = [
     "Bridge",
     "ConfirmHostKey",
     "Held",
+    "Page",
+    "Query",
     "Quote",
     "Receipts",
     "Removed",
+    "Row",
     "Stamp",
     "Standing",
     "Stored",
@@ -68,6 +73,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "kernels_of",
+    "understand",
 ]
 
 AskPassphrase = Callable[[str], str | None]
@@ -208,6 +214,18 @@ class Bridge:
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)
+
+    def browse(self, query: Query) -> AsyncIterator[Page]:
+        """A page of what can be rented, at once and again with each provider that answers. Raises `BadRequest`."""
+        from jupyter_gpu_bridge.market import browse
+
+        return browse.browse(query)
+
+    async def page(self, query: Query, within: timedelta) -> Page:
+        """The page once all have answered, or what there is after so long. Raises `BadRequest`."""
+        from jupyter_gpu_bridge.market import browse
+
+        return await browse.whole(query, within.total_seconds())
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""

@@ -16,6 +16,7 @@ from jupyter_gpu_bridge.model import (
     KernelView,
     MachineView,
     Money,
+    Offer,
     Profile,
     ProviderHealth,
     Rental,
@@ -27,6 +28,7 @@ from jupyter_gpu_bridge.naming import kernel_name
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.gpus import Explained, Identified, Model
+    from jupyter_gpu_bridge.model.query import Page
 
 Plain = dict[str, object]
 
@@ -209,6 +211,73 @@ def attempt(value: Rental) -> Plain:
         "created": _moment(value.created),
         "gone": _moment(value.gone),
         "reason": value.reason,
+    }
+
+
+def offer(value: Offer) -> Plain:
+    """What its provider does not say is null. Prices are text in dollars; traffic is priced by the gigabyte."""
+    return {
+        "name": value.name,
+        "provider": value.provider,
+        "title": value.title,
+        "gpu": value.gpu,
+        "gpu_count": value.gpu_count,
+        "gpu_memory_mib": value.gpu_memory_mib,
+        "sold_as": value.sold_as,
+        "price_per_hour": _dollars(value.price),
+        "spot": value.is_spot,
+        "pretend": value.is_pretend,
+        "region": value.region,
+        "tier": value.tier,
+        "stock": value.stock,
+        "host": value.host,
+        "verified": value.is_verified,
+        "reliability": None if value.reliability is None else float(value.reliability),
+        "benchmark": None if value.benchmark is None else float(value.benchmark),
+        "available_seconds": _seconds(value.lasts),
+        "cpus": value.cpus or None,
+        "memory_mib": value.memory_mib or None,
+        "disk_gib": value.disk_gib or None,
+        "down_mbps": value.down_mbps,
+        "up_mbps": value.up_mbps,
+        "down_price": None if value.down_price is None else _dollars(value.down_price),
+        "up_price": None if value.up_price is None else _dollars(value.up_price),
+        "cuda": value.cuda,
+        "compute_capability": value.compute_capability,
+        "seen": _moment(value.seen),
+    }
+
+
+def page(value: Page) -> Plain:
+    """Of a search. `awaited`: who has not answered yet; `excluded`: what is asked for, and how many have not got it."""
+    return {
+        "offers": [
+            {
+                **offer(row.offer),
+                "score": None if row.figures is None else row.figures.score,
+                "raw": None if row.figures is None else round(row.figures.raw, 2),
+            }
+            for row in value.rows
+        ],
+        "fitting": value.fitting,
+        "offered": value.offered,
+        "awaited": list(value.awaited),
+        "providers": [
+            {
+                "provider": each.provider,
+                "offered": each.offered,
+                "age_seconds": _seconds(each.age),
+                "stale": each.is_stale,
+                "silent": each.silent,
+                "answered_after_seconds": _seconds(each.after),
+            }
+            for each in value.answers
+        ],
+        "excluded": [
+            {"phrase": each.phrase, "count": each.count, "alone": each.alone, "unsaid": each.unsaid}
+            for each in value.excluded
+        ],
+        "why_empty": value.why_empty,
     }
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jupyter_gpu_bridge import __version__, plain
-from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns, need_arguments
+from jupyter_gpu_bridge.cli.order_arguments import duration, limit_arguments, need_arguments
+from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
 
@@ -58,6 +59,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _profiles(nouns)
     _kernels(nouns)
     add_rental_nouns(nouns, _add)
+    _search(nouns)
     _models(nouns)
     _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")
@@ -152,7 +154,9 @@ def _profiles(nouns: Any) -> None:
     keep = add.add_mutually_exclusive_group()
     keep.add_argument("--keep", action="store_const", const=True, help="kernels go on when the Jupyter server exits")
     keep.add_argument("--stop", dest="keep", action="store_const", const=False, help="they stop with it (the default)")
-    need_arguments(add.add_argument_group("what to rent"))
+    rented = add.add_argument_group("what to rent")
+    need_arguments(rented, ranking="--prefer")
+    limit_arguments(rented)
     _add(verbs, "list", "show the profiles")
     _add(verbs, "remove", "remove a profile").add_argument("name", metavar="NAME")
 
@@ -172,6 +176,23 @@ def _kernels(nouns: Any) -> None:
     stop.add_argument("--yes", action="store_true", help="do not ask, whatever is running in them")
     log = _add(verbs, "log", "print what a kernel's process said outside of cells")
     log.add_argument("kernel", metavar="ID", help="its id, or the beginning of it")
+
+
+def _search(nouns: Any) -> None:
+    search = _add(nouns, "search", "what can be rented now, at all providers")
+    what = "in a few words, for example: cheapest with 24 GB; fastest under $2; best value 2 x H100"
+    search.add_argument("words", metavar="WORDS", nargs="*", help=what)
+    need_arguments(search, ranking="--sort")
+    search.add_argument("--rows", metavar="N", type=_rows, default=20, help="on a page; 20 without it")
+    search.add_argument("--page", metavar="N", type=_rows, default=1, help="which one; 1 without it")
+    wait = "for providers that are slow; 15s without it"
+    search.add_argument("--wait", metavar="TIME", type=duration, default="15s", help=wait)
+
+
+def _rows(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 6 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _models(nouns: Any) -> None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from jupyter_gpu_bridge.bridge import Bridge, Standing
+from jupyter_gpu_bridge.bridge import Bridge, Standing, understand
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Money, Order, Rental, WhenBusy
+from jupyter_gpu_bridge.model import Money, Order, Ranking, Rental, WhenBusy
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.bridge import Quote
@@ -28,18 +28,43 @@ def _texts(value: Sequence[str]) -> tuple[str, ...]:
     return tuple(text for text in value if text)
 
 
+def _or_none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+def _gib(value: int) -> int:
+    return value * 1024
+
+
 _NEED: Mapping[str, _Read] = {
     "gpu": ("gpus", _texts),
     "gpus": ("gpu_count", _as_it_is),
-    "gpu_memory": ("gpu_memory_mib", lambda gib: gib * 1024),
+    "gpu_memory": ("gpu_memory_mib", _gib),
+    "category": ("categories", _texts),
+    "score": ("score", _as_it_is),
+    "capability": ("compute_capability", _as_it_is),
     "provider": ("providers", _texts),
     "region": ("regions", _texts),
-    "max_price": ("max_price", lambda sum_: None if sum_ == "none" else sum_),
+    "tier": ("tiers", _texts),
+    "offer": ("offers", _texts),
+    "max_price": ("max_price", _or_none),
+    "min_price": ("min_price", _or_none),
     "spot": ("allows_spot", _as_it_is),
+    "only_spot": ("only_spot", _as_it_is),
+    "lasts": ("lasts", _as_it_is),
+    "stock": ("stock", _as_it_is),
+    "reliability": ("reliability", _as_it_is),
+    "verified": ("must_be_verified", _as_it_is),
+    "cpus": ("cpus", _as_it_is),
+    "memory": ("memory_mib", _gib),
     "disk": ("disk_gib", _as_it_is),
+    "down": ("down_mbps", _as_it_is),
+    "up": ("up_mbps", _as_it_is),
+    "cuda": ("cuda", _as_it_is),
 }
 _LIMITS: Mapping[str, _Read] = {
-    "budget": ("budget", lambda sum_: None if sum_ == "none" else sum_),
+    "ranking": ("ranking", Ranking),
+    "budget": ("budget", _or_none),
     "deadline": ("deadline", _as_it_is),
     "idle": ("idle", _as_it_is),
     "lease": ("lease", _as_it_is),
@@ -47,12 +72,14 @@ _LIMITS: Mapping[str, _Read] = {
     "keep_failed": ("keeps_failed", _as_it_is),
     "image": ("image", lambda text: text or None),
 }
-_SPELLED = {"deadline": "for"}
+_SPELLED = {"deadline": "for", "lasts": "available-for", "ranking": "prefer"}
 
 
 def order_of(arguments: Namespace, before: Order | None = None) -> Order:
     """What is given, and the rest as it was before; `none` or an empty text takes it back."""
     before = before or Order()
+    if words := getattr(arguments, "words", ()):
+        before = understand(" ".join(words), before)
     return replace(before, need=replace(before.need, **_given(arguments, _NEED)), **_given(arguments, _LIMITS))
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from jupyter_gpu_bridge import durations
-from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.cli.order_arguments import duration, limit_arguments, need_arguments, sum_or_none
 from jupyter_gpu_bridge.model import Money
 
 Add = Callable[[Any, str, str], argparse.ArgumentParser]
@@ -20,7 +18,10 @@ ID_HELP = "its id as `ls` or `costs` shows it, or the beginning of it"
 
 def add_rental_nouns(nouns: Any, add: Add) -> None:
     rent = add(nouns, "rent", "rent a machine, and say what it may cost before")
-    need_arguments(rent)
+    what = "in a few words, for example: cheapest with 24 GB; fastest under $2; best value 2 x H100"
+    rent.add_argument("words", metavar="WORDS", nargs="*", help=what)
+    need_arguments(rent, ranking="--prefer")
+    limit_arguments(rent)
     rent.add_argument("--python", metavar="PATH", help="the Python to use on the machine")
     rent.add_argument("--name", metavar="NAME", help="what to call it; one machine of a name at a time")
     rent.add_argument("--yes", action="store_true", help="do not ask before money is spent")
@@ -59,55 +60,8 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     limits.add_argument("--live-at-once", metavar="N", type=_count_or_none, help="machines at a time; `none`: no limit")
 
 
-def need_arguments(verb: argparse._ActionsContainer) -> None:
-    """What an order is made of. What is not given is not in the arguments: it stays as it was, or as is usual."""
-
-    def option(name: str, text: str, **more: Any) -> None:
-        verb.add_argument(name, help=text, default=argparse.SUPPRESS, **more)
-
-    option(
-        "--gpu",
-        "for example A100, in any variant; more than once: any of them",
-        metavar="MODEL",
-        action="append",
-    )
-    option("--gpus", "how many; usually 1", metavar="N", type=int)
-    option("--gpu-memory", "of each, at least", metavar="GIB", type=int)
-    option("--provider", "look there only; `sandbox` pretends", metavar="NAME", action="append")
-    option("--region", "only there, as its provider calls it; more than once: any", metavar="NAME", action="append")
-    option("--max-price", "per hour, for the whole machine; `none`: any price", metavar="DOLLARS", type=_sum_or_none)
-    option("--budget", "for this rental, all in all; `none`: no budget", metavar="DOLLARS", type=_sum_or_none)
-    option("--for", "it ends then; usually 8h", dest="deadline", metavar="TIME", type=duration)
-    option("--idle", "unused so long, it ends; usually 30m; `none`: never", metavar="TIME", type=_time_or_none)
-    option("--lease", "unreachable so long, it ends; usually 20m", metavar="TIME", type=duration)
-    option("--busy", "what a busy kernel does then; usually finish", choices=("finish", "stop"))
-    set_up = "keep a machine whose set-up fails for half an hour"
-    option("--keep-failed", set_up, action=argparse.BooleanOptionalAction)
-    option("--spot", "it may be taken back by its provider", action=argparse.BooleanOptionalAction)
-    option("--disk", "of disk, at least", metavar="GIB", type=int)
-    option("--image", "the image that the machine starts from; its provider's usual one otherwise", metavar="IMAGE")
-
-
-def duration(text: str) -> timedelta:
-    try:
-        return durations.parse(text)
-    except BadRequest as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def money(text: str) -> Money:
-    try:
-        return Money.parse(text)
-    except BadRequest as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _sum_or_none(text: str) -> Money | str:
-    return "none" if text.lower() == "none" else money(text)
-
-
 def _limit_or_none(text: str) -> Money | str:
-    limit = _sum_or_none(text)
+    limit = sum_or_none(text)
     if isinstance(limit, Money) and limit < Money():
         raise argparse.ArgumentTypeError(f"{text} is less than nothing; 0 allows nothing, `none` is no limit")
     return limit
@@ -125,7 +79,3 @@ def _count_or_none(text: str) -> int | str:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of machines")
     return int(text)
-
-
-def _time_or_none(text: str) -> Any:
-    return None if text.lower() == "none" else duration(text)

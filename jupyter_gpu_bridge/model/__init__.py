@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.model.machines import (
     Profile,
     Stage,
 )
-from jupyter_gpu_bridge.model.market import Need, Offer, Order, WhenBusy
+from jupyter_gpu_bridge.model.market import Need, Offer, Order, Ranking, WhenBusy
 from jupyter_gpu_bridge.model.money import Money
 from jupyter_gpu_bridge.model.removal import PowerOff, RemovalStep, SelfRemovalCall
 from jupyter_gpu_bridge.model.rentals import AttemptId, Event, Rental, RentalState, Wish, WishId
@@ -74,6 +74,7 @@ __all__ = [
     "ProviderHealth",
     "ProviderState",
     "PutsOff",
+    "Ranking",
     "Ref",
     "RemovalStep",
     "Rental",

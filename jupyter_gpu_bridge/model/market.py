@@ -56,6 +56,11 @@ class Offer:
     seen: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """What tells it from all others: `vast:12345`."""
+        return f"{self.provider}:{self.offer_id}"
+
+    @property
     def title(self) -> str:
         """As people say it: `2 x A100 80 GB`."""
         if not self.gpu or not self.gpu_count:
@@ -80,23 +85,47 @@ class Need:
     cpus: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
+    offers: tuple[str, ...] = ()
+    """One of these very offers, as `Offer.name` calls them."""
+    categories: tuple[str, ...] = ()
+    """What its model was made for: `consumer`, `professional`, `datacenter`."""
+    score: int = 0
+    """Of each GPU, at least: 100 is an RTX 4090."""
+    min_price: Money | None = None
+    only_spot: bool = False
+    reliability: Decimal | None = None
+    must_be_verified: bool = False
+    tiers: tuple[str, ...] = ()
+    stock: str = ""
+    """At least: `low`, `medium`, `high`; what is offered as one very machine is there."""
+    down_mbps: int = 0
+    up_mbps: int = 0
+    cuda: str = ""
+    """The driver takes this version of CUDA: `12.4`."""
+    compute_capability: str = ""
+    """At least: `8.0`."""
+    lasts: timedelta | None = None
+    """It can be had for so long at least; a provider that says nothing of it has no end."""
 
-    def lacks(self, offer: Offer) -> tuple[str, ...]:
-        """What the offer has not got, one short phrase for each; nothing when it fits."""
-        gpus = {name.casefold() for name in (*self.gpus, *self.gpu_titles)}
-        checks = {
-            f"GPU {' or '.join(self.gpus)}": not gpus or offer.gpu.casefold() in gpus,
-            f"at least {self.gpu_count} GPU{'s' * (self.gpu_count > 1)}": offer.gpu_count >= self.gpu_count,
-            f"{self.gpu_memory_mib} MiB of GPU memory": offer.gpu_memory_mib >= self.gpu_memory_mib,
-            f"at most {self.max_price} per hour": self.max_price is None or offer.price <= self.max_price,
-            f"provider {' or '.join(self.providers)}": not self.providers or offer.provider in self.providers,
-            f"region {' or '.join(self.regions)}": not self.regions or offer.region in self.regions,
-            "not to be taken back (no spot)": self.allows_spot or not offer.is_spot,
-            f"{self.cpus} CPUs": offer.cpus >= self.cpus,
-            f"{self.memory_mib} MiB of memory": offer.memory_mib >= self.memory_mib,
-            f"{self.disk_gib} GiB of disk": offer.disk_gib >= self.disk_gib,
-        }
-        return tuple(phrase for phrase, holds in checks.items() if not holds)
+    @property
+    def wide(self) -> Need:
+        """What of it changes the offers themselves, not only which of them fit."""
+        return Need(gpu_count=self.gpu_count, disk_gib=self.disk_gib, allows_spot=self.allows_spot or self.only_spot)
+
+
+class Ranking(Enum):
+    """Which offers come first; among equals the cheapest."""
+
+    PRICE = "price"
+    VALUE = "value"
+    """What a point of the score costs."""
+    MEMORY = "memory"
+    """What a GiB of GPU memory costs."""
+    PERFORMANCE = "performance"
+    """Of each GPU, then of all of them together."""
+    RELIABILITY = "reliability"
+    BOOT = "boot"
+    """How soon it can be used, as far as that is known from rentals of ours."""
 
 
 class WhenBusy(Enum):
@@ -112,6 +141,8 @@ class Order:
     """What a user wants, and how far it may go; every limit ends the machine, not only the kernel."""
 
     need: Need = field(default_factory=Need)
+    ranking: Ranking = Ranking.PRICE
+    """Which of the offers that fit is tried first."""
     budget: Money | None = None
     """For this rental, from its first to its last second."""
     deadline: timedelta = timedelta(hours=8)

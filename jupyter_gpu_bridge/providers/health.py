@@ -27,6 +27,8 @@ from jupyter_gpu_bridge.providers.offers import remembered
 _GOOD_RATE = 0.9
 _ENOUGH_CALLS = 5
 _SLOW = 10.0
+_WEIGHTS = {ProviderState.HEALTHY: 1.0, ProviderState.DEGRADED: 0.4, ProviderState.UNAVAILABLE: 0.05}
+_LEAST = 0.05
 
 
 def of(name: str, trouble: str = "") -> ProviderHealth:
@@ -46,6 +48,14 @@ def of(name: str, trouble: str = "") -> ProviderHealth:
         limiter=limiter,
         cache=_cache(name),
     )
+
+
+def weight(name: str) -> float:
+    """How much is in favour of this provider where it makes no other difference: above 0, at most 1."""
+    conduct = gates().conduct(name)
+    state, _ = _judged(conduct, _limiter(name), "")
+    rate = conduct.recent.success_rate
+    return _WEIGHTS[state] * max(_LEAST, 1.0 if rate is None else rate)
 
 
 def _judged(conduct: Conduct, limiter: LimiterHealth | None, trouble: str) -> tuple[ProviderState, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from jupyter_gpu_bridge import durations
 from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.model import Money, Need, Order, WhenBusy
+from jupyter_gpu_bridge.market.conditions import require_sense
+from jupyter_gpu_bridge.model import Money, Need, Order, Ranking, WhenBusy
 
 LONGEST = timedelta(days=30)
 SHORTEST = timedelta(minutes=1)
@@ -18,41 +21,24 @@ _USUAL = Order()
 
 def describe(order: Order) -> dict[str, object]:
     """What differs from the usual."""
-    need, usual = order.need, _USUAL.need
-    said: dict[str, object] = {
-        "gpus": list(need.gpus) or None,
-        "gpu_count": need.gpu_count if need.gpu_count != usual.gpu_count else None,
-        "gpu_memory_mib": need.gpu_memory_mib or None,
-        "max_price": None if need.max_price is None else str(need.max_price),
-        "providers": list(need.providers) or None,
-        "regions": list(need.regions) or None,
-        "allows_spot": need.allows_spot or None,
-        "cpus": need.cpus or None,
-        "memory_mib": need.memory_mib or None,
-        "disk_gib": need.disk_gib or None,
-        "budget": None if order.budget is None else str(order.budget),
-        "agreed": None if order.agreed is None else str(order.agreed),
-        "deadline": _time(order.deadline, _USUAL.deadline),
-        "idle": "none" if order.idle is None else _time(order.idle, _USUAL.idle),
-        "lease": _time(order.lease, _USUAL.lease),
-        "when_busy": order.when_busy.value if order.when_busy is not _USUAL.when_busy else None,
-        "keeps_failed": order.keeps_failed or None,
-        "image": order.image,
-        "python": order.python,
-    }
-    return {name: value for name, value in said.items() if value is not None}
+    return {**_differing(order.need, _USUAL.need), **_differing(order, _USUAL)}
+
+
+def _differing(said: Need | Order, usual: Need | Order) -> dict[str, object]:
+    values = {name: getattr(said, name) for name in said.__dataclass_fields__ if name in _WORDS}
+    return {name: _WORDS[name].written(value) for name, value in values.items() if value != getattr(usual, name)}
 
 
 def understand(said: Mapping[str, Any]) -> Order:
     """Raises `BadRequest` for what makes no sense."""
-    unknown = sorted(set(said) - set(_READERS))
+    unknown = sorted(set(said) - set(_WORDS))
     if unknown:
-        raise BadRequest(f"An order has no {unknown[0]!r}.", advice=f"It has: {', '.join(sorted(_READERS))}.")
+        raise BadRequest(f"An order has no {unknown[0]!r}.", advice=f"It has: {', '.join(sorted(_WORDS))}.")
     read: dict[str, Any] = {}
     for name, value in said.items():
         try:
-            read[name] = _READERS[name](value)
-        except (TypeError, ValueError):
+            read[name] = _WORDS[name].read(value)
+        except (TypeError, ValueError, InvalidOperation):
             raise BadRequest(f"The {name} {value!r} of an order makes no sense.") from None
     need = {name: read.pop(name) for name in tuple(read) if name in Need.__dataclass_fields__}
     return Order(need=Need(**need), **read)
@@ -62,19 +48,12 @@ def check_order(order: Order) -> None:
     """Raises `BadRequest` for limits that make no sense."""
     if order.budget is not None and order.budget.micros <= 0:
         raise BadRequest(f"A budget of {order.budget} buys nothing.", advice="Give a sum in dollars, for example 5.")
-    if order.need.max_price is not None and order.need.max_price.micros < 0:
-        raise BadRequest("A price below nothing is not offered.", advice="Give dollars per hour, for example 1.50")
     for what, value in (("deadline", order.deadline), ("lease", order.lease), ("idle limit", order.idle)):
         if value is not None and not SHORTEST <= value <= LONGEST:
             raise BadRequest(
                 f"The {what} of {value} is not between a minute and 30 days.", advice="For example: 8h, 45m"
             )
-    if order.need.gpu_count < 0 or order.need.gpu_memory_mib < 0 or order.need.disk_gib < 0:
-        raise BadRequest("Less than nothing cannot be rented.", advice="Leave out what does not matter.")
-
-
-def _time(value: timedelta, usual: timedelta | None) -> str | None:
-    return None if value == usual else durations.written(value)
+    require_sense(order.need)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -113,24 +92,44 @@ def _span_or_none(value: object) -> timedelta | None:
     return None if value == "none" else _span(value)
 
 
-_READERS: Mapping[str, Callable[[object], Any]] = {
-    "gpus": _texts,
-    "gpu_count": _whole,
-    "gpu_memory_mib": _whole,
-    "max_price": _sum,
-    "providers": _texts,
-    "regions": _texts,
-    "allows_spot": _truth,
-    "cpus": _whole,
-    "memory_mib": _whole,
-    "disk_gib": _whole,
-    "budget": _sum,
-    "agreed": _sum,
-    "deadline": _span,
-    "idle": _span_or_none,
-    "lease": _span,
-    "when_busy": lambda value: WhenBusy(_text(value)),
-    "keeps_failed": _truth,
-    "image": _text,
-    "python": _text,
+def _share(value: object) -> Decimal:
+    share = Decimal(_text(value))
+    if not 0 <= share <= 1:
+        raise ValueError
+    return share
+
+
+def _as_it_is(value: Any) -> object:
+    return value
+
+
+def _span_written(value: timedelta | None) -> str:
+    return "none" if value is None else durations.written(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How a value is written in a kernelspec, and read again."""
+
+    written: Callable[[Any], object]
+    read: Callable[[object], Any]
+
+
+_TEXTS, _TEXT = _Words(list, _texts), _Words(_as_it_is, _text)
+_WHOLE, _TRUTH = _Words(_as_it_is, _whole), _Words(_as_it_is, _truth)
+_SUM, _SHARE = _Words(str, _sum), _Words(str, _share)
+_SPAN, _SPAN_OR_NONE = _Words(_span_written, _span), _Words(_span_written, _span_or_none)
+
+_WORDS: Mapping[str, _Words] = {
+    **dict.fromkeys(("gpus", "providers", "regions", "offers", "categories", "tiers"), _TEXTS),
+    **dict.fromkeys(("gpu_count", "gpu_memory_mib", "cpus", "memory_mib", "disk_gib", "score"), _WHOLE),
+    **dict.fromkeys(("down_mbps", "up_mbps"), _WHOLE),
+    **dict.fromkeys(("allows_spot", "only_spot", "must_be_verified", "keeps_failed"), _TRUTH),
+    **dict.fromkeys(("max_price", "min_price", "budget", "agreed"), _SUM),
+    **dict.fromkeys(("stock", "cuda", "compute_capability", "image", "python"), _TEXT),
+    **dict.fromkeys(("deadline", "lease", "lasts"), _SPAN),
+    "reliability": _SHARE,
+    "idle": _SPAN_OR_NONE,
+    "when_busy": _Words(lambda value: value.value, lambda value: WhenBusy(_text(value))),
+    "ranking": _Words(lambda value: value.value, lambda value: Ranking(_text(value))),
 }

@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Event, MachineRef, Need, Offer, Order, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import Event, MachineRef, Need, Offer, Order, Ranking, Rental, RentalState, Wish, WishId
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
@@ -34,7 +34,7 @@ from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing, standings
 
 if TYPE_CHECKING:
-    from jupyter_gpu_bridge.market.search import Source
+    from jupyter_gpu_bridge.market.sources import Source
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.quote import Quote
 
@@ -53,7 +53,7 @@ class Orders:
 
     async def search(self, need: Need) -> Sequence[Offer]:
         """The best first, as they were a moment ago. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.market.search import Browsed
+        from jupyter_gpu_bridge.market.sources import Browsed
 
         return await self._searched(need, Browsed())
 
@@ -61,15 +61,17 @@ class Orders:
         """What it would come to now. Raises `NothingFits`."""
         from jupyter_gpu_bridge.rentals.quote import quote
 
-        return quote(order, await self._searched(order.need))
+        return quote(order, await self._searched(order.need, ranking=order.ranking))
 
-    async def _searched(self, need: Need, source: Source | None = None) -> Sequence[Offer]:
+    async def _searched(
+        self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE
+    ) -> Sequence[Offer]:
         from jupyter_gpu_bridge.market.search import search
         from jupyter_gpu_bridge.providers.clouds import Clouds
 
         clouds = Clouds()
         try:
-            return (await search(need, clouds, source)).offers
+            return (await search(need, clouds, source, ranking)).offers
         finally:
             await clouds.close()
 

@@ -27,11 +27,11 @@ class Quote:
 class Tries:
     """Which offers are tried, and in which order. At another price it is another offer.
 
-    Unless somebody has said how dear it may be, it is no more than three times the best price of the beginning.
+    Unless somebody has said how dear it may be, it is no more than three times the price of the best of the beginning.
     """
 
     def __init__(self, offers: Sequence[Offer], need: Need) -> None:
-        best = min((offer.price for offer in offers), default=Money())
+        best = offers[0].price if offers else Money()
         self._most = best * _DEARER if need.max_price is None else need.max_price
         self._tried: set[tuple[str, str, Money]] = set()
 

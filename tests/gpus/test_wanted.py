@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from jupyter_gpu_bridge.gpus import identify, models, models_wanted, titles_wanted
+from jupyter_gpu_bridge.market.conditions import lacks
 from jupyter_gpu_bridge.model import Money, Need, Offer
 
 
 def _fits(wanted: str, title: str) -> bool:
     need = Need(gpus=(wanted,), gpu_titles=titles_wanted([wanted]))
-    return not need.lacks(Offer("vast", "1", title, 1, 81_920, Money()))
+    return not lacks(need, Offer("vast", "1", title, 1, 81_920, Money()))
 
 
 @pytest.mark.parametrize(
@@ -45,4 +46,4 @@ def test_each_model_can_be_asked_for_alone() -> None:
 
 def test_what_is_said_stays_what_is_said() -> None:
     need = Need(gpus=("h100",), gpu_titles=titles_wanted(["h100"]))
-    assert need.lacks(Offer("vast", "1", "RTX 4090", 1, 24_576, Money())) == ("GPU h100",)
+    assert lacks(need, Offer("vast", "1", "RTX 4090", 1, 24_576, Money())) == ("GPU h100",)

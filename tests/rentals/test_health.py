@@ -14,8 +14,9 @@ import pytest
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, NoCapacity, NothingFits
-from jupyter_gpu_bridge.market import search as search_module
-from jupyter_gpu_bridge.market.search import Found, Source, search
+from jupyter_gpu_bridge.market import sources as sources_module
+from jupyter_gpu_bridge.market.search import Found, search
+from jupyter_gpu_bridge.market.sources import Browsed, Source
 from jupyter_gpu_bridge.model import (
     Account,
     BreakerState,
@@ -113,7 +114,7 @@ async def shops(patch: pytest.MonkeyPatch, **replies: Answer) -> AsyncIterator[d
     patch.setattr(clouds_module, "_maker", maker)
     for module in (clouds_module, rentals_health):
         patch.setattr(module, "cloud_names", lambda: sorted(scripts))
-    patch.setattr(search_module, "clouds_set_up", lambda: sorted(scripts))
+    patch.setattr(sources_module, "clouds_set_up", lambda: sorted(scripts))
     try:
         yield scripts
     finally:
@@ -166,7 +167,7 @@ async def test_a_provider_that_is_down_is_shown_as_it_was_and_how_long_ago(monke
     async with shops(monkeypatch, acme=GOOD) as scripts:
         (before,) = await Orders().search(NEED)
         scripts["acme"].replies = [BROKEN]
-        found = await found_by(search_module.Browsed())
+        found = await found_by(Browsed())
         assert list(found.offers) == [before]
         assert before.seen is not None
         assert found.silent == ["acme does not answer now: what it offers is of 0 s ago"]
@@ -178,7 +179,7 @@ async def test_one_that_hangs_and_one_that_fails_cost_their_own_offers_only(monk
     monkeypatch.setenv("HANGS_TIMEOUT", "0.5")
     async with shops(monkeypatch, good=GOOD, hangs=GOOD, broken=BROKEN) as scripts:
         scripts["hangs"].hold = asyncio.Event()
-        found = await found_by(search_module.Browsed())
+        found = await found_by(Browsed())
         assert [offer.provider for offer in found.offers] == ["good"]
         assert [silent.split()[0] for silent in found.silent] == ["broken", "hangs"]
 

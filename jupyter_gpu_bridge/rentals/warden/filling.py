@@ -31,7 +31,7 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Need, Offer, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import Offer, Order, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
@@ -96,7 +96,7 @@ class Filling:
         """Raises `RentFailed`, or `AccountUnclear` where something is left to be tried as soon as that is known."""
         await self._stage("searching", "looking for offers")
         places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
-        first = await self._offered(wish.order.need, places)
+        first = await self._offered(wish.order, places)
         reached("searched")
         offers = await self._without_avoided(first)
         failures: list[str] = []
@@ -110,7 +110,7 @@ class Filling:
             except AccountUnclear as error:
                 unclear = error
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
-                offers = await self._without_avoided(await self._offered(wish.order.need, places))
+                offers = await self._without_avoided(await self._offered(wish.order, places))
         if unclear is not None:
             raise unclear
         raise RentFailed(
@@ -119,9 +119,11 @@ class Filling:
             billing="Nothing is billed.",
         )
 
-    async def _offered(self, need: Need, places: Sequence[str]) -> Sequence[Offer]:
+    async def _offered(self, order: Order, places: Sequence[str]) -> Sequence[Offer]:
         """What can be had now, by somebody who knows what he has already: before each attempt. Raises `NothingFits`."""
-        found, _ = await asyncio.gather(search(need, self._clouds), self._others.compare(places))
+        found, _ = await asyncio.gather(
+            search(order.need, self._clouds, ranking=order.ranking), self._others.compare(places)
+        )
         return found.offers
 
     async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:

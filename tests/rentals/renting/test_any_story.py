@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from jupyter_gpu_bridge.market import search
+from jupyter_gpu_bridge.market import sources
 from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Ref, Rental, RentalState, WishId
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.rentals.installation import InstallationId, installation_id, machine_name
@@ -73,7 +73,7 @@ class Story(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
         for name, value in variables(Path(self._folder.name)).items():
             self._patch.setenv(name, value)
-        self._patch.setattr(search, "clouds_set_up", lambda: ["memory"])
+        self._patch.setattr(sources, "clouds_set_up", lambda: ["memory"])
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
         self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
         self._patch.setattr(tending, "TICK", TICK)
