@@ -13,14 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.compatibility.world import SSHPYK_PYTHON, Kind, World
+if TYPE_CHECKING:
+    from tests.compatibility.world import Kind, World
 
 Figures = dict[str, Any]
 """What was measured of one kind of kernel: names with their unit, and numbers."""
 
-Measured = Mapping[Kind, Figures]
+Measured = Mapping["Kind", Figures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Benchmark:
 
 def main(benchmark: Benchmark, arguments: Sequence[str] | None = None) -> int:
     """Measure, print the line, and say by the exit status whether the bar holds."""
+    from tests.compatibility.world import Kind, World
+
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{benchmark.name}", description=benchmark.bar)
     parser.add_argument("--kernels", default=",".join(kind.value for kind in Kind), help="which kinds, with commas")
     benchmark.options(parser)
@@ -106,5 +109,7 @@ def _cpu() -> str:
 
 
 def _sshpyk_version() -> str:
+    from tests.compatibility.world import SSHPYK_PYTHON
+
     found = sorted(SSHPYK_PYTHON.parents[1].glob("lib/python3*/site-packages/sshpyk-*.dist-info"))
     return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else ""

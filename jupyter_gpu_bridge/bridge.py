@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,8 +215,11 @@ class Bridge:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
         return await _orders().search(need)
 
-    def browse(self, query: Query) -> AsyncIterator[Page]:
-        """A page of what can be rented, at once and again with each provider that answers. Raises `BadRequest`."""
+    def browse(self, query: Query) -> AsyncGenerator[Page, None]:
+        """A page of what can be rented, at once and again with each provider that answers; to be closed.
+
+        Raises `BadRequest`.
+        """
         from jupyter_gpu_bridge.market import browse
 
         return browse.browse(query)

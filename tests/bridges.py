@@ -18,6 +18,10 @@ from jupyter_gpu_bridge.errors import (
     RentalUnknown,
 )
 from jupyter_gpu_bridge.machine.link import Report
+from jupyter_gpu_bridge.market.browse import sift
+from jupyter_gpu_bridge.market.columns import Columns
+from jupyter_gpu_bridge.market.conditions import conditions
+from jupyter_gpu_bridge.market.intent import with_titles
 from jupyter_gpu_bridge.model import (
     Event,
     Health,
@@ -31,6 +35,7 @@ from jupyter_gpu_bridge.model import (
     Stage,
     WishId,
 )
+from jupyter_gpu_bridge.model.query import Answer, Page, Query
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals.quote import Quote, quote
 
@@ -59,11 +64,18 @@ class ScriptedBridge(Bridge):
     """The newest first, as from a ledger; those that are over were so a moment ago."""
     events: Sequence[Event] = ()
     offers: Sequence[Offer] = ()
+    market: Sequence[Offer] = ()
+    """What can be looked at."""
     lacking: str = ""
     """What providers cannot promise."""
     well: Health = field(default_factory=lambda: Health([]))
     done: list[str] = field(default_factory=list)
     """What was asked about the health of providers, in order."""
+
+    async def page(self, query: Query, within: timedelta) -> Page:
+        rows, fitting, excluded = sift(query, conditions(with_titles(query.need)), [Columns(self.market)])
+        answer = Answer("all", len(self.market), timedelta(), is_stale=False, silent="", after=timedelta())
+        return Page(rows, fitting, [answer], [], excluded)
 
     async def health(self) -> Health:
         self.done.append("health")

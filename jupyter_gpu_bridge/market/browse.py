@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence, Sized
 from datetime import timedelta
+from typing import TypeVar
 
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, require_sense
@@ -16,6 +18,8 @@ from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.model.query import Answer, Excluded, Page, Query, Row
 from jupyter_gpu_bridge.providers.clouds import Clouds
 
+T = TypeVar("T")
+
 _SMALL = 2000
 """So many offers are sifted at once, where handing them to a thread would take longer."""
 
@@ -24,25 +28,26 @@ class _Shelves:
     """The columns of what is remembered, made once for each answer."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, Need], Columns] = {}
+        self._made: dict[tuple[str, Need], tuple[Sequence[Offer], Columns]] = {}
 
     def of(self, name: str, need: Need, offers: Sequence[Offer]) -> Columns:
-        known = self._made.get((name, need))
-        if known is None or known.offers is not offers:
-            known = self._made[name, need] = Columns(offers)
+        answer, columns = self._made.get((name, need), (None, None))
+        if columns is None or answer is not offers:
+            columns = Columns(offers)
+            self._made[name, need] = offers, columns
             while len(self._made) > _MOST_SHELVES:
                 del self._made[next(iter(self._made))]
-        return known
+        return columns
 
 
 _MOST_SHELVES = 64
 _shelves = _Shelves()
 
 
-async def browse(query: Query, source: Source | None = None) -> AsyncIterator[Page]:
+async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[Page, None]:
     """A page at once, and a newer one with each answer; raises `BadRequest` for what makes no sense.
 
-    Left early, whoever has not answered is asked no more, unless others wait for the same answer.
+    Closed early, whoever has not answered is asked no more, unless others wait for the same answer.
     """
     require_sense(query.need)
     need = with_titles(query.need)
@@ -65,7 +70,7 @@ async def browse(query: Query, source: Source | None = None) -> AsyncIterator[Pa
             for task in done:
                 name, offered = asking.pop(task), task.result()
                 answers[name] = _answer(name, offered, timedelta(seconds=loop.time() - began))
-                columns[name] = _shelves.of(name, need.wide, offered.offers)
+                columns[name] = await _aside(offered.offers, _shelves.of, name, need.wide, offered.offers)
     finally:
         for task in asking:
             task.cancel()
@@ -78,8 +83,9 @@ async def whole(query: Query, within: float) -> Page:
 
     async def read() -> None:
         nonlocal page
-        async for newer in browse(query):
-            page = newer
+        async with contextlib.aclosing(browse(query)) as pages:
+            async for newer in pages:
+                page = newer
 
     reading = asyncio.ensure_future(read())
     try:
@@ -101,16 +107,19 @@ async def _page(
     awaited: Sequence[str],
 ) -> Page:
     shelves = [columns[name] for name in sorted(columns)]
-    if sum(map(len, shelves)) <= _SMALL:
-        rows, fitting, excluded = sift(query, asked, shelves)
-    else:
-        rows, fitting, excluded = await asyncio.to_thread(sift, query, asked, shelves)
-    hint = (
-        ""
-        if fitting or awaited
-        else misspelt(need, {offer.gpu.casefold() for each in shelves for offer in each.offers})
-    )
+    everything = range(sum(map(len, shelves)))
+    rows, fitting, excluded = await _aside(everything, sift, query, asked, shelves)
+    hint = ""
+    if not fitting and not awaited:
+        hint = misspelt(need, {offer.gpu.casefold() for each in shelves for offer in each.offers})
     return Page(rows, fitting, [answers[name] for name in sorted(answers)], sorted(awaited), excluded, hint)
+
+
+async def _aside(offers: Sized, work: Callable[..., T], *arguments: object) -> T:
+    """In a thread where there is much to do: the event loop has other things to do meanwhile."""
+    if len(offers) <= _SMALL:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
 
 
 def sift(

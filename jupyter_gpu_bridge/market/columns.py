@@ -6,7 +6,7 @@ A column is made when it is asked for first. See decision 0010.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,10 @@ class Chosen:
 
 
 class Columns:
-    def __init__(self, offers: Sequence[Offer], *, boot: Known = nothing_known, trouble: Known = no_trouble) -> None:
-        self.offers = offers
+    """In the order of their names, which decides between equals, so that pages never overlap."""
+
+    def __init__(self, offers: Iterable[Offer], *, boot: Known = nothing_known, trouble: Known = no_trouble) -> None:
+        self.offers = sorted(offers, key=lambda offer: (offer.provider, offer.offer_id))
         self._own: dict[str, Known] = {"boot": boot, "trouble": trouble}
         self._numbers: dict[str, Numbers] = {}
         self._words: dict[str, tuple[Places, dict[str, int]]] = {}

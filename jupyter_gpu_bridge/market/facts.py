@@ -9,7 +9,6 @@ import functools
 import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.gpus import Figures
@@ -59,7 +58,7 @@ def _raw(offer: Offer) -> float:
     return UNKNOWN if found is None else found.raw
 
 
-def _maybe(value: int | Decimal | None) -> float:
+def _maybe(value: float | None) -> float:
     return UNKNOWN if value is None else float(value)
 
 

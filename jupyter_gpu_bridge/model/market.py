@@ -39,9 +39,9 @@ class Offer:
     stock: str = ""
     """How likely it is to be had, where the provider says so: `high`, `medium`, `low`."""
     is_verified: bool | None = None
-    reliability: Decimal | None = None
+    reliability: float | None = None
     """Between 0 and 1, as its provider measures it."""
-    benchmark: Decimal | None = None
+    benchmark: float | None = None
     """As its provider measures it: larger is faster."""
     lasts: timedelta | None = None
     """From when it was seen: for longer than that it cannot be had."""

@@ -18,16 +18,6 @@ pytestmark = pytest.mark.anyio
 OFFERED = ("H100 SXM", "H100 PCIe", "H100 80GB", "H100", "RTX 4090", "RTX 4090 D", "Rubin X1", "RTX 4080 SUPER")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
-
-
 class Shelf(MemoryCloud):
     """It notes what it was asked for."""
 

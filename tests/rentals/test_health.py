@@ -4,51 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
-from jupyter_gpu_bridge.errors import BadRequest, NoCapacity, NothingFits
-from jupyter_gpu_bridge.market import sources as sources_module
-from jupyter_gpu_bridge.market.search import Found, search
-from jupyter_gpu_bridge.market.sources import Browsed, Source
+from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import (
-    Account,
     BreakerState,
-    Created,
-    Money,
-    Need,
-    Offer,
-    Order,
     ProviderState,
-    Ref,
-    Seen,
-    Traits,
 )
-from jupyter_gpu_bridge.providers import clouds as clouds_module
 from jupyter_gpu_bridge.providers import health
 from jupyter_gpu_bridge.providers.calls import Kind
-from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.providers.gate import gates
-from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.rentals import health as rentals_health
-from jupyter_gpu_bridge.rentals.attempt import Attempt
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.sandbox.http import Answer
+from tests.market.shops import BROKEN, GOOD, NEED, Shop, shops
 from tests.own_home import own_home
-from tests.providers.scripted import Scripted, scripted
 
 __all__ = ["own_home"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
-
-GOOD, BROKEN = Answer(200, {"offers": [{"id": "1", "price": "1.25"}], "account": "me"}), Answer(500, {"error": "boom"})
-NEED = Need()
 
 
 @pytest.fixture
@@ -65,160 +42,6 @@ def on_asyncio(anyio_backend: str) -> None:
 def quick(own_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVIDER_RETRY_BASE_DELAY", "0.05")
     monkeypatch.setenv("PROVIDER_RETRY_JITTER", "0")
-
-
-@dataclass
-class Shop:
-    """An adapter as short as one can be."""
-
-    name: str
-    address: str
-    client: HttpClient = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.traits = Traits(title=self.name)
-        self.client = HttpClient(self.name, self.address, headers={}, secrets=[f"key of {self.name}"], trust_env=False)
-
-    async def check(self) -> Account:
-        return Account((await self.client.read("/account")).fields.text("account"))
-
-    async def offers(self, need: Need) -> Sequence[Offer]:
-        listed = (await self.client.read("/offers")).fields.list("offers")
-        return [Offer(self.name, each.text("id"), "A100", 1, 81920, each.money("price")) for each in listed]
-
-    async def create(self, plan: Any) -> Created:
-        raise NoCapacity("Taken.")
-
-    async def get(self, ref: Ref) -> Seen | None:
-        return None
-
-    async def list(self) -> Sequence[Seen]:
-        return []
-
-    async def destroy(self, ref: Ref) -> None:
-        await self.client.destroy(f"/machines/{ref}")
-
-    async def close(self) -> None:
-        await self.client.close()
-
-
-@asynccontextmanager
-async def shops(patch: pytest.MonkeyPatch, **replies: Answer) -> AsyncIterator[dict[str, Scripted]]:
-    """Providers of these names, each at a server of its own; nobody else sells anything."""
-    opened = {name: scripted(reply) for name, reply in replies.items()}
-    scripts = {name: await each.__aenter__() for name, each in opened.items()}
-
-    def maker(name: str) -> Any:
-        return lambda: Shop(name, scripts[name].address)
-
-    patch.setattr(clouds_module, "_maker", maker)
-    for module in (clouds_module, rentals_health):
-        patch.setattr(module, "cloud_names", lambda: sorted(scripts))
-    patch.setattr(sources_module, "clouds_set_up", lambda: sorted(scripts))
-    try:
-        yield scripts
-    finally:
-        for each in opened.values():
-            await each.__aexit__(None, None, None)
-
-
-async def found_by(source: Source | None = None) -> Found:
-    clouds = Clouds()
-    try:
-        return await search(NEED, clouds, source)
-    finally:
-        await clouds.close()
-
-
-# many who look -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_hundred_searches_at_once_ask_each_provider_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with shops(monkeypatch, acme=GOOD, other=GOOD, third=GOOD) as scripts:
-        found = await asyncio.gather(*(Orders().search(NEED) for _ in range(100)))
-        assert {len(offers) for offers in found} == {3}
-        assert {name: len(script.heard) for name, script in scripts.items()} == {"acme": 1, "other": 1, "third": 1}
-
-
-async def test_who_looks_sees_what_was_offered_a_moment_ago_and_who_rents_what_is_offered_now(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with shops(monkeypatch, acme=GOOD) as scripts:
-        orders = Orders()
-        (looked,) = await orders.search(NEED)
-        scripts["acme"].replies = [Answer(200, {"offers": [{"id": "1", "price": "9.99"}]})]
-        assert (await orders.search(NEED))[0].price == looked.price
-        assert (await orders.quote(Order(NEED))).best.price == Money.parse("9.99")
-        assert (await found_by()).offers[0].price == Money.parse("9.99")
-        assert (await orders.search(NEED))[0].price == Money.parse("9.99")  # it is known now
-        assert len(scripts["acme"].heard) == 3
-
-
-async def test_needs_that_are_the_same_to_a_provider_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with shops(monkeypatch, acme=GOOD) as scripts:
-        for need in (Need(gpus=("A100", "h100")), Need(gpus=("H100", "a100"), providers=("acme",))):
-            await Orders().search(need)
-        assert len(scripts["acme"].heard) == 1
-
-
-async def test_a_provider_that_is_down_is_shown_as_it_was_and_how_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROVIDER_CACHE_MIN_TTL", "0")
-    monkeypatch.setenv("PROVIDER_CACHE_TTL", "0")
-    async with shops(monkeypatch, acme=GOOD) as scripts:
-        (before,) = await Orders().search(NEED)
-        scripts["acme"].replies = [BROKEN]
-        found = await found_by(Browsed())
-        assert list(found.offers) == [before]
-        assert before.seen is not None
-        assert found.silent == ["acme does not answer now: what it offers is of 0 s ago"]
-        with pytest.raises(NothingFits, match="acme could not be asked"):
-            await found_by()
-
-
-async def test_one_that_hangs_and_one_that_fails_cost_their_own_offers_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HANGS_TIMEOUT", "0.5")
-    async with shops(monkeypatch, good=GOOD, hangs=GOOD, broken=BROKEN) as scripts:
-        scripts["hangs"].hold = asyncio.Event()
-        found = await found_by(Browsed())
-        assert [offer.provider for offer in found.offers] == ["good"]
-        assert [silent.split()[0] for silent in found.silent] == ["broken", "hangs"]
-
-
-async def test_one_that_is_switched_off_is_not_asked_and_says_so_when_it_is_wanted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OTHER_ENABLED", "false")
-    async with shops(monkeypatch, acme=GOOD, other=GOOD) as scripts:
-        assert [offer.provider for offer in await Orders().search(NEED)] == ["acme"]
-        assert scripts["other"].heard == []
-        with pytest.raises(NothingFits, match=r"other is switched off \(OTHER_ENABLED\)"):
-            await Orders().search(replace(NEED, providers=("other",)))
-        clouds = Clouds()
-        await clouds.get("other").destroy(Ref("m-1"))
-        await clouds.close()
-        assert [each.method for each in scripts["other"].heard] == ["DELETE"]
-
-
-async def test_a_create_that_fails_lets_nobody_look_at_what_was_offered_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing: Any = None
-    async with shops(monkeypatch, acme=GOOD, other=GOOD) as scripts:
-        acme = next(offer for offer in await Orders().search(NEED) if offer.provider == "acme")
-        shop = Shop("acme", scripts["acme"].address)
-        attempt = Attempt(nothing, acme, nothing, shop, nothing, nothing, nothing)
-        with pytest.raises(NoCapacity):
-            await attempt._send(nothing, nothing)
-        await shop.close()
-        await Orders().search(NEED)
-        assert {name: len(script.heard) for name, script in scripts.items()} == {"acme": 2, "other": 1}
-
-
-async def test_a_setting_that_makes_no_sense_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACME_RATE_LIMIT", "fast")
-    async with shops(monkeypatch, acme=GOOD) as scripts:
-        for ask in (Orders().search(NEED), Bridge().health()):
-            with pytest.raises(BadRequest, match="ACME_RATE_LIMIT"):
-                await ask
-        assert scripts["acme"].heard == []
 
 
 # how they do -------------------------------------------------------------------------------------------------------

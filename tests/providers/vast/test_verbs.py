@@ -42,7 +42,7 @@ async def test_an_offer_has_all_that_is_told_of_it(there: There) -> None:
     assert (offer.gpu, offer.sold_as, offer.gpu_count, offer.gpu_memory_mib) == ("RTX 4090", "RTX 4090", 1, 24576)
     assert (offer.cpus, offer.memory_mib, offer.disk_gib) == (16, 64401, 50)
     assert (offer.host, offer.tier, offer.region) == (str(row["machine_id"]), "community", "NO")
-    assert (offer.is_verified, offer.reliability, offer.benchmark) == (True, Decimal("0.9951"), Decimal("11.5"))
+    assert (offer.is_verified, offer.reliability, offer.benchmark) == (True, 0.9951, 11.5)
     assert (offer.down_mbps, offer.up_mbps) == (845, 612)
     assert offer.down_price == offer.up_price == Money.parse("0.003")
     assert (offer.cuda, offer.compute_capability) == ("12.8", "8.9")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jupyter_gpu_bridge.model import Money, Offer
+from tests.bridges import ScriptedBridge
+from tests.cli.calls import Call
+
+CHEAP = Offer("vast", "17", "RTX 4090", 1, 24_564, Money.parse("0.35"), "US", reliability=0.995)
+FAST = Offer("runpod", "h100@US-1", "H100 SXM", 8, 81_920, Money.parse("19.60"), tier="secure")
+ODD = Offer("vast", "18", "Rubin X1", 1, 300_000, Money.parse("0.30"), is_spot=True)
+
+
+def test_offers_are_shown_the_best_first_and_how_many_there_are(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [FAST, CHEAP, ODD]
+    shown = call("search")
+    assert shown.status == 0
+    titles, first, second = shown.out.splitlines()
+    assert titles.split()[:2] == ["OFFER", "GPU"]
+    assert first.split() == ["vast:17", "RTX", "4090", "24", "GiB", "$0.35", "100", "99.5", "%", "US", "on", "demand"]
+    assert second.startswith("runpod:h100@US-1")
+    assert "150" in second
+    assert shown.err == "1 to 2 of 2 that fit, of 3 offers. Rent one: jupyter gpu rent --offer OFFER\n"
+
+
+def test_words_and_options_say_what_is_looked_for(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [FAST, CHEAP, ODD]
+
+    def found(*words: str) -> list[str]:
+        return [each["name"] for each in call("search", *words, "--json").data["offers"]]
+
+    assert found("fastest") == ["runpod:h100@US-1", "vast:17"]
+    assert found("fastest under $2") == ["vast:17"]
+    assert found("cheapest", "or", "spot") == ["vast:18", "vast:17", "runpod:h100@US-1"]
+    assert found("--sort", "performance", "--spot") == ["runpod:h100@US-1", "vast:17", "vast:18"]
+    assert found("--reliability", "99%") == ["vast:17"]
+    assert found("--offer", "vast:18", "--only-spot") == ["vast:18"]
+    assert found("--gpu", "h100", "--tier", "Secure", "--gpus", "4") == ["runpod:h100@US-1"]
+    assert found("--rows", "1", "--page", "2") == ["runpod:h100@US-1"]
+
+
+def test_nothing_that_fits_is_explained_and_so_is_a_page_that_is_not_there(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [FAST, CHEAP]
+    empty = call("search", "--max-price", "0.10", "--region", "US")
+    assert empty.status == 1
+    assert empty.out == (
+        "None of 2 offers fits: at most $0.10 per hour excludes 2 (1 by this alone); region US excludes 1 "
+        "(1 do not say).\n"
+    )
+    assert call("search", "--max-price", "0.10", "--json").data["excluded"] == [
+        {"phrase": "at most $0.10 per hour", "count": 2, "alone": 2, "unsaid": 0}
+    ]
+    beyond = call("search", "--page", "9")
+    assert beyond.status == 0
+    assert beyond.out == "2 offers fit; there is no page 9.\n"
+
+
+def test_a_pretence_says_so(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [replace(CHEAP, provider="sandbox", is_pretend=True)]
+    assert "on demand, pretended" in call("search").out
+
+
+def test_what_makes_no_sense_is_refused_with_an_example(call: Call) -> None:
+    assert "no share; write for example 0.98 or 98%" in call("search", "--reliability", "very").err
+    assert "'--' is not understood" not in call("search", "fast").err
+    refused = call("search", "gimme")
+    assert refused.status == 1
+    assert "'gimme' is not understood. For example: cheapest with 24 GB" in refused.err
+    assert call("search", "--page", "0").status == 2
