@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from jupyter_gpu_bridge.errors import BridgeError, Refused, Unclear
 from jupyter_gpu_bridge.model import BreakerState
@@ -60,16 +61,24 @@ class Gate:
     """Belongs to no event loop."""
 
     def __init__(
-        self, name: str, title: str, conduct: Conduct, limiter: Limiter, clock: Clock = time.monotonic
+        self,
+        name: str,
+        title: str,
+        conduct: Conduct,
+        limiter: Limiter,
+        clock: Clock = time.monotonic,
+        paces: Mapping[str, Limiter] | None = None,
     ) -> None:
+        """`paces`: by verb, what is limited besides."""
         self.name = name
         self.title = title
         self.conduct = conduct
         self.limiter = limiter
         self.clock = clock
+        self.paces = paces or {}
 
     @contextmanager
-    def call(self, kind: Kind) -> Iterator[Call]:
+    def call(self, kind: Kind, verb: str = "") -> Iterator[Call]:
         """Raises `Failure` when it must not be made; inside, `Failure` says what it has come to."""
         breaker = self.conduct.breakers[kind]
         permit = breaker.permit(always=kind is Kind.DESTROY)
@@ -78,7 +87,7 @@ class Gate:
             raise self._not_now(kind, breaker)
         outcome = Outcome.CANCELLED
         try:
-            yield Call(self, kind)
+            yield Call(self, kind, verb)
             outcome = Outcome.ANSWERED
         except Failure as failure:
             outcome = failure.outcome
@@ -106,18 +115,21 @@ class Gate:
 class Call:
     """One of them, while it is made."""
 
-    def __init__(self, gate: Gate, kind: Kind) -> None:
+    def __init__(self, gate: Gate, kind: Kind, verb: str) -> None:
         self._gate = gate
         self._kind = kind
+        self._limiters = [*([gate.paces[verb]] if verb in gate.paces else []), gate.limiter]
         self._sent = gate.clock()
 
     async def turn(self, within: float) -> None:
         """Before each request, until it may be sent. Raises `Failure` when that takes too long."""
-        if self._kind is Kind.DESTROY:
-            self._gate.limiter.pass_by()
-        else:
+        give_up = self._gate.clock() + within
+        for limiter in self._limiters:
+            if self._kind is Kind.DESTROY:
+                limiter.pass_by()
+                continue
             try:
-                await self._gate.limiter.turn(within)
+                await limiter.turn(give_up - self._gate.clock())
             except TooLong as error:
                 what = f"{self._gate.title} must not be asked more often: the next request can be sent {error}."
                 raise not_sent(self._kind, what, error.seconds) from None
@@ -150,14 +162,18 @@ class Gates:
         self._conducts: dict[str, Conduct] = {}
         self._gates: dict[tuple[str, str], Gate] = {}
 
-    def of(self, name: str, title: str, credential: str, usual_rate: str) -> Gate:
-        """The credential itself is not kept."""
+    def of(
+        self, name: str, title: str, credential: str, usual_rate: str, paces: Mapping[str, str] | None = None
+    ) -> Gate:
+        """The credential itself is not kept. `paces`: the rates of single verbs."""
         configuration.known()
         key = (name, hashlib.sha256(credential.encode()).hexdigest())
         with self._lock:
             if key not in self._gates:
                 rate = settings.rate_limit(name, usual_rate)
-                self._gates[key] = Gate(name, title, self._conduct(name), Limiter(lambda: _rate(rate)))
+                kept = {verb: Limiter(partial(_pace, Rate.parse(pace))) for verb, pace in (paces or {}).items()}
+                limiter = Limiter(lambda: _rate(rate))
+                self._gates[key] = Gate(name, title, self._conduct(name), limiter, paces=kept)
             return self._gates[key]
 
     def conduct(self, name: str) -> Conduct:
@@ -183,6 +199,10 @@ def _breaker_rules() -> BreakerRules:
     return BreakerRules(
         settings.THRESHOLD.in_any_case(), settings.OPEN_FOR.in_any_case(), settings.PROBES.in_any_case()
     )
+
+
+def _pace(rate: Rate) -> Rate | None:
+    return rate if settings.LIMITER_ENABLED.in_any_case() else None
 
 
 def _rate(setting: Setting[Rate]) -> Rate | None:

@@ -14,8 +14,9 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import ClassVar
 from urllib.parse import quote
 
 from jupyter_gpu_bridge import gpus
@@ -78,7 +79,7 @@ class LambdaCloud:
     )
     rate = "1/s"
     """Of all calls of one account, as published;"""
-    create_rate = "5/min"
+    paces: ClassVar[Mapping[str, str]] = {"create": "1/12s"}
     """and of launches alone."""
 
     def __init__(self, *, key: str | None = None, address: str | None = None) -> None:
@@ -125,7 +126,7 @@ class LambdaCloud:
         if plan.image is not None:
             order["image"] = {"id" if _IMAGE_ID.fullmatch(plan.image) else "family": plan.image}
         try:
-            answer = await http.once("POST", _LAUNCH, order, refusal=_refusal, within=_LAUNCH_WITHIN)
+            answer = await http.once("POST", _LAUNCH, order, refusal=_refusal, within=_LAUNCH_WITHIN, verb="create")
         except (NoCapacity, Refused, KeyRefused):
             await self._tidy({ssh_key})
             raise
@@ -215,6 +216,7 @@ class LambdaCloud:
                 headers={"Authorization": f"Bearer {key}", "User-Agent": "jupyter-gpu-bridge"},
                 secrets=[key],
                 rate=self.rate,
+                paces=self.paces,
                 key_refusal=self._key_refusal,
             )
             self._client = (key, client)

@@ -86,6 +86,7 @@ class RunPod:
 
     name = NAME
     key: ClassVar[KeyPlace] = RUNPOD
+    rate: ClassVar[str] = "60/min"
 
     def __init__(self, *, key: str | None = None, address: str | None = None, limits_at_create: bool = True) -> None:
         """Without `limits_at_create`, pods are ordered by REST, which takes no limit, and not by GraphQL."""
@@ -217,6 +218,7 @@ class RunPod:
                 self._address,
                 headers={"Authorization": f"Bearer {key}"},
                 secrets=[key],
+                rate=self.rate,
                 trust_env=urlsplit(self._address).hostname != "127.0.0.1",  # no proxy leads to this computer
             )
         try:

@@ -23,7 +23,7 @@ YES_OR_NO = "true or false"
 log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-_RATE = re.compile(r"([0-9]{1,6})/(s|min|h)")
+_RATE = re.compile(r"([0-9]{1,6})/([0-9]{1,4}(?:\.[0-9]{1,3})?)?(s|min|h)")
 _SECONDS_OF = {"s": 1, "min": 60, "h": 3600}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -45,11 +45,11 @@ class Rate:
 
     @staticmethod
     def parse(text: str) -> Rate:
-        """`COUNT/s`, `COUNT/min` or `COUNT/h`. Raises `ValueError`."""
+        """`COUNT/s`, `COUNT/min` or `COUNT/h`; also in so many of them: `1/4.5s`. Raises `ValueError`."""
         found = _RATE.fullmatch(text)
-        if found is None or int(found[1]) == 0:
+        if found is None or int(found[1]) == 0 or float(found[2] or 1) == 0:
             raise ValueError(text)
-        return Rate(int(found[1]), _SECONDS_OF[found[2]])
+        return Rate(int(found[1]), float(found[2] or 1) * _SECONDS_OF[found[3]])
 
 
 @dataclass(frozen=True, slots=True)

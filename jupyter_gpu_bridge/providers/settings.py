@@ -64,7 +64,9 @@ def base_url(provider: str, usual: str, part: str = "") -> str:
 
 
 def rate_limit(provider: str, usual: str) -> Setting[Rate]:
-    return Setting(_name(provider, "RATE_LIMIT"), usual, "a number of requests as 5/s, 60/min or 100/h", Rate.parse)
+    return Setting(
+        _name(provider, "RATE_LIMIT"), usual, "a number of requests as 5/s, 60/min, 100/h or 1/4.5s", Rate.parse
+    )
 
 
 def timeout(provider: str, usual: float) -> Setting[float]:

@@ -85,14 +85,14 @@ class Vast:
     name = NAME
     key: ClassVar[KeyPlace] = VAST
     rate: ClassVar[str] = "1/s"
-    paces: ClassVar[Mapping[str, float]] = {
-        "offers": 6.0,
-        "create": 4.5,
-        "get": 2.0,
-        "list": 1.0,
-        "destroy": 3.0,
+    paces: ClassVar[Mapping[str, str]] = {
+        "offers": "10/min",
+        "create": "1/4.5s",
+        "get": "1/2s",
+        "list": "1/s",
+        "destroy": "1/3s",
     }
-    """Least seconds between two calls of one verb with one key; too early, a create is refused for 12."""
+    """Of one verb with one key. A create that comes too early is refused for 12 s."""
 
     def __init__(self, *, key: str | None = None, address: str | None = None) -> None:
         """Without them: the key from where it is kept, the address from the environment."""
@@ -122,7 +122,9 @@ class Vast:
         found: list[Offer] = []
         for kind in kinds:
             async with self._http() as http:
-                answer = await http.read("/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429))
+                answer = await http.read(
+                    "/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429), verb="offers"
+                )
                 if answer.status != 200:
                     raise refusal(answer)
             found += _offers(answer.fields.list("offers"), kind, disk)
@@ -132,14 +134,16 @@ class Vast:
         number, _, bid = plan.offer.offer_id.partition("@")
         order = _order(plan, bid)
         async with self._http() as http:
-            answer = await http.once("PUT", f"/api/v0/asks/{number}/", order, refusal=refusal, also=_CLEAR)
+            answer = await http.once(
+                "PUT", f"/api/v0/asks/{number}/", order, refusal=refusal, also=_CLEAR, verb="create"
+            )
             if answer.fields.has("new_contract"):  # also of one that failed: it is there, stopped, and has to be ended
                 return Created(Ref(str(answer.fields.whole("new_contract"))))
             raise refusal(answer)
 
     async def get(self, ref: Ref) -> Seen | None:
         async with self._http() as http:
-            answer = await http.read(f"/api/v0/instances/{ref}/", {"owner": "me"}, also=(404,))
+            answer = await http.read(f"/api/v0/instances/{ref}/", {"owner": "me"}, also=(404,), verb="get")
         if answer.status == 404 and code_of(answer) in ("no_such_instance", "not_found"):
             return None
         if isinstance(answer.content, dict) and "instances" in answer.content and not answer.fields.has("instances"):
@@ -155,7 +159,7 @@ class Vast:
         token = ""
         while True:
             async with self._http() as http:
-                page = (await http.read("/api/v1/instances/", _page(token))).fields
+                page = (await http.read("/api/v1/instances/", _page(token), verb="list")).fields
             rows = page.list("instances")
             found += [_seen(row) for row in rows if row.text("label", "").startswith(MACHINE_PREFIX)]
             following = page.text("next_token", "")
@@ -167,7 +171,7 @@ class Vast:
 
     async def destroy(self, ref: Ref) -> None:
         async with self._http() as http:
-            answer = await http.destroy(f"/api/v0/instances/{ref}/")
+            answer = await http.destroy(f"/api/v0/instances/{ref}/", verb="destroy")
             if answer.status != 404 and not answer.fields.truth("success", True):
                 raise Unclear(f"{TITLE} did not destroy {ref} ({words_of(answer)}).")
 
@@ -195,7 +199,9 @@ class Vast:
         key = self._given_key or (await self._key.now()).reveal()
         if key not in self._clients:
             headers = {"Authorization": f"Bearer {key}"}
-            self._clients[key] = HttpClient(TITLE, self._address, headers=headers, secrets=[key])
+            self._clients[key] = HttpClient(
+                TITLE, self._address, headers=headers, secrets=[key], rate=self.rate, paces=self.paces
+            )
         client = self._clients[key]
         try:
             yield client

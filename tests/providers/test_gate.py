@@ -215,6 +215,17 @@ async def test_the_rate_is_what_is_set_and_can_be_switched_off(monkeypatch: pyte
             await one.read("/things")
 
 
+async def test_a_verb_may_have_a_rate_of_its_own_and_a_destroy_never_waits() -> None:
+    async with scripted(GOOD) as script, acme(script, rate="100/s", paces={"make": "1/h", "end": "1/h"}) as one:
+        await one.once("POST", "/things", verb="make")
+        with pytest.raises(Refused, match="more often"):
+            await one.once("POST", "/things", verb="make")
+        await one.once("POST", "/others")
+        for _ in range(3):
+            await one.destroy("/things/1", verb="end")
+        assert [each.method for each in script.heard] == ["POST", "POST", "DELETE", "DELETE", "DELETE"]
+
+
 async def test_each_repetition_is_a_request_that_has_its_turn() -> None:
     async with scripted(BROKEN) as script, acme(script, rate="1/h") as one:
         with pytest.raises(Unclear):

@@ -76,14 +76,23 @@ def test_settings_that_contradict_each_other_are_refused(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("text", "rate"), [("5/s", Rate(5)), ("60/min", Rate(60, 60)), ("1/h", Rate(1, 3600)), ("100/s", Rate(100))]
+    ("text", "rate"),
+    [
+        ("5/s", Rate(5)),
+        ("60/min", Rate(60, 60)),
+        ("1/h", Rate(1, 3600)),
+        ("100/s", Rate(100)),
+        ("1/4.5s", Rate(1, 4.5)),
+    ],
 )
 def test_a_rate_says_its_unit(text: str, rate: Rate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_RATE_LIMIT", text)
     assert settings.rate_limit("acme", "1/s").read() == rate
 
 
-@pytest.mark.parametrize("text", ["5", "0/s", "-1/s", "1.5/s", "60/m", "60 per minute", "1/week", "/s", "9999999/s"])
+@pytest.mark.parametrize(
+    "text", ["5", "0/s", "-1/s", "1.5/s", "60/m", "60 per minute", "1/week", "/s", "9999999/s", "1/0s", "1/.5s"]
+)
 def test_a_rate_without_a_unit_could_be_either_and_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = refused("ACME_RATE_LIMIT", text, monkeypatch)
     assert "60/min" in error.advice

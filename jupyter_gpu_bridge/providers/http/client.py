@@ -40,6 +40,7 @@ class HttpClient:
         name: str = "",
         part: str = "",
         rate: str = USUAL_RATE,
+        paces: Mapping[str, str] | None = None,
         trust_env: bool = True,
         answer_within: float = ANSWER_WITHIN,
         gate: Gate | None = None,
@@ -48,6 +49,7 @@ class HttpClient:
         """`secrets`: whatever must not be seen in an error; `trust_env`: use the user's proxies, but to this computer.
 
         `name`: as in settings, and otherwise the first word of the title; `part`: for a cloud with several addresses.
+        `paces`: what the adapter calls a `verb` has a rate of its own besides: `{"create": "1/12s"}`.
         `address`, `rate` and `answer_within` are what is usual there, and settings may say otherwise.
         `key_refusal`: what a 401, 402 or 403 means, where the cloud's own words tell it better than its status.
         """
@@ -55,7 +57,7 @@ class HttpClient:
         self.name = name or title.split()[0].split(".")[0].lower()
         self._wording = Wording(title, secrets)
         self._timeout = settings.timeout(self.name, answer_within)
-        self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate)
+        self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate, paces)
         self._address_trouble = ""
         try:
             address = settings.base_url(self.name, address, part)
@@ -73,10 +75,11 @@ class HttpClient:
         *,
         content: object = None,
         also: Sequence[int] = (),
+        verb: str = "",
     ) -> Answer:
         """What changes nothing, repeated: GET, or POST with a content. `also`: other statuses that are answers."""
         request = Request("GET" if content is None else "POST", path, parameters, content)
-        return await self._called(_Asked(Kind.READ, request, also=also))
+        return await self._called(_Asked(Kind.READ, request, also=also, verb=verb))
 
     async def once(
         self,
@@ -87,16 +90,23 @@ class HttpClient:
         refusal: Refusal | None = None,
         also: Sequence[int] = (),
         within: float = 0.0,
+        verb: str = "",
     ) -> Answer:
         """Sent exactly once, for what must not be done twice. `within`: seconds to wait for the answer."""
         request, refusal = Request(method, path, None, content), refusal or self._wording.refused
-        return await self._called(_Asked(Kind.ONCE, request, also=also, refusal=refusal, within=within))
+        return await self._called(_Asked(Kind.ONCE, request, also=also, refusal=refusal, within=within, verb=verb))
 
     async def destroy(
-        self, path: str, content: object = None, *, method: str = "DELETE", also: Sequence[int] = (404,)
+        self,
+        path: str,
+        content: object = None,
+        *,
+        method: str = "DELETE",
+        also: Sequence[int] = (404,),
+        verb: str = "",
     ) -> Answer:
         """Repeated; nothing of ours holds it up."""
-        return await self._called(_Asked(Kind.DESTROY, Request(method, path, None, content), also=also))
+        return await self._called(_Asked(Kind.DESTROY, Request(method, path, None, content), also=also, verb=verb))
 
     def masked(self, error: BridgeError) -> BridgeError:
         """The same without any secret, for what an adapter makes of an answer by itself."""
@@ -111,7 +121,7 @@ class HttpClient:
         try:
             if self._address_trouble:
                 raise not_sent(asked.kind, self._address_trouble)
-            with self._gate.call(asked.kind) as call:
+            with self._gate.call(asked.kind, asked.verb) as call:
                 return await self._attempts(call, asked)
         except Failure as failure:
             raise failure.error from None
@@ -215,6 +225,7 @@ class _Asked:
     also: Sequence[int] = ()
     refusal: Refusal | None = None
     within: float = 0.0
+    verb: str = ""
 
 
 def _retry_rules() -> RetryRules:
