@@ -14,6 +14,7 @@ from jupyter_gpu_bridge.keys import Held, Removed, Stored
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
 from jupyter_gpu_bridge.market.intent import understand
 from jupyter_gpu_bridge.model import (
+    RENTED,
     Event,
     Finding,
     Health,
@@ -369,6 +370,8 @@ class Bridge:
         try:
             machine = await observe.machine_of(kernel_id)
         except KernelUnknown:
+            return False
+        if machine.provider == RENTED.provider and not await _orders().is_there(WishId(machine.name)):
             return False
         view = await observe.kernel(machine, kernel_id)
         return view.state not in (KernelState.DEAD, KernelState.STOPPING)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_gpu_bridge.errors import (
     BadRequest,
     BridgeError,
+    CloudError,
     KeptForDebugging,
     LedgerBroken,
     LinkLost,
@@ -203,6 +204,27 @@ class Orders:
             finally:
                 await links().run(client.close())
         raise AssertionError("unreachable")
+
+    async def is_there(self, wish_id: WishId) -> bool:
+        """For those who come back after a long time. What its provider does not say is no reason to give it up."""
+        from jupyter_gpu_bridge.providers.clouds import Clouds
+        from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
+
+        book, standing = await self._ready(), await self.find(wish_id)
+        if standing.rental is None or not standing.rental.state.is_live:
+            return False
+        clouds = Clouds()
+        try:
+            cloud = await clouds.of(standing.rental)
+            ended = await ended_alone(standing.rental, standing.wish.order, cloud, book.clock.now())
+        except CloudError:
+            return True
+        finally:
+            await clouds.close()
+        if ended is not None:
+            with contextlib.suppress(LinkLost):
+                await self.wake(wish_id)
+        return ended is None
 
     async def until_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
         """`tell` hears once of whatever is in the way since it was closed."""

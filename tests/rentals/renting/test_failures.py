@@ -17,7 +17,7 @@ from jupyter_gpu_bridge.errors import LedgerBroken, RentFailed
 from jupyter_gpu_bridge.files import replace_file
 from jupyter_gpu_bridge.model import Money, Order, RentalState
 from jupyter_gpu_bridge.rentals import orders as orders_module
-from tests.rentals.renting.world import DEADLINE, PRETEND, RATE, Renting, until
+from tests.rentals.renting.world import DEADLINE, PRETEND, Renting, time_passes, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -148,7 +148,7 @@ async def test_with_the_key_of_another_account_nothing_is_taken_for_gone(world: 
     assert "is one of another account than the one that rented" in told
     assert (await world.bridge.rental(standing.wish.wish_id)).wish.is_open
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
-    await _time_passes(minutes=5)
+    await time_passes(minutes=5)
     assert not (await world.bridge.rental(standing.wish.wish_id)).is_over
     assert len(world.billed()) == 1
     _give_key(world, fresh)
@@ -218,7 +218,7 @@ async def test_what_is_counted_after_a_sleep_of_days_is_no_more_than_was_allowed
     assert standing.rental is not None
     world.kill_wardens()
     world.cloud.control("POST", f"machines/{standing.rental.ref}/reclaim", {"notice": 0})
-    await _time_passes(minutes=60)
+    await time_passes(minutes=60)
     await world.bridge.guard()
     over = await world.until_over(standing.wish.wish_id)
     assert over.rental is not None
@@ -268,7 +268,7 @@ async def test_a_lost_ledger_is_no_lost_machine(world: Renting) -> None:
     round_ = await world.bridge.guard()
     assert len(round_.orphans) == 1
     assert "the ledger knows nothing of it" in round_.orphans[0].text
-    await _time_passes(minutes=6)
+    await time_passes(minutes=6)
     await world.bridge.guard()
     await world.bridge.guard()
     (standing,) = [each for each in await world.bridge.rentals(ended=True)]
@@ -298,7 +298,7 @@ async def test_machines_of_others_are_not_touched(world: Renting) -> None:
             await provider.create(world.cloud.plan(offer, name))
         standing = await world.rent()
         await world.bridge.guard()
-        await _time_passes(minutes=12)
+        await time_passes(minutes=12)
         await world.bridge.guard()
         await _end_only(world, standing.wish.wish_id)
         assert sorted(each["name"] for each in world.billed()) == ["gpu-bridge-abcdefgh-0123456789ab", "somebody-elses"]
@@ -379,7 +379,3 @@ async def _lose_ledger(world: Renting) -> None:
     for name in os.listdir(world.home.bridge):
         if name.startswith("ledger.db"):
             (world.home.bridge / name).unlink()
-
-
-async def _time_passes(*, minutes: int) -> None:
-    await asyncio.sleep(minutes * 60 / RATE)

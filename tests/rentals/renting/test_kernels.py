@@ -17,12 +17,12 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
 from jupyter_gpu_bridge.errors import RentalEnded
-from jupyter_gpu_bridge.model import RENTED, Order, Profile, RentalState
+from jupyter_gpu_bridge.model import RENTED, KernelId, Order, Profile, RentalState
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.warden.warden import OTHERS_WITHIN
 from tests.kernels.jupyter import JupyterServer
 from tests.kernels.serving import Server
-from tests.rentals.renting.world import PRETEND, Renting, renting, until
+from tests.rentals.renting.world import PRETEND, Renting, renting, time_passes, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -191,3 +191,29 @@ def _state(world: Renting) -> RentalState | None:
 
     with Ledger.open() as ledger:
         return next((rental.state for rental in ledger.rentals()), None)
+
+
+async def test_a_kernel_whose_machine_ended_while_all_slept_is_not_said_to_survive(world: Renting) -> None:
+    """A warden that slept along knows no more than its kernel: the provider is asked before anybody is told."""
+    _add(world, replace(PRETEND, lease=timedelta(minutes=1)))
+    manager = await _start()
+    kernel_id = KernelId(str(manager.kernel_id))
+    assert await world.bridge.surviving(kernel_id)
+    (standing,) = await world.bridge.rentals()
+    assert standing.rental is not None
+    asleep = world.wardens()
+    for process in asleep:
+        process.suspend()
+    try:
+        world.cloud.control("POST", f"machines/{standing.rental.ref}/reclaim", {"notice": 0})
+        await time_passes(minutes=5)
+        surviving = asyncio.ensure_future(world.bridge.surviving(kernel_id))
+        await asyncio.sleep(0)
+    finally:
+        for process in asleep:
+            process.resume()
+    assert not await asyncio.wait_for(surviving, 30)
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.rental is not None
+    assert "ended itself" in over.rental.reason
+    await manager.shutdown_kernel(now=True)
