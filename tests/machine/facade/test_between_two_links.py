@@ -1,0 +1,72 @@
+"""A link was killed and the next one is there: what happens to a page before everything is as it was.
+
+Each of these moments is short, and comes about by chance on a busy computer; here it is brought about.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_gpu_bridge.machine.facade import Receipts
+from jupyter_gpu_bridge.model import Lane
+from tests.machine.facade.conftest import Started
+from tests.machine.facade.far import Client, Far, until
+from tests.machine.facade.test_away_and_back import tell, words
+
+BIG = 100_000
+"""The sockets hold a few of these, and by no means all that is said here."""
+REPLY_LANES = (Lane.SHELL, Lane.STDIN, Lane.CONTROL)
+
+
+def talk(far: Far, count: int, size: int = 10) -> list[str]:
+    """The kernel says its next words, which are numbers; all that it has said so far."""
+    for _ in range(count):
+        far.say(str(far.said[Lane.IOPUB] + 1).ljust(size))
+    return words(1, far.said[Lane.IOPUB])
+
+
+def reply(far: Far, to: str, count: int = 1) -> list[str]:
+    for _ in range(count):
+        far.say(str(far.said[Lane.SHELL] + 1), to=to.encode(), lane=Lane.SHELL)
+    return words(1, far.said[Lane.SHELL])
+
+
+async def server_with(started: Started, name: str) -> Client:
+    page = await started(name)
+    await page.speak()
+    return page
+
+
+async def iopub_alone_is_back(far: Far) -> None:
+    """The link reports what it sees with each record, so the kernel goes on talking a little."""
+    await until(lambda: bool(talk(far, 1)) and far.state.get("clients") == 1, "its iopub socket is back")
+    await far.all_delivered()
+
+
+def test_a_server_that_comes_before_the_next_link_does_not_hide_how_far_its_page_was(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "r-page")
+        await page.has_heard(talk(far, 3))
+        await page.leave_unread()
+        talk(far, 4)
+        replies = reply(far, "r-page", 4)
+        for lane in (Lane.IOPUB, Lane.SHELL):
+            await far.all_delivered(lane)
+        await far.kill_link()
+        await page.kill()
+        again = await started("r-page")
+        await until(lambda: has_receipts(far, again, "r-page"), "it has opened its receipts")
+        await far.start_link()
+        await again.speak()
+        await again.has_heard(talk(far, 5))
+        await again.has_heard(replies, Lane.SHELL)
+        await far.all_taken()
+
+    tell(story, short_folder)
+
+
+def has_receipts(far: Far, client: Client, session: str) -> bool:
+    receipts = Receipts.find(far.prefix, session.encode(), client.process)
+    if receipts is not None:
+        receipts.close()
+    return receipts is not None
