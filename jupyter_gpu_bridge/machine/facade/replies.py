@@ -119,7 +119,7 @@ class Replies:
         reply = _Reply(number, bytes(frames[0]) if frames else b"", wire, _size(wire))
         if number <= self._durable.cursor(self._lane):
             # The process before this one handed it on; it came again because a receipt is missing.
-            self._keep(reply.identity, number, wire)
+            self._keep_again(reply.identity, number, wire)
             self.settle()
             return not self._paused
         self._queue.append(reply)
@@ -206,7 +206,8 @@ class Replies:
             self._unreceipted.drop_oldest()
         taken = self._durable.taken(self._lane)
         lowest = self._unreceipted.lowest(taken)
-        floor = self._durable.cursor(self._lane) if lowest is None else lowest - 1
+        # After a restart of ours the cursor is ahead of what has come again.
+        floor = min(self._durable.cursor(self._lane), self._last) if lowest is None else lowest - 1
         if self._unreceipted:
             self._awaiting()
         if floor > taken:
@@ -219,6 +220,15 @@ class Replies:
         for given in self._unreceipted.take(session.identity):
             if given.number > received:
                 self._put_away(session.identity, given.number, given.wire)
+
+    def _keep_again(self, identity: bytes, number: int, wire: Wire) -> None:
+        """As `_keep`; but if the server that it was handed to is dead, and the next one is there, that one lacks it."""
+        session = self._sessions.get(identity)
+        if session is None or not session.is_inherited or self._unreceipted.holds(identity, number):
+            self._keep(identity, number, wire)
+        elif session.receipts is not None and number > session.receipts.number(self._lane):
+            self._put_away(identity, number, wire)
+            self.flush(identity)
 
     def _keep(self, identity: bytes, number: int, wire: Wire) -> None:
         """Until there is a receipt for it, if its client gives any."""

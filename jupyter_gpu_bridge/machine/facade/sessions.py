@@ -220,6 +220,7 @@ class Sessions:
             session.presence = Presence.PRESENT
             self._released()
             return
+        session.is_inherited = True
         session.presence = Presence.RETURNING
         self._later(_SILENCE_SECONDS, self._speak_for, session)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from jupyter_gpu_bridge.machine.facade import Receipts
 from jupyter_gpu_bridge.model import Lane
 from tests.machine.facade.conftest import Started
@@ -41,6 +43,58 @@ async def iopub_alone_is_back(far: Far) -> None:
     """The link reports what it sees with each record, so the kernel goes on talking a little."""
     await until(lambda: bool(talk(far, 1)) and far.state.get("clients") == 1, "its iopub socket is back")
     await far.all_delivered()
+
+
+def test_replies_that_come_again_are_not_taken_before_they_are_here(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        quick, slow = await server_with(started, "r-quick"), await server_with(started, "r-slow")
+        await quick.leave_unread()
+        await slow.leave_unread()
+        reply(far, "r-quick")
+        reply(far, "r-slow", 4)
+        await far.all_delivered(Lane.SHELL)
+        await far.kill_link()
+        quick.read_on()
+        await quick.has_heard(["1"], Lane.SHELL)
+        await far.start_link()
+        await far.all_delivered(Lane.SHELL)
+        await far.kill_link()
+        await slow.kill()
+        await far.start_link()
+        again = await server_with(started, "r-slow")
+        await again.has_heard(words(2, 5), Lane.SHELL)
+        await far.all_taken(Lane.SHELL)
+
+    tell(story, short_folder)
+
+
+@pytest.mark.parametrize("speaks_first", [True, False])
+def test_replies_that_come_again_after_the_next_server_are_given_to_that(
+    short_folder: Path, speaks_first: bool
+) -> None:
+    """They went to the server that was killed, and it gave no receipt."""
+
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "r-page")
+        await page.leave_unread()
+        reply(far, "r-page", 5)
+        await far.all_delivered(Lane.SHELL)
+        await far.kill_link()
+        await page.kill()
+        far.hold_back(Lane.SHELL)
+        await far.start_link()
+        again = await started("r-page")
+        if speaks_first:
+            await again.speak()
+        else:
+            await far.reports("clients", 1)
+        far.let_go(Lane.SHELL)
+        await far.all_delivered(Lane.SHELL)
+        await again.speak()
+        await again.has_heard(reply(far, "r-page", 5), Lane.SHELL)
+        await far.all_taken(Lane.SHELL)
+
+    tell(story, short_folder)
 
 
 def test_a_server_that_comes_before_the_next_link_does_not_hide_how_far_its_page_was(short_folder: Path) -> None:
