@@ -43,15 +43,20 @@ class Sessions:
         *,
         keep_seconds: float,
         receipts: Callable[[bytes, Process], Receipts | None],
+        kept_after: Callable[[], int],
         ready: Callable[[Session], None],
         left: Callable[[Session], None],
         released: Callable[[], None],
     ) -> None:
-        """`left`: its process died. `ready`: it is back and has spoken. `released`: nothing is kept for it any more."""
+        """`kept_after`: the iopub records up to there nobody has any more.
+
+        `left`: its process died. `ready`: it is back and has spoken. `released`: nothing is kept for it any more.
+        """
         self._durable = durable
         self._parked = parked
         self._keep_seconds = keep_seconds
         self._receipts = receipts
+        self._kept_after = kept_after
         self._ready = ready
         self._left = left
         self._released = released
@@ -271,8 +276,7 @@ class Sessions:
         """How far a session is whose sockets had taken what is up to `position`."""
         if session.receipts is None:
             return position
-        # What is up to the cursor nobody has any more.
-        return max(self._durable.cursor(Lane.IOPUB), min(position, session.receipts.number(Lane.IOPUB)))
+        return max(self._kept_after(), min(position, session.receipts.number(Lane.IOPUB)))
 
     def _expire_later(self, session: Session) -> None:
         since = session.away_since

@@ -5,6 +5,7 @@ Each of these moments is short, and comes about by chance on a busy computer; he
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,27 @@ async def iopub_alone_is_back(far: Far) -> None:
     """The link reports what it sees with each record, so the kernel goes on talking a little."""
     await until(lambda: bool(talk(far, 1)) and far.state.get("clients") == 1, "its iopub socket is back")
     await far.all_delivered()
+
+
+def test_a_page_that_catches_up_when_link_and_server_are_killed_gets_the_rest(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page, other = await server_with(started, "r-page"), await server_with(started, "other")
+        await page.has_heard(talk(far, 3))
+        await page.kill()
+        await other.has_heard(talk(far, 100, BIG))
+        await far.all_taken()
+        page = await started("r-page")
+        await page.leave_unread()
+        page.send_signal(signal.SIGSTOP)
+        await far.kill_link()
+        await page.kill()
+        await far.start_link()
+        again = await server_with(started, "r-page")
+        await again.has_heard(talk(far, 5))
+        await other.has_heard(talk(far, 0))
+        await far.all_taken()
+
+    tell(story, short_folder)
 
 
 def test_replies_that_come_again_are_not_taken_before_they_are_here(short_folder: Path) -> None:
