@@ -156,11 +156,18 @@ class Sessions:
                 self._losing(session)
 
     def subscribers_back(self, process: Process) -> None:
-        """All subscribers of a process have reconnected to this new process of ours: they stand for its sessions."""
+        """All subscribers of a process have reconnected to this new process of ours: they stand for its sessions.
+
+        But of one that gives receipts more may be missing than its subscriber, which is not known yet, has been given.
+        """
         for session in self._of(process):
-            if session.presence in (Presence.PRESENT, Presence.EXPECTED):
+            if session.presence in (Presence.PRESENT, Presence.EXPECTED) and session.receipts is None:
                 session.needs_after = None
         self._released()
+
+    def awaits_name(self, process: Process) -> bool:
+        """Whether a subscriber of that process will probably say whose it is."""
+        return any(each.receipts is not None and each.subscriber is None for each in self._of(process))
 
     def spoke(self, session: Session) -> None:
         if session.presence is Presence.RETURNING:

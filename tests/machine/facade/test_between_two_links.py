@@ -5,15 +5,18 @@ Each of these moments is short, and comes about by chance on a busy computer; he
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
 import pytest
 
 from jupyter_gpu_bridge.machine.facade import Receipts
+from jupyter_gpu_bridge.machine.facade.pairing import SECONDS as PAIRING_SECONDS
 from jupyter_gpu_bridge.model import Lane
 from tests.machine.facade.conftest import Started
 from tests.machine.facade.far import Client, Far, until
+from tests.machine.facade.link_process import NOTICE
 from tests.machine.facade.test_away_and_back import tell, words
 
 BIG = 100_000
@@ -44,6 +47,73 @@ async def iopub_alone_is_back(far: Far) -> None:
     """The link reports what it sees with each record, so the kernel goes on talking a little."""
     await until(lambda: bool(talk(far, 1)) and far.state.get("clients") == 1, "its iopub socket is back")
     await far.all_delivered()
+
+
+def test_of_a_page_with_only_its_iopub_socket_back_nothing_is_lost_that_it_was_given(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "r-page")
+        await page.has_heard(talk(far, 3))
+        page.send_signal(signal.SIGSTOP)
+        await far.kill_link()
+        await far.start_link()
+        with far.out_of_reach(*REPLY_LANES):
+            page.send_signal(signal.SIGCONT)
+            await iopub_alone_is_back(far)
+            await until(lambda: page.heard() == talk(far, 0), "it has heard all")
+            page.send_signal(signal.SIGSTOP)
+            everything = talk(far, 20, BIG)
+            await far.all_delivered()
+            await page.kill()
+        again = await server_with(started, "r-page")
+        await again.has_heard(everything)
+        await far.all_taken()
+
+    tell(story, short_folder)
+
+
+def test_of_a_page_with_only_its_iopub_socket_back_nothing_is_lost_that_the_link_before_gave_it(
+    short_folder: Path,
+) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "r-page")
+        await page.has_heard(talk(far, 3))
+        await page.leave_unread()
+        talk(far, 4)
+        await far.all_delivered()
+        page.send_signal(signal.SIGSTOP)
+        await far.kill_link()
+        await far.start_link()
+        with far.out_of_reach(*REPLY_LANES):
+            page.send_signal(signal.SIGCONT)
+            await iopub_alone_is_back(far)
+            await page.kill()
+        again = await server_with(started, "r-page")
+        await again.has_heard(talk(far, 5))
+        await far.all_taken()
+
+    tell(story, short_folder)
+
+
+@pytest.mark.parametrize("name", ["page", "r-page"])
+def test_a_page_that_comes_after_the_others_have_gone_on_lacks_nothing_and_hears_nothing_twice(
+    short_folder: Path, name: str
+) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page, other = await server_with(started, name), await server_with(started, "other")
+        await page.has_heard(talk(far, 3))
+        await page.leave_unread()
+        await other.has_heard(talk(far, 4))
+        page.send_signal(signal.SIGSTOP)
+        await far.kill_link()
+        await far.start_link()
+        await other.has_heard(talk(far, 5))
+        page.send_signal(signal.SIGCONT)
+        page.read_on()
+        await page.has_heard(talk(far, 5))
+        await other.has_heard(talk(far, 0))
+        await far.all_taken()
+
+    tell(story, short_folder)
 
 
 def test_a_page_that_catches_up_when_link_and_server_are_killed_gets_the_rest(short_folder: Path) -> None:
@@ -146,3 +216,35 @@ def has_receipts(far: Far, client: Client, session: str) -> bool:
     if receipts is not None:
         receipts.close()
     return receipts is not None
+
+
+def test_a_page_whose_iopub_socket_waits_long_for_the_others_lacks_nothing(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page, other = await server_with(started, "r-page"), await server_with(started, "other")
+        await page.has_heard(talk(far, 3))
+        await page.kill()
+        await other.has_heard(talk(far, 5))
+        with far.out_of_reach(*REPLY_LANES):
+            again = await started("r-page")
+            await until(lambda: bool(talk(far, 1)) and far.state.get("clients") == 2, "its iopub socket is there")
+            await asyncio.sleep(2 * PAIRING_SECONDS)  # so long that one without a name would be nobody's
+        await again.speak()
+        await again.has_heard(talk(far, 5))
+        await far.all_taken()
+
+    tell(story, short_folder)
+
+
+def test_a_page_is_told_what_is_lost_also_if_its_iopub_socket_is_the_last_to_come(short_folder: Path) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "m-page")
+        talk(far, 60, BIG)
+        await until(lambda: len(page.heard()) == 60, "it has read everything")
+        await until(lambda: far.taken[Lane.IOPUB] > 0, "the first are let go")
+        await page.kill()
+        with far.out_of_reach(Lane.IOPUB):
+            again = await server_with(started, "m-page")
+        await until(lambda: len(again.heard()) > 61, "it is given the last again")
+        assert again.heard()[60] == NOTICE
+
+    tell(story, short_folder)
