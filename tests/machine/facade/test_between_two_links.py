@@ -160,6 +160,32 @@ def test_replies_that_come_again_are_not_taken_before_they_are_here(short_folder
     tell(story, short_folder)
 
 
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_replies_that_were_parked_and_not_read_are_given_to_the_next_server_and_not_again_to_the_same(
+    short_folder: Path, is_killed: bool
+) -> None:
+    async def story(far: Far, started: Started) -> None:
+        page = await server_with(started, "r-page")
+        await page.kill()
+        await far.reports("away", 1)
+        reply(far, "r-page", 5)
+        await far.all_taken(Lane.SHELL)
+        page = await started("r-page")
+        await page.leave_unread()
+        await until(lambda: bool(talk(far, 1)) and far.state.get("present") == 1, "it is back, and was given them")
+        await far.kill_link()
+        if is_killed:
+            await page.kill()
+        await far.start_link()
+        if is_killed:
+            page = await server_with(started, "r-page")
+        page.read_on()
+        await page.has_heard(reply(far, "r-page", 5), Lane.SHELL)
+        await far.all_taken(Lane.SHELL)
+
+    tell(story, short_folder)
+
+
 @pytest.mark.parametrize("speaks_first", [True, False])
 def test_replies_that_come_again_after_the_next_server_are_given_to_that(
     short_folder: Path, speaks_first: bool
