@@ -139,6 +139,7 @@ class Broadcast:
         subscriber.subscription(frames[0])
         if frames[0][:1] == b"\1" and (name := Receipts.session_in(frames[0][1:])):
             self.pairing.named(subscriber, name)
+            self._recognize(subscriber)
             return
         if subscriber.standing is Standing.NEW and frames[0][:1] == b"\1":
             if self._welcome is not None:
@@ -165,13 +166,9 @@ class Broadcast:
 
     def ready(self, session: Session) -> None:
         """A returned session has spoken: what it missed may flow."""
-        subscriber = session.subscriber
-        if subscriber is None:
-            return
-        if session.missed_too_much:
-            session.missed_too_much = False
-            self._give_notice(subscriber)
-        self._start(subscriber)
+        if session.subscriber is not None:
+            self._tell_what_is_lost(session.subscriber)
+            self._start(session.subscriber)
 
     def settle(self) -> None:
         """Take over what everybody has who must have it."""
@@ -191,6 +188,12 @@ class Broadcast:
             subscriber.position = expected
             subscriber.is_reunited = True
             subscriber.standing = Standing.BEHIND
+            if session is not None:
+                session.needs_after = None
+            elif self._sessions.awaits_name(process):
+                # What it is given before it has said its name would bear no stamp, and nobody would ask for a receipt.
+                subscriber.standing = Standing.WAITING
+                self._classify_later(subscriber)
         elif session is not None and session.needs_after is not None:
             self._inherit(subscriber, session, session.needs_after)
             if not self._sessions.is_returning(session):
@@ -207,15 +210,28 @@ class Broadcast:
         if expected is not None:
             self._reunion.came(process)
         if subscriber.standing is Standing.BEHIND:
+            self._tell_what_is_lost(subscriber)
             self._catch_up(subscriber)
 
-    def _give_notice(self, subscriber: Subscriber) -> None:
-        """Tell a client that has come back too late; between two records, so not when it is in the middle of one."""
-        if self._notice is None or subscriber.connection not in self._subscribers:
+    def _recognize(self, subscriber: Subscriber) -> None:
+        """By its name alone, although its session's other sockets may not be back yet."""
+        session = self._sessions.get(subscriber.name)
+        if session is None or session.subscriber is not None or session.needs_after is None:
+            return
+        if self._reunion.knows(subscriber.connection.process, session.identity):
+            self.pairing.reunite(subscriber, session)
+
+    def _tell_what_is_lost(self, subscriber: Subscriber) -> None:
+        """To a client that has come back too late; between two records, so not when it is in the middle of one."""
+        session = subscriber.session
+        if self._notice is None or session is None or session.subscriber is not subscriber:
+            return
+        if not session.missed_too_much:
             return
         if subscriber.busy or subscriber.partial is not None:
-            self._loop.call_later(_NOTICE_AGAIN_SECONDS, self._give_notice, subscriber)
+            self._loop.call_later(_NOTICE_AGAIN_SECONDS, self._tell_what_is_lost, subscriber)
             return
+        session.missed_too_much = False
         subscriber.give_notice(encode(self._notice("Output was lost: this client was away for too long.")))
 
     def _somebody_knows_more(self) -> bool:
@@ -226,21 +242,29 @@ class Broadcast:
     def _paired(self, subscriber: Subscriber, session: Session) -> None:
         if subscriber.standing is Standing.NEW:
             return
+        known = self._reunion.take_named(subscriber.connection.process, session.identity)
+        # Of one process, but not of this session, may have been the subscriber that it was taken for.
+        subscriber.is_reunited &= not session.is_inherited
+        if known is not None and session.needs_after is not None:
+            subscriber.is_reunited = True
+            if subscriber.standing is Standing.WAITING:
+                subscriber.position = known
         if subscriber.slot is not None:
             position, slot = subscriber.position, subscriber.slot
             subscriber.slot = self._durable.take(
                 SlotKind.SUBSCRIBER, subscriber.connection.process, name=session.identity, position=position
             )
             slot.free()
-        is_new = session.needs_after is None and not subscriber.is_reunited
+        is_new = session.needs_after is None
         if is_new and session.receipts is not None and not session.receipts.has_begun(Lane.IOPUB):
             # What this subscriber got before it was known whose it is, was for nobody.
             session.receipts.store(Lane.IOPUB, subscriber.position)
-        if subscriber.standing is not Standing.WAITING:
-            return
-        if session.needs_after is not None:
+        if subscriber.is_reunited:
+            session.needs_after = None
+        if subscriber.standing is Standing.WAITING and session.needs_after is not None:
             self._inherit(subscriber, session, session.needs_after)
         if not self._sessions.is_returning(session):
+            self._tell_what_is_lost(subscriber)
             self._start(subscriber)
 
     def _inherit(self, subscriber: Subscriber, session: Session, position: int) -> None:
@@ -253,11 +277,16 @@ class Broadcast:
     def _classify_later(self, subscriber: Subscriber) -> None:
         def classify() -> None:
             self._unclassified.discard(timer)
-            if subscriber.session is None and subscriber.connection in self._subscribers:
+            if subscriber.session is not None or subscriber.connection not in self._subscribers:
+                return
+            owner = self._sessions.get(subscriber.name)
+            if owner is not None and owner.needs_after is not None:
+                # Its session's other sockets are slow to come: what it missed must come before anything newer.
+                self._classify_later(subscriber)
+            else:
                 self._start(subscriber)
 
-        left = subscriber.connection.accepted_at + PAIRING_SECONDS - self._loop.time()
-        timer = self._loop.call_later(max(0.0, left), classify)
+        timer = self._loop.call_later(PAIRING_SECONDS, classify)
         self._unclassified.add(timer)
 
     def _start(self, subscriber: Subscriber) -> None:

@@ -112,6 +112,7 @@ class Facade:
             self._parked,
             keep_seconds=self._bounds.keep_seconds,
             receipts=partial(Receipts.find, self._prefix),
+            kept_after=lambda: self._journal.goes_back_to(self.taken_up_to(Lane.IOPUB)),
             ready=self._session_ready,
             left=self._session_left,
             released=self._released,

@@ -36,6 +36,10 @@ class Journal:
     def last(self) -> int:
         return self._segments[-1].last if self._segments else 0
 
+    def goes_back_to(self, cursor: int) -> int:
+        """Of what is up to the cursor, all that follows this number is here."""
+        return self._segments[0].first - 1 if self._segments and self.last >= cursor else cursor
+
     @property
     def size(self) -> int:
         return sum(segment.size for segment in self._segments)

@@ -33,6 +33,13 @@ class Pairing:
         if subscriber in self._subscribers:
             self._offer(subscriber)
 
+    def reunite(self, subscriber: Subscriber, session: Session) -> None:
+        """It stood for this session before this process was there, and so need not be claimed."""
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+            self._claims = [each for each in self._claims if each[1] is not session]
+            self._join(subscriber, session)
+
     def claim(self, connection: Connection, session: Session) -> None:
         """A session's shell socket is connected."""
         claim = (connection, session)
@@ -58,8 +65,11 @@ class Pairing:
     def _pair(self, subscriber: Subscriber, claim: tuple[Connection, Session]) -> None:
         self._claims.remove(claim)
         self._subscribers.remove(subscriber)
-        subscriber.session, claim[1].subscriber = claim[1], subscriber
-        self._paired(subscriber, claim[1])
+        self._join(subscriber, claim[1])
+
+    def _join(self, subscriber: Subscriber, session: Session) -> None:
+        subscriber.session, session.subscriber = session, subscriber
+        self._paired(subscriber, session)
 
 
 def _serial(subscriber: Subscriber) -> int:

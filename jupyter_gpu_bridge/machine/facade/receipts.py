@@ -33,6 +33,7 @@ _SIZE = 64
 _PID = 0
 _LANES = {lane: word for word, lane in enumerate(Lane, start=1)}
 """A word is one more than the number, so that 0 means: none yet."""
+_PID_BEFORE = 1 + len(Lane)
 _FRAME = struct.Struct("<4sQQ")
 _MARK = b"\0jgb"
 _NAME = b"\0jgb session "
@@ -68,12 +69,15 @@ class Receipts:
             receipts = cls(path, descriptor)
         finally:
             os.close(descriptor)
-        receipts._words[_PID] = os.getpid()
+        receipts._taken_up_by(os.getpid())
         return receipts
 
     @classmethod
     def find(cls, prefix: Path, session: bytes, process: Process) -> Receipts | None:
-        """For the link: those that this process writes, or wrote until it died."""
+        """For the link: those that this process writes, or wrote until it died.
+
+        While there is no link, the next server may have opened them already; it has received nothing yet.
+        """
         path = _path(folder_of(prefix), session)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -85,7 +89,7 @@ class Receipts:
             receipts = cls(path, descriptor)
         finally:
             os.close(descriptor)
-        if receipts._words[_PID] == process.pid:
+        if process.pid in (receipts._words[_PID], receipts._words[_PID_BEFORE]):
             return receipts
         receipts.close()
         return None
@@ -109,6 +113,12 @@ class Receipts:
             if len(frame) == _FRAME.size and frame.startswith(_MARK):
                 return Stamp(*_FRAME.unpack(frame)[1:])
         return None
+
+    def _taken_up_by(self, pid: int) -> None:
+        before = self._words[_PID]
+        if before != pid:
+            self._words[_PID_BEFORE] = before
+            self._words[_PID] = pid
 
     def number(self, lane: Lane) -> int:
         return max(0, self._words[_LANES[lane]] - 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ class Replies:
         reply = _Reply(number, bytes(frames[0]) if frames else b"", wire, _size(wire))
         if number <= self._durable.cursor(self._lane):
             # The process before this one handed it on; it came again because a receipt is missing.
-            self._keep(reply.identity, number, wire)
+            self._keep_again(reply.identity, number, wire)
             self.settle()
             return not self._paused
         self._queue.append(reply)
@@ -154,11 +155,11 @@ class Replies:
         partial = self._partials.get(connection)
         if partial is None or not self._complete(connection, partial):
             return
-        self._keep(connection.identity, partial.number, partial.wire)
         if partial.is_parked:
-            self._parked.handed_on(connection.identity, self._lane, partial.number)
+            self._parked_handed_on(connection.identity, partial.number)
             self.flush(connection.identity)
         else:
+            self._keep(connection.identity, partial.number, partial.wire)
             self._handed_on()
         self._pump()
 
@@ -189,8 +190,7 @@ class Replies:
             wire = self._parked.wire(identity, self._lane, held.number)
             if not self._write(connection, held.number, wire, is_parked=True):
                 return
-            self._keep(identity, held.number, wire)
-            self._parked.handed_on(identity, self._lane, held.number)
+            self._parked_handed_on(identity, held.number)
 
     # receipts --------------------------------------------------------------------------------------------------------
 
@@ -202,12 +202,16 @@ class Replies:
                 self._unreceipted.take(identity)
             else:
                 self._unreceipted.received(identity, session.receipts.number(self._lane))
+        for identity in self._parked.borrowers(self._lane):
+            session = self._sessions.get(identity)
+            self._parked.received(identity, self._lane, self._received(session))
         while self._unreceipted.cost > self._most_unreceipted:
             self._unreceipted.drop_oldest()
         taken = self._durable.taken(self._lane)
         lowest = self._unreceipted.lowest(taken)
-        floor = self._durable.cursor(self._lane) if lowest is None else lowest - 1
-        if self._unreceipted:
+        # After a restart of ours the cursor is ahead of what has come again.
+        floor = min(self._durable.cursor(self._lane), self._last) if lowest is None else lowest - 1
+        if self._unreceipted or self._parked.borrowers(self._lane):
             self._awaiting()
         if floor > taken:
             self._durable.words[taken_word(self._lane)] = floor
@@ -215,10 +219,25 @@ class Replies:
 
     def left(self, session: Session) -> None:
         """Its process died: what it gave no receipt for is given again when it is back."""
-        received = session.receipts.number(self._lane) if session.receipts is not None else 0
+        received = self._received(session)
+        # What it says was handed on; now it may have to be handed on again.
+        self._durable.words[parked_word(self._lane)] = 0
+        self._parked.received(session.identity, self._lane, received)
+        self._parked.take_back(session.identity, self._lane)
         for given in self._unreceipted.take(session.identity):
             if given.number > received:
                 self._put_away(session.identity, given.number, given.wire)
+
+    def _keep_again(self, identity: bytes, number: int, wire: Wire) -> None:
+        """As `_keep`; but if the server that it was handed to is dead, and the next one is there, that one lacks it."""
+        session = self._sessions.get(identity)
+        if self._parked.holds(identity, self._lane, number):
+            return
+        if session is None or not session.is_inherited or self._unreceipted.holds(identity, number):
+            self._keep(identity, number, wire)
+        elif session.receipts is not None and number > session.receipts.number(self._lane):
+            self._put_away(identity, number, wire)
+            self.flush(identity)
 
     def _keep(self, identity: bytes, number: int, wire: Wire) -> None:
         """Until there is a receipt for it, if its client gives any."""
@@ -229,6 +248,19 @@ class Replies:
             self._put_away(identity, number, wire)
         else:
             self._unreceipted.add(identity, Given(number, wire, _size(wire)))
+
+    def _parked_handed_on(self, identity: bytes, number: int) -> None:
+        """It stays on disk until there is a receipt for it, if its client gives any."""
+        session = self._sessions.get(identity)
+        if number <= self._received(session):
+            self._parked.handed_on(identity, self._lane, number)
+        elif session is not None and session.presence is not Presence.AWAY:
+            self._parked.lend(identity, self._lane, number)
+            self._awaiting()
+
+    def _received(self, session: Session | None) -> int:
+        """Up to where a client has what it was handed; all of it, if it gives no receipts."""
+        return sys.maxsize if session is None or session.receipts is None else session.receipts.number(self._lane)
 
     # replies go out --------------------------------------------------------------------------------------------------
 

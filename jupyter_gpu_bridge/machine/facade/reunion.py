@@ -1,7 +1,7 @@
 """After this process was killed: the subscribers of the one before reconnect, in any order, and go on where they were.
 
-They carry no name, so all that can be known is how many each process had, and how far they were. Until all are back, or
-some time is over, nothing is broadcast.
+Most carry no name, so all that can be known is how many each process had, and how far they were. Until all are back, or
+some time is over, nothing is broadcast. Those with a name go on exactly where they were, also if they are late.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Reunion:
         self, left: list[LeftBehind], sessions: Sessions, seconds: float, *, complete: Callable[[], None]
     ) -> None:
         self._missing = [each for each in left if each.process.alive]
+        self._named = {(each.process, each.session): each.position for each in self._missing if each.session}
         self._sessions = sessions
         self._complete = complete
         self._timer = asyncio.get_running_loop().call_later(seconds, self._over) if self._missing else None
@@ -33,6 +34,13 @@ class Reunion:
     def position_of(self, process: Process) -> int | None:
         """Where a subscriber of that process goes on; of several, where the last of them was: nothing may be lost."""
         return min((each.position for each in self._missing if each.process == process), default=None)
+
+    def knows(self, process: Process, session: bytes) -> bool:
+        return (process, session) in self._named
+
+    def take_named(self, process: Process, session: bytes) -> int | None:
+        """Where the subscriber of that session was; it is asked once."""
+        return self._named.pop((process, session), None)
 
     def came(self, process: Process) -> None:
         """One is back, and has a durable slot of its own."""
@@ -57,6 +65,4 @@ class Reunion:
         missing, self._missing = self._missing, []
         for each in missing:
             each.slot.free()
-        for process in {each.process for each in missing if each.process.alive}:
-            self._sessions.subscribers_back(process)
         self._complete()

@@ -34,6 +34,8 @@ class Session:
         self.peers: dict[Lane, Connection] = {}
         self.subscriber: Subscriber | None = None
         self.receipts: Receipts | None = None
+        self.is_inherited = False
+        """Its client's process is not the one that the process before this one of ours knew."""
         self.missed_too_much = False
         """It was given up, or not all of what it lacks was kept; it should be told when it is back."""
 

@@ -43,15 +43,20 @@ class Sessions:
         *,
         keep_seconds: float,
         receipts: Callable[[bytes, Process], Receipts | None],
+        kept_after: Callable[[], int],
         ready: Callable[[Session], None],
         left: Callable[[Session], None],
         released: Callable[[], None],
     ) -> None:
-        """`left`: its process died. `ready`: it is back and has spoken. `released`: nothing is kept for it any more."""
+        """`kept_after`: the iopub records up to there nobody has any more.
+
+        `left`: its process died. `ready`: it is back and has spoken. `released`: nothing is kept for it any more.
+        """
         self._durable = durable
         self._parked = parked
         self._keep_seconds = keep_seconds
         self._receipts = receipts
+        self._kept_after = kept_after
         self._ready = ready
         self._left = left
         self._released = released
@@ -151,11 +156,18 @@ class Sessions:
                 self._losing(session)
 
     def subscribers_back(self, process: Process) -> None:
-        """All subscribers of a process have reconnected to this new process of ours: they stand for its sessions."""
+        """All subscribers of a process have reconnected to this new process of ours: they stand for its sessions.
+
+        But of one that gives receipts more may be missing than its subscriber, which is not known yet, has been given.
+        """
         for session in self._of(process):
-            if session.presence in (Presence.PRESENT, Presence.EXPECTED):
+            if session.presence in (Presence.PRESENT, Presence.EXPECTED) and session.receipts is None:
                 session.needs_after = None
         self._released()
+
+    def awaits_name(self, process: Process) -> bool:
+        """Whether a subscriber of that process will probably say whose it is."""
+        return any(each.receipts is not None and each.subscriber is None for each in self._of(process))
 
     def spoke(self, session: Session) -> None:
         if session.presence is Presence.RETURNING:
@@ -220,6 +232,7 @@ class Sessions:
             session.presence = Presence.PRESENT
             self._released()
             return
+        session.is_inherited = True
         session.presence = Presence.RETURNING
         self._later(_SILENCE_SECONDS, self._speak_for, session)
 
@@ -270,8 +283,7 @@ class Sessions:
         """How far a session is whose sockets had taken what is up to `position`."""
         if session.receipts is None:
             return position
-        # What is up to the cursor nobody has any more.
-        return max(self._durable.cursor(Lane.IOPUB), min(position, session.receipts.number(Lane.IOPUB)))
+        return max(self._kept_after(), min(position, session.receipts.number(Lane.IOPUB)))
 
     def _expire_later(self, session: Session) -> None:
         since = session.away_since

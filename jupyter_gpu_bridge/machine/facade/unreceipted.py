@@ -42,6 +42,9 @@ class Unreceipted:
         self._given.setdefault(session, deque()).append(given)
         self._cost += given.size + _COST
 
+    def holds(self, session: bytes, number: int) -> bool:
+        return any(each.number == number for each in self._given.get(session, ()))
+
     def received(self, session: bytes, through: int) -> None:
         """A receipt: everything up to that number."""
         while session in self._given and self._given[session][0].number <= through:

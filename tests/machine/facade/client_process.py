@@ -2,14 +2,17 @@
 
 For each session it connects as a Jupyter server does for a websocket (iopub, shell, control, stdin, in this order) and
 appends each text it receives to FOLDER/SESSION.log, one line each, so that nothing that it had is forgotten when it is
-killed. All speak when told to on standard input. A name that begins with `r-` gives receipts, as our server extension
-does for its pages: what is in the log is with the page. One that begins with `m-` promises receipts and gives none.
+killed. A name that begins with `r-` gives receipts, as our server extension does for its pages: what is in the log is
+with the page. One that begins with `m-` promises receipts and gives none.
+
+Each byte on standard input is an order to all, see `Order`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from enum import Enum
 from pathlib import Path
 
 import zmq
@@ -21,6 +24,16 @@ from jupyter_gpu_bridge.model import Lane
 KEY = b"a key for tests"
 
 
+_LOOK_EACH_MILLISECONDS = 10
+
+
+class Order(Enum):
+    SPEAK = b"."
+    LEAVE_UNREAD = b"-"
+    """As on a busy computer: libzmq takes what comes and connects anew, and nobody reads it."""
+    READ_ON = b"+"
+
+
 def main(prefix: str, names: str, folder: str) -> None:
     context = zmq.Context()
     poller = zmq.Poller()
@@ -29,15 +42,26 @@ def main(prefix: str, names: str, folder: str) -> None:
     owners = {socket: client for client in clients for socket in client.sockets.values()}
     for socket in owners:
         poller.register(socket, zmq.POLLIN)
+    reads = True
     while True:
-        for ready, _ in poller.poll():
-            if ready != 0:
-                owners[ready].receive(ready)
-            elif os.read(0, 1):
+        ready = dict(poller.poll(None if reads else _LOOK_EACH_MILLISECONDS))
+        if 0 in ready:
+            order = os.read(0, 1)
+            if not order:
+                return
+            if Order(order) is Order.SPEAK:
                 for client in clients:
                     client.speak()
             else:
-                return
+                reads = Order(order) is Order.READ_ON
+                for socket in owners:
+                    poller.modify(socket, zmq.POLLIN if reads else 0)
+        elif reads:
+            for socket in ready:
+                owners[socket].receive(socket)
+        else:
+            for socket in owners:
+                socket.get(zmq.EVENTS)  # for libzmq to do what it does only when it is called
 
 
 class Client:

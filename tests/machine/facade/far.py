@@ -10,14 +10,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.session import Session
 
+from jupyter_gpu_bridge.machine.facade.processes import Process
 from jupyter_gpu_bridge.model import Lane
-from tests.machine.facade.client_process import KEY
+from tests.machine.facade.client_process import KEY, Order
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 20.0
@@ -41,6 +42,8 @@ class Far:
         self.session = Session(session="the kernel", key=KEY)
         self.said: dict[Lane, int] = dict.fromkeys(Lane, 0)
         self.taken: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        self.delivered: dict[Lane, int] = dict.fromkeys(Lane, 0)
+        """What the link that runs has, and has done something about."""
         self.requested: Callable[[Lane, list[bytes]], None] = lambda lane, frames: None
         self.requests: list[tuple[Lane, list[bytes]]] = []
         self.state: dict[str, int] = {}
@@ -48,9 +51,12 @@ class Far:
         self._born: dict[tuple[Lane, int], float] = {}
         self._sent: dict[Lane, int] = dict.fromkeys(Lane, 0)
         self._paused: set[Lane] = set()
+        self._held_back: set[Lane] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._resumed = asyncio.Event()
+        self._hung_up = asyncio.Event()
+        self._hung_up.set()
 
     async def listen(self) -> None:
         self._server = await asyncio.start_unix_server(self._connected, self.folder / "channel", limit=64 << 20)
@@ -74,11 +80,32 @@ class Far:
             self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
         self._writer = None
+        # Its last words are read before the next link says anything: "pause" would never be taken back.
+        await asyncio.wait_for(self._hung_up.wait(), SECONDS)
 
     async def close(self) -> None:
         if self._process is not None:
             await self.kill_link()
         self._server.close()
+
+    def hold_back(self, lane: Lane) -> None:
+        """As over a slow line: what is said on this lane is not sent, until `let_go`."""
+        self._held_back.add(lane)
+
+    def let_go(self, lane: Lane) -> None:
+        self._held_back.discard(lane)
+        self._send(lane)
+
+    @contextlib.contextmanager
+    def out_of_reach(self, *lanes: Lane) -> Iterator[None]:
+        """For a while no client can connect to these sockets."""
+        ports = {Lane.SHELL: 1, Lane.IOPUB: 2, Lane.STDIN: 3, Lane.CONTROL: 4}
+        paths = [self.prefix.with_name(f"{self.prefix.name}-{ports[lane]}") for lane in lanes]
+        for path in paths:
+            path.rename(path.with_suffix(".hidden"))
+        yield
+        for path in paths:
+            path.with_suffix(".hidden").rename(path)
 
     def status(self, state: str, parent: dict[str, Any]) -> None:
         message = self.session.msg("status", {"execution_state": state}, parent=parent)
@@ -119,8 +146,15 @@ class Far:
     async def all_taken(self, lane: Lane = Lane.IOPUB) -> None:
         await until(lambda: self.taken[lane] == self.said[lane], f"{lane} is taken: {self.taken}, said {self.said}")
 
+    async def all_delivered(self, lane: Lane = Lane.IOPUB) -> None:
+        await until(lambda: self.delivered[lane] == self.said[lane], f"{lane} is with the link: {self.delivered}")
+
     def _send(self, lane: Lane) -> None:
-        while self._writer is not None and lane not in self._paused and self._sent[lane] < self.said[lane]:
+        while (
+            self._writer is not None
+            and lane not in self._paused | self._held_back
+            and self._sent[lane] < self.said[lane]
+        ):
             number = self._sent[lane] + 1
             frames = [base64.b64encode(each).decode() for each in self._kept[lane][number]]
             age = time.monotonic() - self._born[lane, number]
@@ -129,16 +163,21 @@ class Far:
             self._sent[lane] = number
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while line := await reader.readline():
-                with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
-                    self._told(json.loads(line), writer)
-        writer.close()
+        self._hung_up.clear()
+        try:
+            with contextlib.suppress(ConnectionError):
+                while line := await reader.readline():
+                    with contextlib.suppress(json.JSONDecodeError):  # a line that a kill cut short
+                        self._told(json.loads(line), writer)
+        finally:
+            writer.close()
+            self._hung_up.set()
 
     def _told(self, what: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         if "resume" in what:
             self._writer = writer
             self._paused.clear()
+            self.delivered, self.state = dict.fromkeys(Lane, 0), {}
             for lane in Lane:
                 self._sent[lane] = self.taken[lane] = what["resume"][lane.value]
                 self._send(lane)
@@ -159,6 +198,7 @@ class Far:
             self.requested(lane, frames)
         else:
             self.state = what["state"]
+            self.delivered[Lane(what["delivered"])] = what["number"]
 
 
 class Client:
@@ -183,12 +223,32 @@ class Client:
         )
 
     async def speak(self) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
         before = self.spoken
-        self._process.stdin.write(b".")
+        self._tell(Order.SPEAK)
         names = self.session.split(",")
         await until(lambda: self.spoken == before + len(names), f"{self.session} spoke")
+
+    async def leave_unread(self) -> None:
+        """From now on, what its sockets take it does not look at; returns when it is so."""
+        self._tell(Order.LEAVE_UNREAD)
+        await self.speak()
+
+    def read_on(self) -> None:
+        self._tell(Order.READ_ON)
+
+    def _tell(self, order: Order) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(order.value)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return Process(self._process.pid)
 
     @property
     def spoken(self) -> int:

@@ -47,6 +47,8 @@ async def main(prefix: Path, state: Path, channel: Path) -> None:
             tell(pause=lane.value)
         tell(
             state={"clients": facade.clients, "present": facade.sessions_present, "away": facade.sessions_away},
+            delivered=lane.value,
+            number=order["number"],
         )
     await facade.close(forget=False)
 
