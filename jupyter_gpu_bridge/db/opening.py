@@ -11,10 +11,15 @@ from jupyter_gpu_bridge.db.schema import bring_up_to_date
 from jupyter_gpu_bridge.db.sqlite import SqliteDatabase
 
 
-def open_database(url: str | None = None) -> tuple[Database, str]:
-    """The database and the version of its tables. Raises `LedgerBroken`."""
+def open_database(url: str | None = None, patience: int | None = None) -> tuple[Database, str]:
+    """The database and the version of its tables. Raises `LedgerBroken`.
+
+    `patience`: seconds to wait for another writer; few for those whose writing may as well not be done.
+    """
     address = ledger_address(url)
-    database: Database = SqliteDatabase(address) if isinstance(address, Path) else PostgresDatabase(address)
+    database: Database = (
+        SqliteDatabase(address, patience) if isinstance(address, Path) else PostgresDatabase(address, patience)
+    )
     try:
         return database, bring_up_to_date(database)
     except BaseException:

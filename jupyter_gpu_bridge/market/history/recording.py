@@ -1,0 +1,32 @@
+"""Writing down what was offered, whenever somebody has asked: a by-product, by which nothing ever fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from jupyter_gpu_bridge.errors import BridgeError
+from jupyter_gpu_bridge.market.history.snapshot import snapshot
+from jupyter_gpu_bridge.model import Offer
+
+_PATIENCE = 2
+"""Seconds to wait for others who write. What is not written now is written when somebody asks again."""
+
+
+def record(provider: str, offers: Iterable[Offer], at: datetime) -> str:
+    """Called in a thread, with all that a provider offers at that time: a model that is not among it is not to be had.
+
+    Why it could not be written down, as a sentence; empty when all is well. The offers of a pretend cloud are written
+    down as well, and shown only to those who ask for that cloud.
+    """
+    from jupyter_gpu_bridge.db import open_database
+    from jupyter_gpu_bridge.market.history.store import Store
+
+    try:
+        database, _ = open_database(patience=_PATIENCE)
+        with contextlib.closing(database):
+            Store(database).write(provider, snapshot(offers), at)
+    except (BridgeError, OSError) as error:
+        return f"What {provider} offers was not written down: {error}"
+    return ""
