@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jupyter_gpu_bridge import __version__, plain
+from jupyter_gpu_bridge.cli.market_arguments import add_market_nouns
 from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns, need_arguments
 from jupyter_gpu_bridge.errors import Problem
 from jupyter_gpu_bridge.naming import nearest
@@ -17,7 +18,7 @@ _DESTRUCTIVE = ("remove", "stop")
 
 SHELLS = ("bash", "zsh", "fish")
 
-NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers")
+NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers", "clouds")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -58,6 +59,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _profiles(nouns)
     _kernels(nouns)
     add_rental_nouns(nouns, _add)
+    add_market_nouns(nouns, _add)
     _models(nouns)
     _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")

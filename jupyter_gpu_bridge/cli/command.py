@@ -48,7 +48,18 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, providers, rentals
+    from jupyter_gpu_bridge.cli import (
+        accounting,
+        health,
+        hosts,
+        kernels,
+        keys,
+        market,
+        models,
+        profiles,
+        providers,
+        rentals,
+    )
 
     verbs = {
         "hosts": hosts.run,
@@ -58,6 +69,8 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         "models": models.run,
         "doctor": health.run,
         "health": providers.run,
+        "history": market.run,
+        "market": market.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
         **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),
     }

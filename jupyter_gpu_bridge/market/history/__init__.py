@@ -6,15 +6,16 @@ A database is brought only when something is recorded or asked for.
 from __future__ import annotations
 
 from jupyter_gpu_bridge.market.history.asking import MOST_DAYS, PriceHistory, SoldBy, price_history
-from jupyter_gpu_bridge.market.history.past import HOLDS, Piece, Point, Span
+from jupyter_gpu_bridge.market.history.columns import Column, columns
+from jupyter_gpu_bridge.market.history.past import HOLDS, Point, Span
 from jupyter_gpu_bridge.market.history.recording import record
-from jupyter_gpu_bridge.market.history.snapshot import Prices, per_gpu
+from jupyter_gpu_bridge.market.history.snapshot import Prices
 from jupyter_gpu_bridge.market.history.trend import Present, Trend
 
 __all__ = [
     "HOLDS",
     "MOST_DAYS",
-    "Piece",
+    "Column",
     "Point",
     "Present",
     "PriceHistory",
@@ -22,7 +23,7 @@ __all__ = [
     "SoldBy",
     "Span",
     "Trend",
-    "per_gpu",
+    "columns",
     "price_history",
     "record",
 ]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BadRequest
-from jupyter_gpu_bridge.market.history.past import Piece, Point, Span, known, pieces
+from jupyter_gpu_bridge.market.history.past import Point, Span, known
 from jupyter_gpu_bridge.market.history.thinning import KEPT
 from jupyter_gpu_bridge.market.history.trend import Present, Trend, present, trend
 from jupyter_gpu_bridge.naming import nearest
@@ -31,8 +31,8 @@ class SoldBy:
     month: Trend
     points: Sequence[Point]
     """Within the days that were asked for: how it was at their beginning, and each change."""
-    pieces: Sequence[Piece]
-    """The same without the times of which nothing is known."""
+    known: Sequence[Span]
+    """Of these times only it is known that it was so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class PriceHistory:
     window: Span
     sold: Sequence[SoldBy]
     """The cheapest now first; then those who do not offer it now."""
+    left_out: Sequence[str]
+    """Pretend clouds that have such a GPU, and were not named."""
 
 
 def price_history(gpu: str, provider: str | None, days: int, now: datetime) -> PriceHistory:
@@ -65,7 +67,9 @@ def price_history(gpu: str, provider: str | None, days: int, now: datetime) -> P
         titles = _titles(gpu, store.names())
         read, looks = store.read(titles, provider, Span(now - timedelta(days=max(days, _MONTH)), now))
     sold = [_sold_by(*place, points, looks[place[0]], window) for place, points in read.items()]
-    return PriceHistory(gpu, titles, window, sorted(sold, key=_order))
+    left_out = [] if provider is not None else [each for each in sold if each.is_pretend]
+    shown = sorted((each for each in sold if each not in left_out), key=_order)
+    return PriceHistory(gpu, titles, window, shown, sorted({each.provider for each in left_out}))
 
 
 def _titles(name: str, recorded: Sequence[str]) -> Sequence[str]:
@@ -103,7 +107,7 @@ def _sold_by(
         trend(points, looks, _WEEK, window.until),
         trend(points, looks, _MONTH, window.until),
         [*before[-1:], *(point for point in points if point.at > window.since)],
-        list(pieces(points, known(looks, window))),
+        known(looks, window),
     )
 
 

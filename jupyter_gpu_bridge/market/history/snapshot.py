@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from jupyter_gpu_bridge.market.per_gpu import has_gpu, per_gpu, shared
 from jupyter_gpu_bridge.model import Money, Offer
 
 LONGEST = 200
@@ -30,23 +31,13 @@ def snapshot(offers: Iterable[Offer]) -> Mapping[Sold, Prices]:
     found: dict[Sold, list[Money]] = {}
     pretended: set[Sold] = set()
     for offer in offers:
-        if not offer.gpu or len(offer.gpu) > LONGEST or offer.gpu_count < 1 or offer.price < Money():
+        if not has_gpu(offer) or len(offer.gpu) > LONGEST:
             continue
         sold = (offer.gpu, offer.is_spot)
         found.setdefault(sold, []).append(per_gpu(offer))
         if offer.is_pretend:
             pretended.add(sold)
     return {sold: _prices(of_each, sold in pretended) for sold, of_each in found.items()}
-
-
-def per_gpu(offer: Offer) -> Money:
-    """To the nearest micro-dollar."""
-    return shared(offer.price, offer.gpu_count)
-
-
-def shared(sum_: Money, by: int) -> Money:
-    """To the nearest micro-dollar; a half counts up."""
-    return Money((2 * sum_.micros + by) // (2 * by))
 
 
 def _prices(of_each: list[Money], is_pretend: bool) -> Prices:

@@ -90,14 +90,12 @@ class Store:
         self, gpus: Iterable[str], provider: str | None, window: Span
     ) -> tuple[Mapping[Place, Sequence[Point]], Mapping[str, Sequence[Span]]]:
         """What is known of these GPUs within the window, with what was so when it began; and of each provider, when
-        anybody looked. Pretend offers are for those who name their provider.
+        anybody looked.
         """
         with self._database.reading() as connection:
             of = select(_L.c.provider).distinct() if provider is None else [provider]
-            these = [_P.c.provider.in_(of), _P.c.gpu.in_(list(gpus)), _P.c.at <= window.until]
-            if provider is None:
-                these.append(~_P.c.is_pretend)
-            query = select(_P).where(*these).order_by(_P.c.provider, _P.c.gpu, _P.c.is_spot, _P.c.at)
+            query = select(_P).where(_P.c.provider.in_(of), _P.c.gpu.in_(list(gpus)), _P.c.at <= window.until)
+            query = query.order_by(_P.c.provider, _P.c.gpu, _P.c.is_spot, _P.c.at)
             found = {place: _within(points, window) for place, points in _places(connection.execute(query))}
             looks = {place[0]: _looks_within(connection, place[0], window) for place in found}
         return found, looks
