@@ -17,8 +17,8 @@ _PATIENCE = 2
 def record(provider: str, offers: Iterable[Offer], at: datetime) -> str:
     """Called in a thread, with all that a provider offers at that time: a model that is not among it is not to be had.
 
-    Why it could not be written down, as a sentence; empty when all is well. The offers of a pretend cloud are written
-    down as well, and shown only to those who ask for that cloud.
+    Why it could not be kept, as a sentence; empty when all is well. The offers of a pretend cloud are written down as
+    well, and shown only to those who ask for that cloud.
     """
     from jupyter_gpu_bridge.db import open_database
     from jupyter_gpu_bridge.market.history.store import Store
@@ -28,5 +28,5 @@ def record(provider: str, offers: Iterable[Offer], at: datetime) -> str:
         with contextlib.closing(database):
             Store(database).write(provider, snapshot(offers), at)
     except (BridgeError, OSError) as error:
-        return f"What {provider} offers was not written down: {error}"
+        return f"The prices of {provider} could not be kept: {error}"
     return ""

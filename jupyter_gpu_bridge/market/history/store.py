@@ -7,20 +7,27 @@ from datetime import datetime, timedelta, timezone
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from jupyter_gpu_bridge.db import Database, tables
 from jupyter_gpu_bridge.db.types import storable
 from jupyter_gpu_bridge.market.history.past import HOLDS, Point, Span
 from jupyter_gpu_bridge.market.history.snapshot import Prices, Sold
-from jupyter_gpu_bridge.market.history.thinning import is_over, superfluous
+from jupyter_gpu_bridge.market.history.thinning import WHOLE, Told, is_over, superfluous
 
 _AGAIN = timedelta(minutes=1)
 """That somebody has looked is written down no more often than so, when all is as it was."""
-_AT_ONCE = 500
+_AT_ONCE = 2000
 """Rows that are thinned out in one transaction, so that nobody who writes waits for long."""
 
 _L, _P = tables.looks, tables.prices
+
+_FORGOTTEN = delete(_P).where(
+    _P.c.provider == bindparam("of"),
+    _P.c.gpu == bindparam("sold"),
+    _P.c.is_spot == bindparam("as_spot"),
+    _P.c.at == bindparam("then"),
+)
 
 Place = tuple[str, str, bool]
 """A provider, one of its GPUs, and whether it is sold as spot."""
@@ -59,18 +66,17 @@ class Store:
     def thin_out(self, provider: str, now: datetime) -> None:
         """Seldom: it reads all that is known of a provider."""
         with self._database.reading() as connection:
-            query = select(_P).where(_P.c.provider == provider).order_by(_P.c.gpu, _P.c.is_spot, _P.c.at)
+            query = select(*_P.primary_key, _P.c.offers).where(_P.c.provider == provider, _P.c.at <= now - WHOLE)
+            found: Iterable[Row[Any]] = connection.execute(query.order_by(_P.c.gpu, _P.c.is_spot, _P.c.at))
             gone = [
-                (place, point.at)
-                for place, points in _places(connection.execute(query))
-                for point in superfluous(points, now)
+                {"of": of, "sold": gpu, "as_spot": is_spot, "then": then}
+                for (of, gpu, is_spot), rows in groupby(found, key=_place)
+                for then in superfluous([Told(row.at, bool(row.offers)) for row in rows], now)
             ]
             over = [look for look in _looks(connection, provider) if is_over(look, now)]
         for start in range(0, len(gone), _AT_ONCE):
             with self._database.writing() as connection:
-                for (of, gpu, is_spot), at in gone[start : start + _AT_ONCE]:
-                    this = (_P.c.provider == of, _P.c.gpu == gpu, _P.c.is_spot == is_spot, _P.c.at == at)
-                    connection.execute(delete(_P).where(*this))
+                connection.execute(_FORGOTTEN, gone[start : start + _AT_ONCE])
         if over:
             with self._database.writing() as connection:
                 until = max(look.until for look in over)
@@ -155,8 +161,12 @@ def _looks(connection: Connection, provider: str) -> Iterator[Span]:
 
 
 def _places(rows: Iterable[Row[Any]]) -> Iterator[tuple[Place, Sequence[Point]]]:
-    for place, of_it in groupby(rows, key=lambda row: (row.provider, row.gpu, row.is_spot)):
+    for place, of_it in groupby(rows, key=_place):
         yield place, [Point(row.at, _prices(row)) for row in of_it]
+
+
+def _place(row: Row[Any]) -> Place:
+    return row.provider, row.gpu, row.is_spot
 
 
 def _within(points: Sequence[Point], window: Span) -> Sequence[Point]:

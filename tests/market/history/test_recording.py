@@ -176,7 +176,7 @@ def test_a_ledger_that_cannot_be_written_is_told_of_and_hinders_nobody(own_home:
     broken = own_home / "bridge" / "ledger.db"
     broken.write_text("this is no database, and long enough to be read as one")
     told = record("vast", [offer("2.00")], NOON)
-    assert told.startswith("What vast offers was not written down: The ledger (")
+    assert told.startswith("The prices of vast could not be kept: The ledger (")
 
 
 def test_somebody_who_writes_for_long_is_not_waited_for(

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from jupyter_gpu_bridge.db import open_database, tables
 from jupyter_gpu_bridge.market.history import Point, Span, price_history, record
-from jupyter_gpu_bridge.market.history.thinning import KEPT, superfluous
+from jupyter_gpu_bridge.market.history.thinning import KEPT, WHOLE, Told, superfluous
 from jupyter_gpu_bridge.market.history.trend import trend
 from jupyter_gpu_bridge.model import Money
 from tests.market.history.offered import DAY, HOUR, MINUTE, NOON, at_price, offer
@@ -33,7 +33,8 @@ def point(after: timedelta, offers: int) -> Point:
 
 
 def left(points: Sequence[Point]) -> Sequence[Point]:
-    gone = {each.at for each in superfluous(points, NOON)}
+    older = [each for each in points if NOON - each.at >= WHOLE]
+    gone = set(superfluous([Told(each.at, bool(each.prices.offers)) for each in older], NOON))
     return [each for each in points if each.at not in gone]
 
 
