@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from jupyter_gpu_bridge.db import Database, open_database, tables
@@ -179,21 +180,36 @@ def test_a_ledger_that_cannot_be_written_is_told_of_and_hinders_nobody(own_home:
     assert told.startswith("The prices of vast could not be kept: The ledger (")
 
 
-def test_somebody_who_writes_for_long_is_not_waited_for(
-    own_home: Path, tmp_path: Path, sqlite_tables: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "busy.db"
-    path.write_bytes(sqlite_tables.read_bytes())
-    monkeypatch.setenv(LEDGER_VARIABLE, f"sqlite:///{path}")
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+def test_somebody_who_writes_for_long_is_not_waited_for(database: Database) -> None:
+    with database.writing():
         began = time.monotonic()
         told = record("vast", [offer("2.00")], NOON)
         took = time.monotonic() - began
-        other.execute("ROLLBACK")
     assert "is kept busy by another program" in told
     assert took < 6
     assert record("vast", [offer("2.00")], NOON) == ""
+    assert len(rows(database)) == 1
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(-200, 400), st.lists(st.sampled_from(["1.00", "2.00"]), max_size=2)), max_size=25)
+)
+def test_clocks_that_go_back_and_forth_never_make_two_stretches_of_one_time(
+    own_home: Path, sqlite_tables: Path, monkeypatch: pytest.MonkeyPatch, answers: Sequence[tuple[int, Sequence[str]]]
+) -> None:
+    path = own_home / "any.db"
+    path.write_bytes(sqlite_tables.read_bytes())
+    monkeypatch.setenv(LEDGER_VARIABLE, f"sqlite:///{path}")
+    at = NOON
+    for minutes, prices in answers:
+        at += minutes * MINUTE
+        assert record("vast", [offer(price) for price in prices], at) == ""
+    with contextlib.closing(open_database()[0]) as database:
+        stretches, written = looks(database), rows(database)
+    assert all(before[2] < after[1] for before, after in pairwise(stretches))
+    assert all(since <= until for _, since, until in stretches)
+    assert all(any(since <= row[2] <= until for _, since, until in stretches) for row in written)
 
 
 def test_without_a_ledger_one_is_made(own_home: Path) -> None:
