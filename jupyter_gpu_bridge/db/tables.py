@@ -119,6 +119,7 @@ looks = Table(
     "market_looks",
     metadata,
     Column("provider", TextColumn, primary_key=True),
+    Column("is_spot", Boolean, primary_key=True),  # it was asked for what is spot, or for what is not
     Column("since", TimeColumn, primary_key=True),
     Column("until", TimeColumn, nullable=False),  # prolonged by each look that comes soon enough
 )

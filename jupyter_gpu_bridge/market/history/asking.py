@@ -66,7 +66,7 @@ def price_history(gpu: str, provider: str | None, days: int, now: datetime) -> P
             _check_provider(provider, store.providers())
         titles = _titles(gpu, store.names())
         read, looks = store.read(titles, provider, Span(now - timedelta(days=max(days, _MONTH)), now))
-    sold = [_sold_by(*place, points, looks[place[0]], window) for place, points in read.items()]
+    sold = [_sold_by(*place, points, looks[place[0], place[2]], window) for place, points in read.items()]
     left_out = [] if provider is not None else [each for each in sold if each.is_pretend]
     shown = sorted((each for each in sold if each not in left_out), key=_order)
     return PriceHistory(gpu, titles, window, shown, sorted({each.provider for each in left_out}))

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.create_table(
         "market_looks",
         sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("is_spot", sa.Boolean, primary_key=True),
         sa.Column("since", _TIME, primary_key=True),
         sa.Column("until", _TIME, nullable=False),
     )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from jupyter_gpu_bridge.db import Database, open_database, tables
-from jupyter_gpu_bridge.market.history import record
+from jupyter_gpu_bridge.market.history import price_history, record
 from jupyter_gpu_bridge.model import Money, Offer
 from jupyter_gpu_bridge.settings import LEDGER_VARIABLE
 from tests.market.history.offered import DAY, HOUR, MINUTE, NOON, offer
@@ -41,9 +41,11 @@ def rows(database: Database) -> Sequence[Row]:
     return [(row.gpu, row.is_spot, row.at, None if row.low is None else str(row.low), row.offers) for row in found]
 
 
-def looks(database: Database) -> Sequence[tuple[str, datetime, datetime]]:
+def looks(database: Database, *, is_spot: bool = False) -> Sequence[tuple[str, datetime, datetime]]:
+    of = tables.looks.c
+    query = select(of.provider, of.since, of.until).where(of.is_spot == is_spot).order_by(of.since)
     with database.reading() as connection:
-        return [tuple(row) for row in connection.execute(select(tables.looks).order_by(tables.looks.c.since))]
+        return [tuple(row) for row in connection.execute(query)]
 
 
 def test_a_row_is_written_only_when_something_has_changed(database: Database) -> None:
@@ -69,6 +71,17 @@ def test_a_model_that_is_not_offered_any_more_has_a_row_that_says_so_and_another
         ("H100 SXM", False, NOON + MINUTE, None, 0),
         ("H100 SXM", False, NOON + 3 * MINUTE, "$2.00", 1),
     ]
+
+
+def test_of_spot_nothing_is_claimed_where_it_was_not_asked_for(database: Database) -> None:
+    record("vast", [offer("2.00"), offer("1.00", is_spot=True)], NOON)
+    record("vast", [offer("2.00")], NOON + HOUR, with_spot=False)
+    record("vast", [offer("2.00"), offer("1.00", is_spot=True)], NOON + 3 * HOUR)
+    assert [(row[1], row[4]) for row in rows(database)] == [(False, 1), (True, 1)]
+    assert looks(database) == [("vast", NOON, NOON + HOUR), ("vast", NOON + 3 * HOUR, NOON + 3 * HOUR)]
+    assert looks(database, is_spot=True) == [("vast", NOON, NOON), ("vast", NOON + 3 * HOUR, NOON + 3 * HOUR)]
+    on_demand, spot = sorted(price_history("h100", None, 7, NOON + 3 * HOUR).sold, key=lambda sold: sold.is_spot)
+    assert (on_demand.week.known, spot.week.known) == (2 * HOUR, HOUR)
 
 
 def test_prices_are_of_one_gpu_and_exact(database: Database) -> None:
