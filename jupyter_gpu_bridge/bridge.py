@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,8 @@ from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.gpus import Explained, Model
     from jupyter_gpu_bridge.machine.facade import Receipts, Stamp
+    from jupyter_gpu_bridge.market.history import PriceHistory, SoldBy
+    from jupyter_gpu_bridge.market.overview import Overview
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
     from jupyter_gpu_bridge.rentals.orders import Orders
@@ -60,12 +62,15 @@ __all__ = [
     "Bridge",
     "ConfirmHostKey",
     "Held",
+    "Overview",
     "Page",
+    "PriceHistory",
     "Query",
     "Quote",
     "Receipts",
     "Removed",
     "Row",
+    "SoldBy",
     "Stamp",
     "Standing",
     "Stored",
@@ -385,6 +390,26 @@ class Bridge:
         from jupyter_gpu_bridge.machine.facade import Receipts
 
         return Receipts.open(prefix, session)
+
+    # the market ------------------------------------------------------------------------------------------------------
+
+    async def price_history(self, gpu: str, provider: str | None = None, days: int = 30) -> PriceHistory:
+        """How the prices of this GPU have moved, and when it could be had, as far as anybody has looked.
+
+        A pretend cloud is left out unless it is named. Raises `BadRequest` for a GPU or a provider that nobody knows.
+        """
+        from jupyter_gpu_bridge.market import history
+
+        return await asyncio.to_thread(history.price_history, gpu, provider, days, datetime.now(timezone.utc))
+
+    async def market_statistics(self, provider: str | None = None) -> Overview:
+        """How much there is of what, as it was a moment ago, and what it costs; by any, or by this provider.
+
+        Raises `NothingFits` where nothing is offered, `BadRequest` for a provider that nobody knows.
+        """
+        from jupyter_gpu_bridge.market.overview import overview
+
+        return await overview(provider)
 
     # GPU models ------------------------------------------------------------------------------------------------------
 

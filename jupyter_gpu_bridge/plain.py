@@ -32,6 +32,17 @@ if TYPE_CHECKING:
 
 Plain = dict[str, object]
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell(value: str | int | None) -> str | int:
+    """Of a table: a provider may call its GPU anything, also something that a spreadsheet would calculate."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
+
 
 def kernel(view: KernelView) -> Plain:
     return {

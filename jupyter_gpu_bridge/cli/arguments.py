@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jupyter_gpu_bridge import __version__, plain
+from jupyter_gpu_bridge.cli.market_arguments import add_market_nouns
 from jupyter_gpu_bridge.cli.order_arguments import duration, limit_arguments, need_arguments
 from jupyter_gpu_bridge.cli.rental_arguments import add_rental_nouns
 from jupyter_gpu_bridge.errors import Problem
@@ -18,7 +19,7 @@ _DESTRUCTIVE = ("remove", "stop")
 
 SHELLS = ("bash", "zsh", "fish")
 
-NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers")
+NAMES = ("hosts", "machines", "profiles", "kernels", "gpus", "providers", "clouds")
 
 
 class Arguments(argparse.ArgumentParser):
@@ -60,6 +61,7 @@ def parser(argv: Sequence[str] = ()) -> Arguments:
     _kernels(nouns)
     add_rental_nouns(nouns, _add)
     _search(nouns)
+    add_market_nouns(nouns, _add)
     _models(nouns)
     _keys(nouns)
     doctor = _add(nouns, "doctor", "say what is installed, reachable and wrong")

@@ -54,6 +54,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         hosts,
         kernels,
         keys,
+        market,
         models,
         profiles,
         providers,
@@ -70,6 +71,8 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         "search": search.run,
         "doctor": health.run,
         "health": providers.run,
+        "history": market.run,
+        "market": market.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),
         **dict.fromkeys(("costs", "orphans", "guard", "limits"), accounting.run),
     }

@@ -24,11 +24,12 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
     ("models",): "gpus",
+    ("history",): "gpus",
     ("keys", "set"): "providers",
     ("keys", "test"): "providers",
     ("keys", "remove"): "providers",
 }
-_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines", "--gpu": "gpus"}
+_NAMES_AFTER: Mapping[str, str] = {"--machine": "machines", "--gpu": "gpus", "--provider": "clouds"}
 
 
 @dataclass(slots=True)

@@ -55,6 +55,13 @@ def _providers() -> Iterable[str]:
     return names()
 
 
+def _clouds() -> Iterable[str]:
+    """With those that take no key, as the pretend one."""
+    from jupyter_gpu_bridge.providers.clouds import cloud_names
+
+    return cloud_names()
+
+
 KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "hosts": _hosts,
     "machines": _machines,
@@ -62,4 +69,5 @@ KINDS: Mapping[str, Callable[[], Iterable[str]]] = {
     "kernels": _kernels,
     "gpus": _gpus,
     "providers": _providers,
+    "clouds": _clouds,
 }

@@ -25,8 +25,8 @@ _WRITERS = 0x6770756272696467
 class PostgresDatabase(Database):
     """Writers come one after another, as with SQLite: a limit on money is then a plain sum."""
 
-    def __init__(self, url: URL) -> None:
-        super().__init__(_engine(url), shown(url), _secrets(url))
+    def __init__(self, url: URL, patience: int | None = None) -> None:
+        super().__init__(_engine(url, patience or _PATIENCE), shown(url), _secrets(url))
 
     def exists(self) -> bool:
         return True
@@ -50,9 +50,9 @@ class PostgresDatabase(Database):
             yield connection
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, patience: int) -> Engine:
     # Poolers between here and the server cannot all prepare statements.
-    arguments: dict[str, int | None] = {"connect_timeout": _PATIENCE, "prepare_threshold": None}
+    arguments: dict[str, int | None] = {"connect_timeout": patience, "prepare_threshold": None}
     try:
         engine = create_engine(
             url,
@@ -67,15 +67,15 @@ def _engine(url: URL) -> Engine:
             billing="Nothing was rented or ended.",
             advice="pip install 'jupyter-gpu-bridge[postgres]'",
         ) from None
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", lambda driver, _record: _prepare(driver, patience))
     return engine
 
 
-def _prepare(driver: Driver[Any], _record: object) -> None:
+def _prepare(driver: Driver[Any], patience: int) -> None:
     """Called for each new connection. A commit is on the server's disk, even where it is set up to be hasty."""
     driver.autocommit = True
     driver.execute("SET TIME ZONE 'UTC'")
-    driver.execute(f"SET lock_timeout = '{_PATIENCE}s'")
+    driver.execute(f"SET lock_timeout = '{patience}s'")
     driver.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )

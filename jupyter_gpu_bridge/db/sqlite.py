@@ -25,8 +25,8 @@ _PATIENCE = 10.0
 class SqliteDatabase(Database):
     """WAL, so that readers and the writer do not wait for each other; synchronised in full at every commit."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(_engine(path), str(path))
+    def __init__(self, path: Path, patience: float | None = None) -> None:
+        super().__init__(_engine(path, patience or _PATIENCE), str(path))
         self._path = path
         self._frozen = _frozen_engine(path)
         self._identity: tuple[int, int] | None = None
@@ -118,11 +118,11 @@ def _proven(connection: Connection) -> Connection:
     return connection
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, patience: float) -> Engine:
     def connect() -> sqlite3.Connection:
         # `rw`: never make an empty file in place of one that is gone.
         connection = sqlite3.connect(
-            _uri(path, "mode=rw"), uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            _uri(path, "mode=rw"), uri=True, timeout=patience, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")

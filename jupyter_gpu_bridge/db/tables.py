@@ -1,4 +1,4 @@
-"""The tables of the ledger. They bear its name, for a team's database may hold other things as well.
+"""The tables of the ledger and of the market. They bear their names: a team's database may hold other things as well.
 
 With `indexes`, it is what `migrations` makes; a test compares the two.
 """
@@ -113,4 +113,27 @@ locks = Table(
     Column("owner", TextColumn, nullable=False),
     Column("heartbeat", TimeColumn, nullable=False),
     Column("until", TimeColumn, nullable=False),
+)
+
+looks = Table(
+    "market_looks",
+    metadata,
+    Column("provider", TextColumn, primary_key=True),
+    Column("is_spot", Boolean, primary_key=True),  # it was asked for what is spot, or for what is not
+    Column("since", TimeColumn, primary_key=True),
+    Column("until", TimeColumn, nullable=False),  # prolonged by each look that comes soon enough
+)
+
+prices = Table(
+    "market_prices",
+    metadata,
+    Column("provider", TextColumn, primary_key=True),
+    Column("gpu", TextColumn, primary_key=True),
+    Column("is_spot", Boolean, primary_key=True),
+    Column("at", TimeColumn, primary_key=True),
+    Column("low", MoneyColumn),  # of each GPU, per hour; nothing where nothing is offered any more
+    Column("median", MoneyColumn),
+    Column("high", MoneyColumn),
+    Column("offers", Integer, nullable=False),
+    Column("is_pretend", Boolean, nullable=False),
 )

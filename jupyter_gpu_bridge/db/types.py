@@ -22,7 +22,12 @@ class TextColumn(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.replace("\0", "?").encode(errors="replace").decode()
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """As it will be read again."""
+    return text.replace("\0", "?").encode(errors="replace").decode()
 
 
 class MoneyColumn(TypeDecorator[Money]):

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.model import Money
 
 CostsBy = Literal["rental", "provider", "day"]
 
 _COLUMNS = ("of", "title", "provider", "rentals", "cost", "currency", "is_pretend")
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def as_csv(rows: Iterable[CostRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([_plain(cell) for cell in _cells(row).values()] for row in rows)
+    writer.writerows([plain.cell(cell) for cell in _cells(row).values()] for row in rows)
     return text.getvalue()
 
 
@@ -46,10 +46,3 @@ def as_json(rows: Iterable[CostRow]) -> str:
 def _cells(row: CostRow) -> dict[str, str | int | bool]:
     cells = (row.of, row.title, row.provider, row.rentals, row.cost.exact(), "USD", row.is_pretend)
     return dict(zip(_COLUMNS, cells, strict=True))
-
-
-def _plain(cell: str | int | bool) -> str | int:
-    """A provider may call its GPU anything, also something that a spreadsheet would calculate."""
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell

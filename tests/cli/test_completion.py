@@ -89,6 +89,8 @@ SAME = [
     (["jupyter-gpu", "rent", "--gpu", "L4"], {"L4", "L40", "L40S"}),
     (["jupyter-gpu", "keys", "set", "ru"], {"runpod"}),
     (["jupyter-gpu", "keys", "te"], {"test"}),
+    (["jupyter-gpu", "history", "MI30"], {"MI300A", "MI300X"}),
+    (["jupyter-gpu", "market", "--provider", "sa"], {"sandbox"}),
     (["jupyter", "g"], {"gpu"}),
 ]
 
@@ -155,7 +157,7 @@ def test_names_are_found_without_what_takes_time_to_load() -> None:
     program = (
         "import sys\n"
         "from jupyter_gpu_bridge.cli import main\n"
-        "for kind in ('hosts', 'machines', 'profiles', 'kernels', 'gpus', 'providers'):\n"
+        "for kind in ('hosts', 'machines', 'profiles', 'kernels', 'gpus', 'providers', 'clouds'):\n"
         "    assert main(['completion', '--names', kind]) == 0\n"
         "heavy = {'asyncio', 'jupyter_client', 'paramiko', 'traitlets', 'zmq', 'jupyter_gpu_bridge.bridge'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -15,6 +15,8 @@ import pytest
         "jupyter_gpu_bridge.kernels",
         "jupyter_gpu_bridge.rentals.glance",
         "jupyter_gpu_bridge.rentals.ledger",
+        "jupyter_gpu_bridge.market.history",
+        "jupyter_gpu_bridge.market.written",
         "jupyter_gpu_bridge.rentals.costs",
         "jupyter_gpu_bridge.rentals.installation",
     ],
