@@ -13,6 +13,8 @@ from jupyter_gpu_bridge.model.clouds import (
     SeenState,
     Traits,
 )
+from jupyter_gpu_bridge.model.experience import Outcome, Place, Reputation
+from jupyter_gpu_bridge.model.gpu_checks import GpuCheck, GpuMeasured
 from jupyter_gpu_bridge.model.health import (
     BreakerHealth,
     BreakerState,
@@ -54,6 +56,8 @@ __all__ = [
     "Created",
     "Event",
     "Finding",
+    "GpuCheck",
+    "GpuMeasured",
     "Health",
     "Host",
     "KernelId",
@@ -68,6 +72,8 @@ __all__ = [
     "Need",
     "Offer",
     "Order",
+    "Outcome",
+    "Place",
     "PowerOff",
     "Profile",
     "Provider",
@@ -78,6 +84,7 @@ __all__ = [
     "RemovalStep",
     "Rental",
     "RentalState",
+    "Reputation",
     "Seen",
     "SeenState",
     "SelfRemovalCall",

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.model.experience import is_slow
 from jupyter_gpu_bridge.model.gpu_checks import GpuCheck, GpuMeasured
-
-LEAST_BANDWIDTH, LEAST_TFLOPS = 0.6, 0.4
-"""Of what its model should do: with less, something is wrong with it, or it is another one.
-
-Good memory copies at 80 to 95 % of its data sheet. Products of real numbers come to 65 to 85 %, but on small cards that
-must not draw much power (T4, L4) to no more than half, which is how these are.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +33,7 @@ class Compared:
 
     @property
     def is_bad(self) -> bool:
-        slow = (self.bandwidth_share or 1.0) < LEAST_BANDWIDTH or (self.tflops_share or 1.0) < LEAST_TFLOPS
-        return slow or self.is_another
+        return self.is_another or is_slow(self.bandwidth_share, self.tflops_share)
 
     @property
     def phrases(self) -> Sequence[str]:
