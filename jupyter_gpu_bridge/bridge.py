@@ -15,6 +15,7 @@ from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, 
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
+    GpusChecked,
     Health,
     Host,
     KernelId,
@@ -216,6 +217,15 @@ class Bridge:
     async def gaps(self, provider: str) -> str:
         """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
         return await _orders().gaps(provider)
+
+    async def check_gpus(self, machine: str, report: Report) -> GpusChecked:
+        """Measure the GPUs of a rented machine or an own host, in some ten seconds; cancelled, it ends there too.
+
+        `machine`: the beginning of a rental's id, the name of a host, or `local`.
+        """
+        from jupyter_gpu_bridge.rentals.gpu_check import check_gpus
+
+        return await check_gpus(machine, report)
 
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""

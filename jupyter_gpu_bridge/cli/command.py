@@ -48,7 +48,18 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     import asyncio
 
     from jupyter_gpu_bridge import bridge
-    from jupyter_gpu_bridge.cli import accounting, health, hosts, kernels, keys, models, profiles, providers, rentals
+    from jupyter_gpu_bridge.cli import (
+        accounting,
+        check,
+        health,
+        hosts,
+        kernels,
+        keys,
+        models,
+        profiles,
+        providers,
+        rentals,
+    )
 
     verbs = {
         "hosts": hosts.run,
@@ -56,6 +67,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         "keys": keys.run,
         "profiles": profiles.run,
         "models": models.run,
+        "check": check.run,
         "doctor": health.run,
         "health": providers.run,
         **dict.fromkeys(("rent", "ls", "show", "extend", "stop"), rentals.run),

@@ -24,6 +24,7 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "stop"): "kernels",
     ("kernels", "log"): "kernels",
     ("models",): "gpus",
+    ("check",): "machines",
     ("keys", "set"): "providers",
     ("keys", "test"): "providers",
     ("keys", "remove"): "providers",

@@ -136,7 +136,7 @@ gpu_checks = Table(
     Column("provider", TextColumn, nullable=False),
     Column("host", TextColumn, nullable=False),
     Column("gpu", TextColumn, nullable=False),  # as it was offered
-    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id")),  # none for an own machine
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id"), nullable=False),
     Column("device", Integer, nullable=False),
     Column("name", TextColumn, nullable=False),  # as its driver says
     Column("memory_mib", BigInteger),

@@ -14,7 +14,7 @@ from jupyter_gpu_bridge.model.clouds import (
     Traits,
 )
 from jupyter_gpu_bridge.model.experience import Outcome, Place, Reputation
-from jupyter_gpu_bridge.model.gpu_checks import GpuCheck, GpuMeasured
+from jupyter_gpu_bridge.model.gpu_checks import GpuCheck, GpuCompared, GpuMeasured, GpusChecked
 from jupyter_gpu_bridge.model.health import (
     BreakerHealth,
     BreakerState,
@@ -57,7 +57,9 @@ __all__ = [
     "Event",
     "Finding",
     "GpuCheck",
+    "GpuCompared",
     "GpuMeasured",
+    "GpusChecked",
     "Health",
     "Host",
     "KernelId",

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Outcome, Place, Rental
+from jupyter_gpu_bridge.model import GpuCompared, Outcome, Rental
 from jupyter_gpu_bridge.rentals.book import Book
-
-if TYPE_CHECKING:
-    from jupyter_gpu_bridge.market.experience.comparing import Compared
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +20,12 @@ async def tell_outcome(book: Book, rental: Rental, what: Outcome, why: str = "")
         log.warning("%s: that it %s is forgotten: %s", rental.name, what.value, error)
 
 
-async def tell_measured(
-    book: Book, place: Place, rental: Rental | None, compared: Sequence[Compared], torch: str
-) -> bool:
+async def tell_measured(book: Book, rental: Rental, compared: Sequence[GpuCompared], torch: str) -> bool:
     """Whether it is written down."""
-    now, attempt_id = book.clock.now(), None if rental is None else rental.attempt_id
+    now = book.clock.now()
     try:
-        await book.read(lambda ledger: ledger.experience.measured(place, attempt_id, compared, torch, now))
+        await book.read(lambda ledger: ledger.experience.measured(rental, compared, torch, now))
     except BridgeError as error:
-        log.warning("%s: what was measured is forgotten: %s", place, error)
+        log.warning("%s: what was measured is forgotten: %s", rental.name, error)
         return False
     return True

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert, select
 
 from jupyter_gpu_bridge.db import Database, tables
-from jupyter_gpu_bridge.market.experience.comparing import Compared
 from jupyter_gpu_bridge.market.experience.reputations import CheckedGpu, Happened, judged
 from jupyter_gpu_bridge.market.experience.stage_times import UNTIL_ENTERED, stage_times
-from jupyter_gpu_bridge.model import AttemptId, Outcome, Place, Rental, Reputation
+from jupyter_gpu_bridge.model import GpuCompared, Outcome, Place, Rental, Reputation
 from jupyter_gpu_bridge.model.experience import REMEMBERED_FOR
 
 _MOST_WHY = 300
@@ -28,24 +27,17 @@ class Experience:
     def happened(self, rental: Rental, what: Outcome, why: str, now: datetime) -> None:
         """Told again of the same attempt, nothing is added."""
         this = (_O.c.attempt_id == rental.attempt_id) & (_O.c.what == what.value)
-        offer = rental.offer
-        values = {"provider": rental.provider, "host": offer.host, "gpu": offer.gpu, "attempt_id": rental.attempt_id}
         with self._database.writing() as connection:
             if connection.execute(select(_O.c.number).where(this)).first() is None:
                 said = {"at": now, "what": what.value, "why": why.rstrip(".")[:_MOST_WHY]}
-                connection.execute(insert(_O).values({**values, **said}))
+                connection.execute(insert(_O).values({**_whose(rental), **said}))
 
-    def measured(
-        self, place: Place, attempt_id: AttemptId | None, compared: Sequence[Compared], torch: str, now: datetime
-    ) -> None:
-        """What the GPUs of one machine did; `place`: with both its host and its GPU, as they were offered."""
+    def measured(self, rental: Rental, compared: Sequence[GpuCompared], torch: str, now: datetime) -> None:
+        """What the GPUs of a machine did; those that could not be measured are left out."""
         rows = [
             {
                 "at": now,
-                "provider": place.provider,
-                "host": place.host,
-                "gpu": place.gpu,
-                "attempt_id": attempt_id,
+                **_whose(rental),
                 "device": device,
                 "name": each.measured.name,
                 "memory_mib": each.measured.memory_mib,
@@ -100,6 +92,11 @@ class Experience:
             for place, times in found.items()
             if times.keys() >= set(UNTIL_ENTERED)
         }
+
+
+def _whose(rental: Rental) -> dict[str, str]:
+    offer = rental.offer
+    return {"provider": rental.provider, "host": offer.host, "gpu": offer.gpu, "attempt_id": rental.attempt_id}
 
 
 def _thousandths(figure: float | None) -> int | None:

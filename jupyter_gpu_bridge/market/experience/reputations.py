@@ -11,6 +11,7 @@ from jupyter_gpu_bridge.model import Outcome, Place, Reputation
 from jupyter_gpu_bridge.model.experience import is_slow
 
 _FAILURES = frozenset(outcome.value for outcome in Outcome if outcome.is_failure)
+_NOT_AS_OFFERED = "its GPU is not what was offered"
 
 
 class Happened(NamedTuple):
@@ -32,7 +33,7 @@ class CheckedGpu(NamedTuple):
     provider: str
     host: str
     gpu: str
-    attempt_id: str | None
+    attempt_id: str
     at: datetime
     bandwidth_share: float | None
     tflops_share: float | None
@@ -63,8 +64,7 @@ def _judge(place: Place, outcomes: Sequence[Happened], checks: Sequence[CheckedG
     last = [each for each in checks if each.at == checks[-1].at]
     if not place.host:
         # One bad machine says little about all that a provider has of a GPU: it is one more that failed.
-        bad = {each.attempt_id: (each.at, "its GPU is not what was offered") for each in checks if each.is_bad}
-        failures.update((attempt, why) for attempt, why in bad.items() if attempt is not None)
+        failures.update({each.attempt_id: (each.at, _NOT_AS_OFFERED) for each in checks if each.is_bad})
         last = []
     tries = {each.attempt_id for each in outcomes} | failures.keys()
     at, why = max(failures.values(), default=(None, ""), key=lambda failure: failure[0])

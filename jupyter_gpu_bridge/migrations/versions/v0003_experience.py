@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.Text, nullable=False),
         sa.Column("host", sa.Text, nullable=False),
         sa.Column("gpu", sa.Text, nullable=False),
-        sa.Column("attempt_id", sa.Text, sa.ForeignKey("ledger_rentals.attempt_id")),
+        sa.Column("attempt_id", sa.Text, sa.ForeignKey("ledger_rentals.attempt_id"), nullable=False),
         sa.Column("device", sa.Integer, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("memory_mib", sa.BigInteger),

@@ -175,10 +175,17 @@ class Tending:
         return "Its deadline has come."
 
     def _idle(self, order: Order) -> str:
-        """An open page is no use, and neither is our own connection; a kernel that works or has just worked is."""
+        """An open page is no use, and neither is our own connection; a kernel that works or has just worked is.
+
+        So is a check of its GPUs: somebody has asked for it, and waits.
+        """
         now = self._book.clock.now()
         activity = {kernel.order.kernel_id: kernel.facade.last_activity for kernel in self._link.kernels()}
-        if activity != self._activity or any(kernel.facade.busy for kernel in self._link.kernels()):
+        if (
+            activity != self._activity
+            or self._link.checks
+            or any(kernel.facade.busy for kernel in self._link.kernels())
+        ):
             self._used, self._activity = now, activity
         if order.idle is None or now - self._used < order.idle:
             return ""

@@ -76,34 +76,33 @@ def test_where_no_host_is_named_the_gpu_of_that_provider_has_the_reputation(ledg
 def test_a_gpu_that_does_half_of_what_it_should_sinks_its_host_until_it_is_measured_again(
     ledger: Ledger, scene: Scene
 ) -> None:
-    attempt = rental(scene, 1).attempt_id
-    place = Place("vast", "h-9", "RTX 4090")
-    ledger.experience.measured(place, attempt, [compare_one(GOOD), compare_one(SLOW)], "2.9", NOON)
+    once = rental(scene, 1)
+    ledger.experience.measured(once, [compare_one(GOOD), compare_one(SLOW)], "2.9", NOON)
     found = reputations(ledger)[HOST]
     assert found.sinks
     assert found.bandwidth_share == pytest.approx(0.5)
     assert found.phrase == "measured 50 % of its bandwidth and 97 % of its TFLOPS"
-    ledger.experience.measured(place, attempt, [compare_one(GOOD)], "2.9", NOON + MINUTE)
+    ledger.experience.measured(once, [compare_one(GOOD)], "2.9", NOON + MINUTE)
     assert not reputations(ledger)[HOST].sinks
 
 
 def test_another_gpu_than_was_offered_sinks_its_host(ledger: Ledger, scene: Scene) -> None:
     other = compare_one(GpuMeasured("NVIDIA GeForce RTX 3090", 24576, 900.0, 70.0), "RTX 4090", 24564)
-    ledger.experience.measured(Place("vast", "h-9", "RTX 4090"), rental(scene, 1).attempt_id, [other], "2.9", NOON)
+    ledger.experience.measured(rental(scene, 1), [other], "2.9", NOON)
     assert reputations(ledger)[HOST].sinks
     assert "another GPU" in reputations(ledger)[HOST].phrase
 
 
 def test_one_bad_machine_does_not_sink_all_that_a_provider_has_of_that_gpu(ledger: Ledger, scene: Scene) -> None:
     for number, sinks in enumerate((False, True)):
-        attempt = rental(scene, number, host="").attempt_id
-        ledger.experience.measured(MODEL, attempt, [compare_one(SLOW)], "2.9", NOON + number * MINUTE)
+        once = rental(scene, number, host="")
+        ledger.experience.measured(once, [compare_one(SLOW)], "2.9", NOON + number * MINUTE)
         assert reputations(ledger)[MODEL].sinks is sinks
 
 
 def test_a_check_that_measured_nothing_leaves_nothing(ledger: Ledger, scene: Scene) -> None:
     busy = compare_one(GpuMeasured("NVIDIA GeForce RTX 4090", 24564, problem="The GPU is in use."))
-    ledger.experience.measured(HOST, rental(scene, 1).attempt_id, [busy], "2.9", NOON)
+    ledger.experience.measured(rental(scene, 1), [busy], "2.9", NOON)
     assert reputations(ledger) == {}
 
 
