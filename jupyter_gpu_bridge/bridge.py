@@ -218,7 +218,7 @@ class Bridge:
         """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
         return await _orders().gaps(provider)
 
-    async def check_gpus(self, machine: str, report: Report) -> GpusChecked:
+    async def check_gpu(self, machine: str, report: Report) -> GpusChecked:
         """Measure the GPUs of a rented machine or an own host, in some ten seconds; cancelled, it ends there too.
 
         `machine`: the beginning of a rental's id, the name of a host, or `local`.

@@ -16,7 +16,7 @@ INTERRUPTED = 130
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     """1 when nothing could be measured, or a GPU is not what it should be."""
     try:
-        found = await bridge.check_gpus(arguments.id, lambda stage, text: screen.note(f"{stage:<11}{text}"))
+        found = await bridge.check_gpu(arguments.id, lambda stage, text: screen.note(f"{stage:<11}{text}"))
     except asyncio.CancelledError:
         screen.note("\nInterrupted: the check is given up, and what it took of the GPU is free again.")
         return INTERRUPTED

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.market.experience.experience import Experience
+    from jupyter_gpu_bridge.market.experience.reputations import of_each
 
-__all__ = ["Experience"]
+__all__ = ["Experience", "of_each"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from jupyter_gpu_bridge.market.experience.experience import Experience
 
         return Experience
+    if name == "of_each":
+        from jupyter_gpu_bridge.market.experience.reputations import of_each
+
+        return of_each
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

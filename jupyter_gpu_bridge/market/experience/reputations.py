@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from jupyter_gpu_bridge.model import Outcome, Place, Reputation
+from jupyter_gpu_bridge.model import Offer, Outcome, Place, Reputation
 from jupyter_gpu_bridge.model.experience import is_slow
 
 _FAILURES = frozenset(outcome.value for outcome in Outcome if outcome.is_failure)
@@ -42,6 +42,13 @@ class CheckedGpu(NamedTuple):
     @property
     def is_bad(self) -> bool:
         return self.is_another or is_slow(self.bandwidth_share, self.tflops_share)
+
+
+def of_each(offers: Iterable[Offer], known: Mapping[Place, Reputation]) -> Sequence[Reputation | None]:
+    """In the order of the offers, of which there may be a great many: as `known.get(Place.of(offer))`, and faster."""
+    places = cast(Mapping[tuple[str, str, str], Reputation], known)  # to which a plain tuple is the same
+    find = places.get
+    return [find((one.provider, one.host, "") if one.host else (one.provider, "", one.gpu)) for one in offers]
 
 
 def judged(outcomes: Sequence[Happened], checks: Sequence[CheckedGpu]) -> Mapping[Place, Reputation]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from jupyter_gpu_bridge.market.experience import of_each
 from jupyter_gpu_bridge.market.experience.comparing import compare_one
 from jupyter_gpu_bridge.model import GpuMeasured, Outcome, Place, Rental, Reputation
 from jupyter_gpu_bridge.model.experience import REMEMBERED_FOR
@@ -68,9 +69,11 @@ def test_what_was_long_ago_is_forgotten(ledger: Ledger, scene: Scene) -> None:
 def test_where_no_host_is_named_the_gpu_of_that_provider_has_the_reputation(ledger: Ledger, scene: Scene) -> None:
     for number in range(2):
         ledger.experience.happened(rental(scene, number, host=""), Outcome.BOOT_FAILED, "", NOON)
-    assert list(reputations(ledger)) == [MODEL]
-    assert Place.of(replace(OFFER, host="")) == MODEL
-    assert Place.of(OFFER) == HOST
+    known = reputations(ledger)
+    assert list(known) == [MODEL]
+    unnamed, dearer = replace(OFFER, host=""), replace(OFFER, gpu="H100", host="")
+    assert of_each([OFFER, unnamed, dearer], known) == [None, known[MODEL], None]
+    assert [Place.of(OFFER), Place.of(unnamed)] == [HOST, MODEL]
 
 
 def test_a_gpu_that_does_half_of_what_it_should_sinks_its_host_until_it_is_measured_again(

@@ -41,7 +41,7 @@ async def rented(world: Renting, python: str | None = None, **more: Any) -> Stan
 
 
 async def checked(world: Renting, name: str) -> GpusChecked:
-    return await world.bridge.check_gpus(name, world.report)
+    return await world.bridge.check_gpu(name, world.report)
 
 
 def reputation(standing: Standing) -> Reputation:
