@@ -82,7 +82,7 @@ async def _answer(process: asyncio.subprocess.Process, output: asyncio.StreamRea
             break
         if not line:
             status = await process.wait()
-            why = said[:_MOST_SAID].rstrip(".") or f"it ended with status {status}"
+            why = said.rstrip(".") or f"it ended with status {status}"
             raise Refusal("failed", f"The check of the GPU came to no answer ({why}).")
         text = line.decode("utf-8", "replace").strip()
         stage = _stage(text)
@@ -91,7 +91,7 @@ async def _answer(process: asyncio.subprocess.Process, output: asyncio.StreamRea
         elif text.startswith("{"):
             return text
         elif text:
-            said = text
+            said = "".join(letter if letter.isprintable() else " " for letter in text[:_MOST_SAID])
     raise Refusal("peer-misbehaved", "The check of the GPU answered far too much.")
 
 

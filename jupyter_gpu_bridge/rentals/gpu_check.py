@@ -8,7 +8,7 @@ from jupyter_gpu_bridge.errors import BadRequest, RentalElsewhere, RentalUnknown
 from jupyter_gpu_bridge.machine.link import links
 from jupyter_gpu_bridge.machine.link.stages import Report
 from jupyter_gpu_bridge.market.experience.comparing import compare
-from jupyter_gpu_bridge.market.experience.reading import read_report
+from jupyter_gpu_bridge.market.experience.reading import in_words, read_report
 from jupyter_gpu_bridge.model import GpuCheck, GpusChecked, MachineRef, RentalState
 from jupyter_gpu_bridge.providers import local, ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
@@ -75,5 +75,8 @@ def _unknown(name: str) -> RentalUnknown:
 
 
 async def _measure(machine: MachineRef, report: Report) -> GpuCheck:
-    answer = await links().run(links().ask(machine, target_of(machine), "check_gpus", report))
+    def tell(stage: str, text: str) -> None:
+        report(stage, in_words(text))
+
+    answer = await links().run(links().ask(machine, target_of(machine), "check_gpus", tell))
     return read_report(str(answer))

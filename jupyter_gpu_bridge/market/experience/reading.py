@@ -39,7 +39,7 @@ def _check(said: Any) -> GpuCheck:
     found = tuple(_gpu(each) for each in gpus)
     if not code and not any(each.bandwidth for each in found):
         raise ValueError("nothing was measured, and it does not say why")
-    return GpuCheck(found, _text(said.get("torch", ""))[:40], why, code)
+    return GpuCheck(found, in_words(said.get("torch", ""))[:40], why, code)
 
 
 def _gpu(said: Any) -> GpuMeasured:
@@ -52,7 +52,7 @@ def _gpu(said: Any) -> GpuMeasured:
     memory = said.get("memory_mib")
     if memory is not None and (type(memory) is not int or not 0 < memory <= _MOST_MIB):
         raise ValueError("the memory of a GPU is no size")
-    return GpuMeasured(_text(said["name"]), memory, bandwidth, tflops, _text(said.get("format", ""))[:20], why)
+    return GpuMeasured(in_words(said["name"]), memory, bandwidth, tflops, in_words(said.get("format", ""))[:20], why)
 
 
 def _problem(said: Any) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def _problem(said: Any) -> tuple[str, str]:
     if said is None:
         return "", ""
     code = said["code"]
-    return code if code in _CODES else "failed", _text(said["text"]) or "It does not say why."
+    return code if code in _CODES else "failed", in_words(said["text"]) or "It does not say why."
 
 
 def _figure(said: Any) -> float | None:
@@ -71,8 +71,8 @@ def _figure(said: Any) -> float | None:
     return float(said)
 
 
-def _text(said: Any) -> str:
-    """In one line, without what a terminal would obey."""
+def in_words(said: Any) -> str:
+    """What a machine says, in one line, and without what a terminal would obey. Raises `TypeError` for no text."""
     if not isinstance(said, str):
         raise TypeError("what should be words is something else")
     return " ".join("".join(letter if letter.isprintable() else " " for letter in said[:_MOST_LETTERS]).split())

@@ -122,6 +122,15 @@ async def test_a_check_that_is_interrupted_ends_on_the_machine_too_which_was_use
     assert over.wish.closed_because == "Nobody has used it for 3 min."
 
 
+async def test_what_a_machine_says_meanwhile_does_nothing_to_the_terminal(world: Renting) -> None:
+    stage = r'{"stage": "\u001b[2J\u001b]0;mine\u0007loading"}'
+    python_path = python(world, instead=f"printf '%s\n' '{stage}'; exit")
+    standing = await rented(world, python_path)
+    told = await ran("check", standing.wish.wish_id[:8])
+    assert "measuring  [2J ]0;mine loading\n" in told.err
+    assert "\x1b" not in told.err + told.out
+
+
 async def test_two_checks_at_once_take_turns(world: Renting) -> None:
     standing = await rented(world, python(world))
     both = await asyncio.gather(*(checked(world, standing.wish.wish_id) for _ in range(2)))
