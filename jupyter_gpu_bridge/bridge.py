@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge import gpus, settings
 from jupyter_gpu_bridge.errors import HostKeyChanged, HostKeyUnknown, KernelUnknown
 from jupyter_gpu_bridge.keys import Held, Removed, Stored
 from jupyter_gpu_bridge.machine.link import KernelOrder, Report, RunningKernel, links
@@ -17,6 +17,7 @@ from jupyter_gpu_bridge.model import (
     RENTED,
     Event,
     Finding,
+    GpusChecked,
     Health,
     Host,
     KernelId,
@@ -45,7 +46,7 @@ from jupyter_gpu_bridge.rentals.observe import kernels_of
 from jupyter_gpu_bridge.rentals.profiles import Profiles
 from jupyter_gpu_bridge.rentals.reach import leave, target_of
 from jupyter_gpu_bridge.rentals.stages import Took, stages
-from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
+from jupyter_gpu_bridge.rentals.standing import Standing
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.gpus import Explained, Model
@@ -244,6 +245,15 @@ class Bridge:
         """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
         return await _orders().gaps(provider)
 
+    async def check_gpu(self, machine: str, report: Report) -> GpusChecked:
+        """Measure the GPUs of a rented machine or an own host, in some ten seconds; cancelled, it ends there too.
+
+        `machine`: the beginning of a rental's id, the name of a host, or `local`.
+        """
+        from jupyter_gpu_bridge.rentals.gpu_check import check_gpus
+
+        return await check_gpus(machine, report)
+
     async def machine_for(self, key: str, order: Mapping[str, object], asked_by: str = "") -> MachineRef:
         """As `want`, with an order as a kernelspec has it; the machine comes when a kernel starts on it."""
         return (await _orders().want(key, order_words.understand(order), asked_by)).machine
@@ -331,7 +341,7 @@ class Bridge:
 
     async def guard_if_needed(self) -> Round | None:
         """As `guard`, where something may be rented: there is a ledger, or a provider is set up."""
-        if not was_ever_used():
+        if not settings.has_ledger():
             from jupyter_gpu_bridge.providers.clouds import clouds_set_up
 
             if not await asyncio.to_thread(clouds_set_up):

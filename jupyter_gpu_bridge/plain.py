@@ -11,6 +11,8 @@ from jupyter_gpu_bridge.keys import Held, Source
 from jupyter_gpu_bridge.model import (
     Event,
     Finding,
+    GpuCompared,
+    GpusChecked,
     Health,
     Host,
     KernelView,
@@ -267,6 +269,8 @@ def page(value: Page) -> Plain:
                 **offer(row.offer),
                 "score": None if row.figures is None else row.figures.score,
                 "raw": None if row.figures is None else round(row.figures.raw, 2),
+                "warning": row.warning,
+                "boot_seconds": _seconds(row.boot),
             }
             for row in value.rows
         ],
@@ -336,6 +340,37 @@ def gpu_name(value: Explained) -> Plain:
     """A name in everybody's words, and in those of each provider that has it; what is near it, where nobody has."""
     theirs = {provider: gpu(found) for provider, found in value.by_provider}
     return {**gpu(value.found), "providers": theirs, "near": list(value.near)}
+
+
+def gpus_checked(value: GpusChecked) -> Plain:
+    """Figures in GB/s and TFLOPS; `remembered`: they count when offers are ranked."""
+    return {
+        "machine": str(value.machine),
+        "offered": value.offered,
+        "torch": value.check.torch,
+        "problem": {"code": value.check.problem_code, "text": value.check.problem} if value.check.problem else None,
+        "gpus": [_gpu_checked(each) for each in value.gpus],
+        "remembered": value.is_remembered,
+    }
+
+
+def _gpu_checked(value: GpuCompared) -> Plain:
+    measured = value.measured
+    return {
+        "name": measured.name,
+        "model": value.model,
+        "memory_mib": measured.memory_mib,
+        "format": measured.format,
+        "bandwidth": _figure(measured.bandwidth, value.bandwidth, value.bandwidth_share),
+        "tflops": _figure(measured.tflops, value.tflops, value.tflops_share),
+        "problem": measured.problem,
+        "another_model": value.is_another,
+        "bad": value.is_bad,
+    }
+
+
+def _figure(measured: float | None, claimed: float | None, share: float | None) -> Plain:
+    return {"measured": measured, "claimed": claimed, "share": None if share is None else round(share, 3)}
 
 
 def event(value: Event) -> Plain:

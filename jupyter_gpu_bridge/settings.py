@@ -59,6 +59,16 @@ def data_folder() -> Path:
     return private_folder(Path(jupyter_data_dir()) / "gpu-bridge")
 
 
+def ledger_name() -> str:
+    """Of the ledger that is used now, as it was named; it may hold a password."""
+    return os.environ.get(LEDGER_VARIABLE) or os.fspath(data_folder() / "ledger.db")
+
+
+def has_ledger() -> bool:
+    """Whether there is one at all; cheap, so that whoever rents nothing pays nothing for it."""
+    return bool(os.environ.get(LEDGER_VARIABLE)) or (data_folder() / "ledger.db").exists()
+
+
 def run_folder() -> Path:
     """Where the private sockets are: short enough for a Unix socket, and ours alone."""
     wanted = data_folder() / "run"

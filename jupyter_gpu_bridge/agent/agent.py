@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_gpu_bridge.agent import environment
+from jupyter_gpu_bridge.agent.checking import Checking
 from jupyter_gpu_bridge.agent.control import Control
 from jupyter_gpu_bridge.agent.duplex import widen
 from jupyter_gpu_bridge.agent.environment import Report
@@ -44,6 +45,7 @@ class Agent:
         self._version = version
         self._loop = asyncio.get_running_loop()
         self._kernels = Kernels(home)
+        self._checking = Checking(home)
         self._lease = Lease(home, self._kernels)
         self._carriers: dict[str, Carrier] = {}
         self._anonymous: set[Carrier] = set()
@@ -110,6 +112,9 @@ class Agent:
             return {"log": tail(folder / "kernel.log", 256 * 1024)}
         if verb == "foresee":
             return await environment.foresee(self._home, request.get("python"))
+        if verb == "check-gpus":
+            self._lease.refuse_newcomers()
+            return await self._checking.check(request.get("python"), report)
         if verb == "figures":
             return await figures(self._home)
         if verb == "end":

@@ -55,6 +55,12 @@ async def foresee(home: Path, wanted: str | None) -> dict[str, Any]:
     return {"python": made or path, "has_ipykernel": made is not None}
 
 
+async def present(home: Path, wanted: str | None) -> str:
+    """The path of the Python that kernels use, or would be based on: nothing is made; refuses when there is none."""
+    path, facts = await _best(wanted)
+    return path if facts[1] else await _made(home, path) or path
+
+
 async def _best(wanted: str | None) -> tuple[str, list[Any]]:
     """A Python with ipykernel, else the first that is new enough, and what is known of it; refuses without any."""
     fallback: tuple[str, list[Any]] | None = None

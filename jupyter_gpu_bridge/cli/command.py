@@ -50,6 +50,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
     from jupyter_gpu_bridge import bridge
     from jupyter_gpu_bridge.cli import (
         accounting,
+        check,
         health,
         hosts,
         kernels,
@@ -69,6 +70,7 @@ def _perform(arguments: argparse.Namespace, screen: Screen) -> int:
         "profiles": profiles.run,
         "models": models.run,
         "search": search.run,
+        "check": check.run,
         "doctor": health.run,
         "health": providers.run,
         "history": market.run,

@@ -25,6 +25,7 @@ _NAMES: Mapping[Place, str] = {
     ("kernels", "log"): "kernels",
     ("models",): "gpus",
     ("history",): "gpus",
+    ("check",): "machines",
     ("keys", "set"): "providers",
     ("keys", "test"): "providers",
     ("keys", "remove"): "providers",

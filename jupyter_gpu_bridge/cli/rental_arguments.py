@@ -29,6 +29,8 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     listing.add_argument("--all", action="store_true", help="also what is over")
     show = add(nouns, "show", "all that is known of a rental: stages, events, cost")
     show.add_argument("id", metavar="ID", help=ID_HELP)
+    check = add(nouns, "check", "measure what the GPUs of a machine really do, in some ten seconds")
+    check.add_argument("id", metavar="ID", help=f"of a rental: {ID_HELP}; or the name of a host, or local")
     extend = add(nouns, "extend", "put off the deadline of a rental")
     extend.add_argument("id", metavar="ID", help=ID_HELP)
     extend.add_argument("more", metavar="TIME", type=duration, nargs="?", default="30m", help="30m without it")

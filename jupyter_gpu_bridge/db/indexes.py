@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Index, and_
 
-from jupyter_gpu_bridge.db.tables import days, events, metadata, rentals, stages, wishes
+from jupyter_gpu_bridge.db.tables import days, events, gpu_checks, metadata, outcomes, rentals, stages, wishes
 
 __all__ = ["metadata"]
 
@@ -35,3 +35,7 @@ Index("ledger_rentals_written", rentals.c.written)
 Index("ledger_days_day", days.c.day)
 Index("ledger_events_wish", events.c.wish_id)
 Index("ledger_stages_place", stages.c.provider, stages.c.gpu)
+
+Index("market_outcomes_once", outcomes.c.attempt_id, outcomes.c.what, unique=True)
+Index("market_outcomes_place", outcomes.c.provider, outcomes.c.at)
+Index("market_gpu_checks_place", gpu_checks.c.provider, gpu_checks.c.at)

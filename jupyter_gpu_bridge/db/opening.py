@@ -26,8 +26,8 @@ def open_database(url: str | None = None, patience: int | None = None) -> tuple[
 def open_market(patience: int | None = None) -> Database:
     """Where it stands what was for sale. Raises `LedgerBroken`.
 
-    Beside a ledger that is a file it is a file of its own: nobody who writes about money has to wait for it, and whoever
-    has only looked at offers has no ledger yet. Otherwise it is the same database.
+    Beside a ledger that is a file it is a file of its own: nobody who writes about money has to wait for it, and there
+    is no ledger yet where somebody has only looked at offers. Otherwise it is the same database.
     """
     address = ledger_address()
     if isinstance(address, Path):

@@ -137,3 +137,37 @@ prices = Table(
     Column("offers", Integer, nullable=False),
     Column("is_pretend", Boolean, nullable=False),
 )
+
+outcomes = Table(
+    "market_outcomes",
+    metadata,
+    Column("number", _COUNTER, primary_key=True, autoincrement=True),
+    Column("at", TimeColumn, nullable=False),
+    Column("provider", TextColumn, nullable=False),
+    Column("host", TextColumn, nullable=False),  # empty where the provider does not say which
+    Column("gpu", TextColumn, nullable=False),
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id"), nullable=False),
+    Column("what", TextColumn, nullable=False),
+    Column("why", TextColumn, nullable=False),
+)
+
+gpu_checks = Table(
+    "market_gpu_checks",
+    metadata,
+    Column("number", _COUNTER, primary_key=True, autoincrement=True),
+    Column("at", TimeColumn, nullable=False),  # the same for all GPUs of one check
+    Column("provider", TextColumn, nullable=False),
+    Column("host", TextColumn, nullable=False),
+    Column("gpu", TextColumn, nullable=False),  # as it was offered
+    Column("attempt_id", TextColumn, ForeignKey("ledger_rentals.attempt_id"), nullable=False),
+    Column("device", Integer, nullable=False),
+    Column("name", TextColumn, nullable=False),  # as its driver says
+    Column("memory_mib", BigInteger),
+    Column("is_another", Boolean, nullable=False),
+    Column("mb_per_second", BigInteger, nullable=False),
+    Column("mb_per_second_claimed", BigInteger),
+    Column("gflops", BigInteger, nullable=False),
+    Column("gflops_claimed", BigInteger),
+    Column("format", TextColumn, nullable=False),
+    Column("torch", TextColumn, nullable=False),
+)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence, Sized
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence, Sized
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, require_sense
 from jupyter_gpu_bridge.market.facts import figures
 from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons, learned
+from jupyter_gpu_bridge.market.past import Records
 from jupyter_gpu_bridge.market.search import misspelt
 from jupyter_gpu_bridge.market.sources import Browsed, Offered, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer
@@ -45,7 +48,7 @@ _shelves = _Shelves()
 
 
 async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[Page, None]:
-    """A page at once, and a newer one with each answer; raises `BadRequest` for what makes no sense.
+    """A page at once, and a newer one whenever more is known; raises `BadRequest` for what makes no sense.
 
     Closed early, whoever has not answered is asked no more, unless others wait for the same answer.
     """
@@ -56,25 +59,27 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
         names = await places_for(need, clouds)
     finally:
         await clouds.close()
-    loop = asyncio.get_running_loop()
-    began, asked = loop.time(), conditions(need)
-    answers: dict[str, Answer] = {}
-    columns: dict[str, Columns] = {}
+    known, records = _Known(query, need), Records()
     asking = {asyncio.ensure_future(ask(name, need, source or Browsed())): name for name in names}
+    learning = {asyncio.ensure_future(asyncio.to_thread(learned, names))}
     try:
         while True:
-            yield await _page(query, need, asked, answers, columns, list(asking.values()))
-            if not asking:
+            yield await known.page(list(asking.values()))
+            if not asking and not learning:
                 return
-            done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                name, offered = asking.pop(task), task.result()
-                answers[name] = _answer(name, offered, timedelta(seconds=loop.time() - began))
-                columns[name] = await _aside(offered.offers, _shelves.of, name, need.wide, offered.offers)
+            await asyncio.wait([*asking, *learning], return_when=asyncio.FIRST_COMPLETED)
+            for lesson in [each for each in learning if each.done()]:
+                learning.remove(lesson)
+                known.lessons = lesson.result()
+            for answer in [each for each in asking if each.done()]:
+                name, offered = asking.pop(answer), answer.result()
+                await known.heard(name, offered)
+                if not offered.age and not offered.silent:
+                    records.note(name, need, offered.offers)
     finally:
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        for answer in asking:
+            answer.cancel()
+        await asyncio.gather(*asking, *learning, records.written(), return_exceptions=True)
 
 
 async def whole(query: Query, within: float) -> Page:
@@ -98,21 +103,32 @@ async def whole(query: Query, within: float) -> Page:
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _page(
-    query: Query,
-    need: Need,
-    asked: Sequence[Condition],
-    answers: Mapping[str, Answer],
-    columns: Mapping[str, Columns],
-    awaited: Sequence[str],
-) -> Page:
-    shelves = [columns[name] for name in sorted(columns)]
-    everything = range(sum(map(len, shelves)))
-    rows, fitting, excluded = await _aside(everything, sift, query, asked, shelves)
-    hint = ""
-    if not fitting and not awaited:
-        hint = misspelt(need, {offer.gpu.casefold() for each in shelves for offer in each.offers})
-    return Page(rows, fitting, [answers[name] for name in sorted(answers)], sorted(awaited), excluded, hint)
+class _Known:
+    """What is known so far."""
+
+    def __init__(self, query: Query, need: Need) -> None:
+        self.lessons = NOTHING
+        self._query = query
+        self._need = need
+        self._asked = conditions(need)
+        self._began = time.monotonic()
+        self._answers: dict[str, Answer] = {}
+        self._columns: dict[str, Columns] = {}
+
+    async def heard(self, name: str, offered: Offered) -> None:
+        offers, after = offered.offers, timedelta(seconds=time.monotonic() - self._began)
+        self._answers[name] = Answer(name, len(offers), offered.age, offered.is_stale, offered.silent, after)
+        self._columns[name] = await _aside(offers, _shelves.of, name, self._need.wide, offers)
+
+    async def page(self, awaited: Sequence[str]) -> Page:
+        shelves = [self._columns[name] for name in sorted(self._columns)]
+        everything = range(sum(map(len, shelves)))
+        rows, fitting, excluded = await _aside(everything, sift, self._query, self._asked, shelves, self.lessons)
+        hint = ""
+        if not fitting and not awaited:
+            hint = misspelt(self._need, {offer.gpu.casefold() for each in shelves for offer in each.offers})
+        answers = [self._answers[name] for name in sorted(self._answers)]
+        return Page(rows, fitting, answers, sorted(awaited), excluded, hint)
 
 
 async def _aside(offers: Sized, work: Callable[..., T], *arguments: object) -> T:
@@ -123,18 +139,26 @@ async def _aside(offers: Sized, work: Callable[..., T], *arguments: object) -> T
 
 
 def sift(
-    query: Query, asked: Sequence[Condition], shelves: Iterable[Columns]
+    query: Query, asked: Sequence[Condition], shelves: Sequence[Columns], lessons: Lessons = NOTHING
 ) -> tuple[Sequence[Row], int, Sequence[Excluded]]:
     """The rows of this page over all providers, how many fit, and what excludes how many."""
+    for each in shelves:
+        each.learn(lessons)
     chosen = [each.choose(asked, query.ranking, query.first + query.count) for each in shelves]
     best = sorted(
         (row for each in chosen for row in each.rows), key=lambda row: (row[0], row[1].provider, row[1].offer_id)
     )
-    rows = [
-        Row(offer, figures(offer.gpu, offer.gpu_memory_mib))
-        for _, offer in best[query.first : query.first + query.count]
-    ]
+    rows = [_row(offer, lessons) for _, offer in best[query.first : query.first + query.count]]
     return rows, sum(each.fitting for each in chosen), _summed([each.excluded for each in chosen])
+
+
+def _row(offer: Offer, lessons: Lessons) -> Row:
+    return Row(
+        offer,
+        figures(offer.gpu, offer.gpu_memory_mib),
+        lessons.warning(offer),
+        lessons.boot_times.get((offer.provider, offer.gpu)),
+    )
 
 
 def _summed(several: Iterable[Sequence[Excluded]]) -> Sequence[Excluded]:
@@ -145,7 +169,3 @@ def _summed(several: Iterable[Sequence[Excluded]]) -> Sequence[Excluded]:
             each.phrase, before.count + each.count, before.alone + each.alone, before.unsaid + each.unsaid
         )
     return list(sums.values())
-
-
-def _answer(name: str, offered: Offered, after: timedelta) -> Answer:
-    return Answer(name, len(offered.offers), offered.age, offered.is_stale, offered.silent, after)

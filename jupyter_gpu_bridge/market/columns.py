@@ -6,13 +6,14 @@ A column is made when it is asked for first. See decision 0010.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_gpu_bridge.market import facts
 from jupyter_gpu_bridge.market.conditions import Condition, OneOf
-from jupyter_gpu_bridge.market.ranking import FORMULAS, Known, no_trouble, nothing_known
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
+from jupyter_gpu_bridge.market.ranking import FORMULAS, Known
 from jupyter_gpu_bridge.model import Offer, Ranking
 from jupyter_gpu_bridge.model.query import Excluded
 
@@ -37,15 +38,22 @@ class Chosen:
 class Columns:
     """In the order of their names, which decides between equals, so that pages never overlap."""
 
-    def __init__(self, offers: Iterable[Offer], *, boot: Known = nothing_known, trouble: Known = no_trouble) -> None:
+    def __init__(self, offers: Iterable[Offer], lessons: Lessons = NOTHING) -> None:
         self.offers = sorted(offers, key=lambda offer: (offer.provider, offer.offer_id))
-        self._own: dict[str, Known] = {"boot": boot, "trouble": trouble}
+        self.lessons = lessons
         self._numbers: dict[str, Numbers] = {}
         self._words: dict[str, tuple[Places, dict[str, int]]] = {}
         self._making = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.offers)
+
+    def learn(self, lessons: Lessons) -> None:
+        with self._making:
+            if lessons is not self.lessons:
+                self.lessons = lessons
+                for name in _LEARNED:
+                    self._numbers.pop(name, None)
 
     def choose(self, asked: Sequence[Condition], ranking: Ranking, count: int) -> Chosen:
         """`count`: at most so many rows."""
@@ -70,7 +78,7 @@ class Columns:
 
         with self._making:
             if name not in self._numbers:
-                of: Callable[[Offer], float] = self._own.get(name) or facts.NUMBERS[name]
+                of: Known = _LEARNED[name](self.lessons) if name in _LEARNED else facts.NUMBERS[name]
                 self._numbers[name] = np.fromiter((of(offer) for offer in self.offers), np.float64, len(self))
             return self._numbers[name]
 
@@ -113,6 +121,12 @@ class Columns:
         with np.errstate(divide="ignore", invalid="ignore"):
             made: Sequence[Any] = FORMULAS[ranking](self.number)
         return [np.where(np.isnan(column), np.inf, column) for column in made]
+
+
+_LEARNED: Mapping[str, Callable[[Lessons], Known]] = {
+    "boot": lambda lessons: lessons.boot,
+    "trouble": lambda lessons: lessons.trouble,
+}
 
 
 def _first(places: Places, keys: Sequence[Numbers], count: int) -> Places:

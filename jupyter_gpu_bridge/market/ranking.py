@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jupyter_gpu_bridge.market import facts
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
 from jupyter_gpu_bridge.model import Offer, Ranking
 
 Fact = Callable[[str], Any]
@@ -24,23 +25,14 @@ FORMULAS: Mapping[Ranking, Callable[[Fact], Sequence[Any]]] = {
 """What comes out for one offer is for one to compare, for columns a column."""
 
 Known = Callable[[Offer], float]
-"""A number that no offer says of itself, but what became of others: see `experience`."""
-
-
-def nothing_known(offer: Offer) -> float:
-    return facts.UNKNOWN
-
-
-def no_trouble(offer: Offer) -> float:
-    return 0.0
+"""A number of an offer."""
 
 
 def ranked(
     offers: Iterable[Offer],
     ranking: Ranking,
     *,
-    boot: Known = nothing_known,
-    trouble: Known = no_trouble,
+    lessons: Lessons = NOTHING,
     weight: Callable[[str], float] = lambda provider: 1.0,
     chance: Callable[[], float] = random.random,
 ) -> Sequence[Offer]:
@@ -53,10 +45,10 @@ def ranked(
 
     def place(offer: Offer) -> tuple[float | str, ...]:
         def fact(name: str) -> float:
-            return float(boot(offer) if name == "boot" else facts.NUMBERS[name](offer))
+            return float(lessons.boot(offer) if name == "boot" else facts.NUMBERS[name](offer))
 
         formula = [_last_if_unknown(each) for each in _computed(ranking, fact)]
-        return (trouble(offer), *formula, offer.price.micros, luck[offer.provider], offer.name)
+        return (lessons.trouble(offer), *formula, offer.price.micros, luck[offer.provider], offer.name)
 
     return sorted(offers, key=place)
 

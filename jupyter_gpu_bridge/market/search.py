@@ -11,6 +11,7 @@ from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking
 from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.lessons import learned
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.market.sources import Anew, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer, Ranking
@@ -32,11 +33,14 @@ async def search(need: Need, clouds: Clouds, source: Source | None = None, ranki
     need = with_titles(need)
     names = await places_for(need, clouds)
     source = source or Anew(clouds)
-    answers = await asyncio.gather(*(ask(name, need, source) for name in names))
+    asking = asyncio.gather(*(ask(name, need, source) for name in names))
+    lessons, answers = await asyncio.gather(asyncio.to_thread(learned, names), asking)
     offers = [offer for answer in answers for offer in answer.offers]
     silent = [answer.silent for answer in answers if answer.silent]
     asked = conditions(need)
-    fitting = ranked((offer for offer in offers if not lacking(offer, asked)), ranking, weight=health.weight)
+    fitting = ranked(
+        (offer for offer in offers if not lacking(offer, asked)), ranking, lessons=lessons, weight=health.weight
+    )
     if not fitting:
         raise nothing_fits(need, asked, offers, silent, names)
     return Found(fitting, silent)

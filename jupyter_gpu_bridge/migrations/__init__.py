@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The version that this code writes; the newest of these steps."""
 
 VERSION_TABLE = "ledger_version"

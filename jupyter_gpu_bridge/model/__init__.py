@@ -13,6 +13,8 @@ from jupyter_gpu_bridge.model.clouds import (
     SeenState,
     Traits,
 )
+from jupyter_gpu_bridge.model.experience import Outcome, Place, Reputation
+from jupyter_gpu_bridge.model.gpu_checks import GpuCheck, GpuCompared, GpuMeasured, GpusChecked
 from jupyter_gpu_bridge.model.health import (
     BreakerHealth,
     BreakerState,
@@ -54,6 +56,10 @@ __all__ = [
     "Created",
     "Event",
     "Finding",
+    "GpuCheck",
+    "GpuCompared",
+    "GpuMeasured",
+    "GpusChecked",
     "Health",
     "Host",
     "KernelId",
@@ -68,6 +74,8 @@ __all__ = [
     "Need",
     "Offer",
     "Order",
+    "Outcome",
+    "Place",
     "PowerOff",
     "Profile",
     "Provider",
@@ -79,6 +87,7 @@ __all__ = [
     "RemovalStep",
     "Rental",
     "RentalState",
+    "Reputation",
     "Seen",
     "SeenState",
     "SelfRemovalCall",

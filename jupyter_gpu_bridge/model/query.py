@@ -36,6 +36,10 @@ class Row:
     offer: Offer
     figures: Figures | None
     """None where its model is not known."""
+    warning: str = ""
+    """Why it comes after all others: what became of machines there."""
+    boot: timedelta | None = None
+    """How long it usually takes until such a machine can be used, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from jupyter_gpu_bridge import keys
+from jupyter_gpu_bridge import keys, settings
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.keys import SourceKind
 from jupyter_gpu_bridge.model import RENTED, Finding, Profile
@@ -13,12 +13,11 @@ from jupyter_gpu_bridge.providers.clouds import cloud_names
 from jupyter_gpu_bridge.rentals import order_words
 from jupyter_gpu_bridge.rentals.guard_timer import timer_now
 from jupyter_gpu_bridge.rentals.limits import limits_file, user_limits
-from jupyter_gpu_bridge.rentals.standing import was_ever_used
 
 
 async def of_ledger() -> tuple[Finding, int]:
     """And how much is rented or wanted now. Raises `LedgerBroken`."""
-    if not was_ever_used():
+    if not settings.has_ledger():
         return Finding("ledger", True, "Nothing was ever rented here."), 0
     return await asyncio.to_thread(_opened)
 

@@ -26,7 +26,7 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.providers.machines import known_machines
 from jupyter_gpu_bridge.rentals.reach import target_of
-from jupyter_gpu_bridge.rentals.standing import Standing, was_ever_used
+from jupyter_gpu_bridge.rentals.standing import Standing
 
 _REPEATED = 5.0
 """Seconds for a machine whose link tries to come back anyway, and may do so for days."""
@@ -44,7 +44,7 @@ async def machines(*, wake: bool = False) -> Sequence[MachineView]:
 
 async def _rented() -> Sequence[tuple[MachineRef, str]]:
     """Those that can be entered; looked for only where something was ever rented."""
-    if not was_ever_used():
+    if not settings.has_ledger():
         return ()
     from jupyter_gpu_bridge.rentals.orders import orders
 
@@ -57,7 +57,7 @@ async def _rented() -> Sequence[tuple[MachineRef, str]]:
 
 async def rentals() -> Sequence[Standing]:
     """What is rented, and what ended within the last hour; no ledger is opened where nothing was ever rented."""
-    if not was_ever_used():
+    if not settings.has_ledger():
         return ()
     from jupyter_gpu_bridge.rentals.orders import orders
 

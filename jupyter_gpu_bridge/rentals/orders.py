@@ -22,10 +22,23 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Event, MachineRef, Need, Offer, Order, Ranking, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model import (
+    Event,
+    GpuCompared,
+    MachineRef,
+    Need,
+    Offer,
+    Order,
+    Ranking,
+    Rental,
+    RentalState,
+    Wish,
+    WishId,
+)
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
+from jupyter_gpu_bridge.rentals.experience import tell_measured
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
@@ -302,6 +315,10 @@ class Orders:
     async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:
         book = await self._ready()
         return await book.read(Ledger.costs, by, since)
+
+    async def measured(self, rental: Rental, compared: Sequence[GpuCompared], torch: str) -> bool:
+        """Whether what its GPUs did could be written down."""
+        return await tell_measured(await self._ready(), rental, compared, torch)
 
     async def keep(self, name: str) -> Standing:
         """An orphan becomes somebody's. Raises `RentalUnknown`, or `BadRequest` for what is none, or being ended."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jupyter_gpu_bridge import plain, settings
+from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish, WishId
 from jupyter_gpu_bridge.plain import Plain
 from jupyter_gpu_bridge.rentals.installation import installation_id
@@ -93,8 +92,3 @@ def _warning(attempts: Sequence[Rental | None], events: Sequence[Event]) -> Even
     told = (each for each in reversed(events) if each.kind in (_WARNING, SETTLED) and each.attempt_id in (None, *live))
     last = next(told, None)
     return None if last is None or last.kind == SETTLED else last
-
-
-def was_ever_used() -> bool:
-    """Whether there is a ledger at all; cheap, so that whoever rents nothing pays nothing for it."""
-    return bool(os.environ.get(settings.LEDGER_VARIABLE)) or (settings.data_folder() / "ledger.db").exists()

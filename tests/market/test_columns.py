@@ -12,6 +12,7 @@ from jupyter_gpu_bridge.market.browse import sift
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import conditions, lacking
 from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.lessons import Lessons
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.model import Money, Need, Offer, Ranking
 from jupyter_gpu_bridge.model.query import Query
@@ -20,8 +21,11 @@ from tests.market.offers import needs, offers
 SEVERAL = st.lists(offers, max_size=30, unique_by=lambda offer: offer.name)
 
 
-def _trouble(offer: Offer) -> float:
-    return float(offer.offer_id.endswith("7"))
+class Sinking(Lessons):
+    """Whoever has a number that ends so."""
+
+    def trouble(self, offer: Offer) -> float:
+        return float(offer.offer_id.endswith("7"))
 
 
 @settings(deadline=None)
@@ -42,8 +46,8 @@ def test_the_same_offers_fit_in_columns_and_alone(need: Need, several: Sequence[
 @settings(deadline=None)
 @given(several=SEVERAL, ranking=st.sampled_from(Ranking))
 def test_the_same_order_in_columns_and_alone(several: Sequence[Offer], ranking: Ranking) -> None:
-    rows = Columns(several, trouble=_trouble).choose([], ranking, len(several)).rows
-    alone = ranked(several, ranking, trouble=_trouble, chance=lambda: 0.5)
+    rows = Columns(several, Sinking()).choose([], ranking, len(several)).rows
+    alone = ranked(several, ranking, lessons=Sinking(), chance=lambda: 0.5)
     places = {offer.name: key for key, offer in rows}
     assert [places[offer.name] for offer in alone] == sorted(places.values())
 

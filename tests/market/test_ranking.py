@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 
+from jupyter_gpu_bridge.market.lessons import Lessons
 from jupyter_gpu_bridge.market.ranking import ranked
-from jupyter_gpu_bridge.model import Money, Offer, Ranking
+from jupyter_gpu_bridge.model import Money, Offer, Place, Ranking, Reputation
 
 PRICE = Money.parse("1")
 
@@ -16,8 +18,13 @@ def _offer(provider: str, number: int = 1, price: Money = PRICE) -> Offer:
 
 
 def test_whoever_made_trouble_comes_after_all_others_however_cheap() -> None:
-    cheap, dear = _offer("vast", 1, Money.parse("0.10")), _offer("vast", 2)
-    assert ranked([cheap, dear], Ranking.PRICE, trouble=lambda offer: offer is cheap) == [dear, cheap]
+    cheap, dear = _offer("vast", 1, Money.parse("0.10")), _offer("runpod", 2)
+    lessons = Lessons({Place.of(cheap): Reputation(tries=3, failures=2, why="no SSH after 5 min")})
+    assert ranked([cheap, dear], Ranking.PRICE, lessons=lessons) == [dear, cheap]
+    assert lessons.warning(cheap) == "failed 2 of 3 times (no SSH after 5 min)"
+    assert lessons.warning(dear) == ""
+    often = Lessons({Place.of(cheap): Reputation(tries=30, failures=2)})
+    assert ranked([cheap, dear], Ranking.PRICE, lessons=often) == [cheap, dear]
 
 
 def test_among_equals_those_that_do_well_are_chosen_more_often_and_all_are_tried() -> None:
@@ -41,6 +48,6 @@ def test_chance_never_comes_before_price() -> None:
 
 def test_a_soon_machine_comes_first_where_that_is_known() -> None:
     slow, quick, unknown = _offer("a"), _offer("b"), _offer("c", price=Money())
-    seconds = {"a": 300.0, "b": 40.0}
-    order = ranked([unknown, slow, quick], Ranking.BOOT, boot=lambda offer: seconds.get(offer.provider, float("nan")))
+    lessons = Lessons({}, {("a", "H100"): timedelta(minutes=5), ("b", "H100"): timedelta(seconds=40)})
+    order = ranked([unknown, slow, quick], Ranking.BOOT, lessons=lessons)
     assert order == [quick, slow, unknown]

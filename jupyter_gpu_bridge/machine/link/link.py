@@ -20,8 +20,9 @@ from typing import Any
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.agent.mux import URGENT, Mux
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, KernelTaken, KernelUnknown
+from jupyter_gpu_bridge.errors import BadRequest, BridgeError, KernelFailed, KernelTaken, KernelUnknown, PeerMisbehaved
 from jupyter_gpu_bridge.files import replace_file
+from jupyter_gpu_bridge.in_time import in_time
 from jupyter_gpu_bridge.machine.carriers.base import Dialer
 from jupyter_gpu_bridge.machine.link import boot
 from jupyter_gpu_bridge.machine.link.connection import Connection
@@ -36,6 +37,8 @@ from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.model import KernelId
 
 READY_PATIENCE = 60.0
+CHECK_PATIENCE = 400.0
+"""Longer than the machine itself waits, for a check that somebody has asked for before and for this one."""
 ANSWER_PATIENCE = 5.0
 LOOK_AGAIN = 0.02
 STOP_PATIENCE = 12.0
@@ -78,6 +81,8 @@ class Link:
             changed=self._changed,
             wanted=lambda: any(kernel.was_connected for kernel in self._kernels.values()),
         )
+        self.checks = 0
+        """How many have its GPUs measured just now: a machine that is measured is used."""
         self._quiet_since = time.monotonic()
         self.done = asyncio.Event()
 
@@ -158,6 +163,22 @@ class Link:
             python = self._target.python if self._target is not None else None
             foreseen = await self._ask({"do": "foresee", "python": python})
             return {**await self._ask({"do": "figures"}), "foreseen": foreseen}
+
+    async def check_gpus(self, report: Report) -> str:
+        """What the machine says that its GPUs do, in its own words; it is given up there when we are cancelled here."""
+        report("connecting", "connecting to the machine")
+        self._known_target()
+        await self.connection.up()
+        question = {"do": "check-gpus", "python": self._known_target().python}
+        self.checks += 1
+        try:
+            asked = self._ask(question, lambda text: report("measuring", text))
+            answer = await in_time(asked, CHECK_PATIENCE)
+        except asyncio.TimeoutError:
+            raise PeerMisbehaved("The machine does not come to an answer about its GPUs.") from None
+        finally:
+            self.checks -= 1
+        return str(answer["report"])
 
     async def arrive(self, report: Report) -> None:
         """Be connected to the machine, which may have to be found first."""
@@ -311,7 +332,7 @@ class Link:
                 unwanted = kernel.is_stopping or kernel.order.kernel_id not in self._owners
                 if unwanted and (kernel.keeper_gone or kernel.has_ended):
                     await self._let_go(kernel)
-            if self._kernels or self._listeners or self._renter is not None:
+            if self._kernels or self._listeners or self.checks or self._renter is not None:
                 self._quiet_since = now
             elif now - self._quiet_since > IDLE_LIFE:
                 self.done.set()

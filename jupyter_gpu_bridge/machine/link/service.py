@@ -148,6 +148,7 @@ class Visit:
             "hello": self._hello,
             "status": self._status,
             "check": self._check,
+            "check_gpus": self._check_gpus,
             "arrive": self._arrive,
             "start": self._start,
             "relaunch": self._relaunch,
@@ -194,6 +195,10 @@ class Visit:
     async def _check(self, message: dict[str, Any], report: object) -> dict[str, Any]:
         await self._aim(message)
         return await self._link.check(anew=bool(message.get("anew")))
+
+    async def _check_gpus(self, message: dict[str, Any], report: Callable[[str, str], None]) -> str:
+        await self._aim(message)
+        return await self._link.check_gpus(report)
 
     async def _arrive(self, message: dict[str, Any], report: Callable[[str, str], None]) -> None:
         await self._aim(message)

@@ -6,16 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.errors import RentalUnknown
+from jupyter_gpu_bridge.market.experience.stage_times import stage_times
 from jupyter_gpu_bridge.model import AttemptId, Event, WishId
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
 from jupyter_gpu_bridge.rentals.ledger.rows import event_of
-
-_RECENT = 20
 
 _E, _S = tables.events, tables.stages
 
@@ -50,15 +49,10 @@ class History(Chapter):
             except IntegrityError:
                 raise RentalUnknown(f"There is no rental {attempt_id[:8]!r}.") from None
 
-    def typical(self, provider: str, gpu: str) -> dict[str, timedelta]:
+    def typical(self, provider: str, gpu: str) -> Mapping[str, timedelta]:
         """For each stage the median of the last times that it was measured there."""
-        age = func.row_number().over(partition_by=_S.c.name, order_by=_S.c.number.desc()).label("age")
-        aged = select(_S.c.name, _S.c.took, age).where(_S.c.provider == provider, _S.c.gpu == gpu).subquery()
-        measured: defaultdict[str, list[timedelta]] = defaultdict(list)
         with self._database.reading() as connection:
-            for name, took in connection.execute(select(aged.c.name, aged.c.took).where(aged.c.age <= _RECENT)):
-                measured[name].append(took)
-        return {name: _median(times) for name, times in measured.items()}
+            return stage_times(connection, [provider], gpu).get((provider, gpu), {})
 
 
 def write_event(
@@ -69,8 +63,3 @@ def write_event(
         connection.execute(insert(_E).values(values))
     except IntegrityError:
         raise RentalUnknown(f"There is no wish {wish_id[:8]!r}, or no such rental of it.") from None
-
-
-def _median(times: list[timedelta]) -> timedelta:
-    times = sorted(times)
-    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2

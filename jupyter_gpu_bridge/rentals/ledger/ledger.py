@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from jupyter_gpu_bridge.db import open_database
+from jupyter_gpu_bridge.market.experience.experience import Experience
 from jupyter_gpu_bridge.rentals.ledger.accrual import Accrual
 from jupyter_gpu_bridge.rentals.ledger.adoption import Adoption
 from jupyter_gpu_bridge.rentals.ledger.attempts import Attempts
@@ -27,6 +28,11 @@ class Ledger(Adoption, Wishes, Attempts, Registry, Accrual, Sums, History, BadHo
     def open(cls, url: str | None = None) -> Ledger:
         """The one at this URL, else of the environment, else this user's file. Brings its tables up to date."""
         return cls(*open_database(url))
+
+    @property
+    def experience(self) -> Experience:
+        """What the market remembers of what became of our rentals."""
+        return Experience(self._database)
 
     def close(self) -> None:
         self._database.close()

@@ -17,10 +17,8 @@ from jupyter_gpu_bridge.errors import (
     KeptForDebugging,
     KeyRefused,
     LedgerBroken,
-    MachineUnfit,
     NoCapacity,
     NothingFits,
-    PeerMisbehaved,
     Refused,
     RentalEnded,
     RentFailed,
@@ -31,18 +29,20 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Offer, Order, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.quote import Tries
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
 from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
+from jupyter_gpu_bridge.rentals.warden.failing import BootFailed, MachineFailed, SetUpFailed, never_entered
 from jupyter_gpu_bridge.rentals.warden.others import Others
 from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
 from jupyter_gpu_bridge.rentals.warden.tending import TICK
@@ -177,6 +177,7 @@ class Filling:
             return  # it is looked after all the same, and asked again
         if ended is not None:
             rental = await release(rental, cloud, self._book, ended.because, ended=ended.at)
+            await tell_outcome(self._book, rental, Outcome.ENDED_ALONE, ended.because)
             raise RentalEnded(ended.because, billing=f"It has cost {rental.accrued} at the most.")
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
@@ -191,21 +192,28 @@ class Filling:
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
             reached("failed")
             rental = await self._book.rental(rental.attempt_id)
-            if wish.order.keeps_failed and isinstance(error, _SetUpFailed):
-                raise await self._keep(rental, error) from error
+            if wish.order.keeps_failed and isinstance(error, SetUpFailed):
+                kept = await self._keep(rental, error)
+                await self._tell(rental, error)
+                raise kept from error
             await release(rental, cloud, self._book, error.what)
+            await self._tell(rental, error)
             raise RentFailed(f"{error.what}, destroyed") from error
 
     async def _boot_and_enter(self, wish: Wish, rental: Rental, cloud: Provider) -> tuple[Rental, Target]:
         await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
         began = self._book.clock.now()
-        seen = await until_running(rental, cloud, self._book, rental.created or began)
+        try:
+            seen = await until_running(rental, cloud, self._book, rental.created or began)
+        except RentFailed as error:
+            raise BootFailed(error.what) from error
         await self._took("booting", rental, began)
         reached("running")
         began = self._book.clock.now()
         await self._stage("connecting", f"entering the machine{await self._usually('connecting', rental.offer)}")
         rental, target = await self._enter(wish, rental, seen)
         await self._took("connecting", rental, began)
+        await tell_outcome(self._book, rental, Outcome.ENTERED)
         return rental, target
 
     async def _within_limits(self, wish: Wish, rental: Rental, work: Coroutine[Any, Any, T]) -> T:
@@ -273,7 +281,7 @@ class Filling:
                 break
             except BridgeError as error:
                 if self._book.clock.now() > give_up:
-                    raise _never_entered(error, cloud.traits.login_limit // timedelta(minutes=1)) from error
+                    raise never_entered(error, cloud.traits.login_limit // timedelta(minutes=1)) from error
                 if not isinstance(error, Unreachable):
                     await asyncio.sleep(1.0)
         reached("entered")
@@ -308,6 +316,10 @@ class Filling:
         }
         return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
 
+    async def _tell(self, rental: Rental, error: RentFailed) -> None:
+        if isinstance(error, MachineFailed):
+            await tell_outcome(self._book, rental, error.outcome, error.what)
+
     async def _usually(self, stage: str, offer: Offer) -> str:
         return usually((await self._book.read(Ledger.typical, offer.provider, offer.gpu)).get(stage))
 
@@ -332,17 +344,6 @@ def _advice(wish: Wish, offers: Sequence[Offer]) -> str:
     return (
         f"Prices have risen since you agreed to {agreed} in all: now it is {least} at least. To agree to that: {again}"
     )
-
-
-class _SetUpFailed(RentFailed):
-    """It could be entered: whoever wants to can look why."""
-
-
-def _never_entered(error: BridgeError, minutes: int) -> RentFailed:
-    why = error.what.rstrip(".")
-    if isinstance(error, MachineUnfit | PeerMisbehaved):
-        return _SetUpFailed(f"its set-up failed for {minutes} min ({why})")
-    return RentFailed(f"no SSH after {minutes} min ({why})")
 
 
 def _known_hosts(rental: Rental) -> Path:

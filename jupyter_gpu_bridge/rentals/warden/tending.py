@@ -15,9 +15,10 @@ from jupyter_gpu_bridge.machine.lease.renewal import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.link.link import Link
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import KernelId, Order, Provider, Rental, RentalState, Wish
+from jupyter_gpu_bridge.model import KernelId, Order, Outcome, Provider, Rental, RentalState, Wish
 from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
 from jupyter_gpu_bridge.rentals.standing import SETTLED
@@ -52,6 +53,8 @@ class Tending:
         self._absent_since: datetime | None = None
         self._ended_alone: EndedAlone | None = None
         self._reclaim_at: datetime | None = None
+        self._outcome: Outcome | None = None
+        """What became of it, where it was not we who ended it."""
         self._is_without_farewell = False
         self._lease_problem = ""
         self._has_ended_itself = False
@@ -83,6 +86,8 @@ class Tending:
         try:
             reason = await self._until_limit(PuttingOff(self._rental, order, begun, lease))
             reached("limit")
+            if self._outcome is not None:
+                await tell_outcome(self._book, self._rental, self._outcome, reason)
             if not self._is_without_farewell:
                 await self._bid_farewell()
             reached("farewell")
@@ -115,9 +120,10 @@ class Tending:
                 reached("in-use")
             reason = self._wish.closed_because if not self._wish.is_open else await self._lost()
             if not reason and self._ended_alone is not None:
-                reason = self._ended_alone.because
+                reason, self._outcome = self._ended_alone.because, Outcome.ENDED_ALONE
             if not reason and self._has_ended_itself:
                 reason = "Its lease ran out while nobody could reach it, and its kernels were stopped."
+                self._outcome = Outcome.ENDED_ALONE
             self._is_without_farewell = bool(reason)
             if self._absent_since is None:
                 reason = reason or self._spent() or self._forbidden() or self._late() or self._idle(order)
@@ -169,10 +175,17 @@ class Tending:
         return "Its deadline has come."
 
     def _idle(self, order: Order) -> str:
-        """An open page is no use, and neither is our own connection; a kernel that works or has just worked is."""
+        """An open page is no use, and neither is our own connection; a kernel that works or has just worked is.
+
+        So is a check of its GPUs: somebody has asked for it, and waits.
+        """
         now = self._book.clock.now()
         activity = {kernel.order.kernel_id: kernel.facade.last_activity for kernel in self._link.kernels()}
-        if activity != self._activity or any(kernel.facade.busy for kernel in self._link.kernels()):
+        if (
+            activity != self._activity
+            or self._link.checks
+            or any(kernel.facade.busy for kernel in self._link.kernels())
+        ):
             self._used, self._activity = now, activity
         if order.idle is None or now - self._used < order.idle:
             return ""
@@ -258,7 +271,10 @@ class Tending:
             return ""
         if seen is None or seen.state in ENDED:
             self._absent_since = self._absent_since or now
-            return "The provider took the machine back." if now - self._absent_since >= _ASK_EVERY else ""
+            if now - self._absent_since < _ASK_EVERY:
+                return ""
+            self._outcome = Outcome.SPOT_RECLAIMED if self._rental.offer.is_spot else Outcome.RECLAIMED
+            return "The provider took the machine back."
         is_announced = seen.reclaim_at is not None and seen.reclaim_at > now - _CLOCKS_DIFFER
         self._absent_since, self._reclaim_at = None, seen.reclaim_at if is_announced else None
         if seen.price is not None and seen.price > self._rental.price:

@@ -10,7 +10,10 @@ from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.postgres import Postgres
 from tests.rentals.ledger.scene import Scene
 
-_TABLES = "ledger_wishes, ledger_rentals, ledger_days, ledger_events, ledger_stages, ledger_hosts, ledger_locks"
+_TABLES = (
+    "ledger_wishes, ledger_rentals, ledger_days, ledger_events, ledger_stages, ledger_hosts, ledger_locks, "
+    "market_outcomes, market_gpu_checks"
+)
 
 
 @pytest.fixture(scope="session")
