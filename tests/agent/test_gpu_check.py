@@ -93,6 +93,14 @@ def test_use_that_only_torch_sees_is_seen_as_well() -> None:
     assert report["problem"]["code"] == "busy"
 
 
+def test_what_the_products_keep_for_good_is_not_the_use_of_somebody_else() -> None:
+    """As it was on a real H100, whose workspace lay in a large piece of memory and held all of it."""
+    report, _, _ = run(environment({**A100, "since_products": {"workspace_mib": 2048}}))
+    assert report["problem"] is None
+    report, _, _ = run(environment({**A100, "since_products": {"others_mib": 2048}}))
+    assert report["problem"]["code"] == "busy"
+
+
 @pytest.mark.parametrize("fault", ["fails", "stands_still"])
 def test_a_gpu_that_fails_is_told_of_and_left_empty(fault: str) -> None:
     report, _, said = run(environment({**A100, fault: True}))

@@ -22,6 +22,8 @@ _GPU: dict[str, Any] = json.loads(os.environ["STAND_IN_GPU"])
 _clock = 0.0
 _taken = 0
 _most_taken = 0
+_since_products = {"workspace_mib": 0, "others_mib": 0}
+"""What the products keep for good, and what somebody else has taken meanwhile."""
 
 
 class Tensor:
@@ -55,6 +57,7 @@ def mul(source: Tensor, factor: float, out: Tensor) -> None:
 def mm(left: Tensor, right: Tensor, out: Tensor) -> None:
     if _GPU.get("fails"):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    _since_products.update(_GPU.get("since_products", {}))
     slower = 1.0 if left.dtype != float32 else 8.0
     _spend(slower * 2 * left.shape[0] ** 3 / _GPU["tflops"] / 1e12)
 
@@ -89,11 +92,12 @@ def _properties(index: int) -> object:
 
 def _memory(index: int) -> tuple[int, int]:
     total = _GPU["mib"] << 20
-    return total - (_GPU.get("used_mib", 400) << 20) - _taken, total
+    used = _GPU.get("used_mib", 400) + sum(_since_products.values())
+    return total - (used << 20) - _taken, total
 
 
 def _reserved(index: int) -> int:
-    return int(_GPU.get("reserved_mib", 0)) << 20
+    return int(_since_products["workspace_mib"]) << 20
 
 
 def _empty_cache() -> None:
