@@ -176,6 +176,8 @@ class MemoryCloud:
     traits: Traits = field(default_factory=lambda: _TRAITS)
     ends_itself: bool = True
     """Its machines do, when nobody renews their lease, or at their own limit."""
+    quote: Money = PRICE
+    """What somebody was shown before."""
     factor: int = 1
     """By which its prices are higher than what was quoted."""
 

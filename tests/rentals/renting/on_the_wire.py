@@ -20,6 +20,7 @@ from tests.rentals.renting.in_memory import NEVER, START, Machine, Timeline, wri
 
 T = TypeVar("T")
 
+_TRIED = 4
 _OUTCOMES = {
     "lost": "answer-lost",
     "error-after": "error-after",
@@ -46,6 +47,8 @@ class WiredCloud:
         self.name = name
         self.timeline = timeline
         self.outcomes: list[str] = []
+        self.quote = Money()
+        """What somebody was shown before, with whom some of the next offers are found good as well."""
         self._simulated = CloudInProcess(name, START.timestamp())
         self._cloud = self._simulated.cloud
         self._machines: dict[str, Machine] = {}
@@ -81,6 +84,7 @@ class WiredCloud:
         cloud = self.seen_by_one().get(self.name).adapter
         for name in names:
             offers = sorted(await cloud.offers(Need()), key=lambda each: each.price)
+            self.quote = offers[min(_TRIED, len(offers)) - 1].price
             await cloud.create(CreatePlan(offers[-1], name, "ssh-ed25519 AAAA", "true", timedelta(days=300)))
         return self.machines
 

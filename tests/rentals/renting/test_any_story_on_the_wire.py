@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -52,6 +52,10 @@ def test_any_story_ends_well_at(provider: str) -> None:
     run_state_machine_as_test(
         type("StoryAt", (WiredStory,), {"provider": provider}),
         settings=settings(
-            max_examples=3, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=3,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.reuse, Phase.generate],  # to make a story shorter takes minutes, and it is short
         ),
     )
