@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
-from tests.workers import ALONE
+from tests.workers import ALONE, APART
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _PLUGINS = ("tests.missing_programs", "tests.left_behind", "tests.workers")
@@ -75,6 +75,15 @@ def test_files_stay_together_and_one_comes_last_and_alone(run_pytest: Pytest, tm
     assert notes[-5:-1] == [alone] * 4
     neighbour = "gw0" if alone.endswith("gw1") else "gw1"
     assert f"the end of {neighbour}" in notes[:-5]
+
+
+def test_worlds_of_their_own_go_wherever_there_is_room(run_pytest: Pytest, tmp_path: Path) -> None:
+    ran = run_pytest({"conftest.py": "", f"{APART}test_a.py": _TAKES_NOTES.replace("0.05", "0.5")}, _IN_TWO_WORKERS)
+    assert ran.returncode == 0, ran.stdout
+    assert "4 passed" in ran.stdout
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert len(notes) == 4
+    assert len(set(notes)) == 2, "both workers have seen some of them"
 
 
 @pytest.mark.parametrize("arguments", [(), _IN_TWO_WORKERS], ids=["no workers", "two workers"])

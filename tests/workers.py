@@ -1,7 +1,7 @@
 """How tests are spread where pytest runs workers: `-n auto --dist loadfile`, as `make test` does.
 
-A file stays together, since its tests share what they have started. What asserts a time too short for a busy computer
-comes last, when all other workers have ended.
+A file stays together, since its tests share what they have started; where each starts a world of its own, each goes
+wherever there is room. What asserts a time too short for a busy computer comes last, when all other workers have ended.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 ALONE = "tests/kernels/test_event_loop.py"
+APART = "tests/rentals/renting/"
+"""Each of these tests has a cloud, wardens and machines of its own, and takes from ten seconds to a minute."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """As many as there are cores, two at least, since most of the time tests wait; few, since they have deadlines."""
-    return min(max(os.cpu_count() or 1, 2), 4)
+    """Two for each core, since most of the time tests wait; few, since they have deadlines."""
+    return min(max(2 * (os.cpu_count() or 1), 2), 4)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,6 +37,10 @@ class OneAlone(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False  # neighbours in a folder share more, and the last folders are quick
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What has to stay together."""
+        return nodeid if nodeid.startswith(APART) else super()._split_scope(nodeid)
 
     def remove_node(self, node: Any) -> str | None:
         """Called when a node has ended."""

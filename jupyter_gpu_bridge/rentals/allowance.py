@@ -16,6 +16,8 @@ class Allowance:
     time: timedelta
     budget: Money | None
     agreed: Money | None
+    spent: Money = Money()
+    """By earlier attempts."""
 
     @classmethod
     def of(cls, order: Order, attempts: Iterable[Rental], now: datetime) -> Allowance:
@@ -27,6 +29,7 @@ class Allowance:
             time=order.deadline - (now - begun),
             budget=None if order.budget is None else order.budget - spent,
             agreed=None if order.agreed is None else order.agreed - spent,
+            spent=spent,
         )
 
     def lasts(self, price: Money) -> timedelta:
@@ -36,6 +39,10 @@ class Allowance:
     def worst_case(self, price: Money) -> Money:
         bill = price.during(max(self.time, timedelta(0)))
         return bill if self.budget is None else min(bill, self.budget)
+
+    def in_all(self, price: Money) -> Money:
+        """The largest bill of the order, with what it has cost until now."""
+        return self.spent + self.worst_case(price)
 
     def forbids(self, price: Money) -> str:
         """Why nothing is rented at such a price, as a phrase; empty when it may be."""

@@ -8,7 +8,8 @@ from jupyter_gpu_bridge.sandbox.process import run
 from tests.clouds.simulators import names, simulator
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in names():
+    try:
+        chosen = simulator(sys.argv.pop(1))
+    except LookupError:
         sys.exit(f"Say which: {', '.join(names())}")
-    chosen = simulator(sys.argv.pop(1))
     sys.exit(run(chosen.front, chosen.items))

@@ -91,6 +91,10 @@ class Vast(Front):
             "stop": self._contracts.stop,
         }
 
+    def close(self) -> None:
+        """Nothing of it listens any more."""
+        self._contracts.close()
+
     async def handle(self, request: Request) -> Answer:
         if not request.token and request.query.get("api_key"):
             request = replace(request, token=request.query["api_key"])

@@ -27,6 +27,9 @@ class Contracts:
         self._market = market
         self._proxies = Proxies(lambda machine_id: self._record(machine_id).port)
 
+    def close(self) -> None:
+        self._proxies.close()
+
     async def get(self, request: Request, call: Call) -> Answer:
         try:
             record = self.cloud.get(call.account, call.machine_id)

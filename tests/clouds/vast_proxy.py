@@ -24,8 +24,14 @@ class Proxies:
             async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await self._lead(machine_id, reader, writer)
 
-            self._servers[machine_id] = await asyncio.start_server(serve, PROXY, 0)
+            started = await asyncio.start_server(serve, PROXY, 0)
+            if self._servers.setdefault(machine_id, started) is not started:
+                started.close()  # another request was quicker
         return int(self._servers[machine_id].sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.close()
 
     async def _lead(self, machine_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -26,7 +26,8 @@ def test_the_first_attempt_has_all_of_it() -> None:
 
 def test_what_others_took_is_gone() -> None:
     allowance = Allowance.of(ORDER, [FAILED, replace(FAILED, written=minutes(10))], minutes(30))
-    assert allowance == Allowance(timedelta(minutes=90), Money.parse("1"), Money.parse("1"))
+    assert allowance == Allowance(timedelta(minutes=90), Money.parse("1"), Money.parse("1"), spent=Money.parse("1"))
+    assert allowance.in_all(PRICE) == Money.parse("2")
     assert allowance.lasts(PRICE) == timedelta(minutes=50)
     assert allowance.lasts(Money.parse("0.10")) == timedelta(minutes=90)
 

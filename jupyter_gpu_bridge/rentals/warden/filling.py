@@ -136,7 +136,7 @@ class Filling:
         if why_not:
             raise RentFailed(f"{offer.title} not tried, since {why_not}")
         doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
-        bill = f", at most {allowance.worst_case(offer.price)} in all"
+        bill = f", at most {allowance.in_all(offer.price)} in all"
         await self._stage("renting", doing + bill + await self._usually("renting", offer))
         rental = await Attempt(wish, offer, allowance, cloud, account, self._book, user_limits()).request()
         await self._took("renting", rental, began)

@@ -6,6 +6,9 @@ import pytest
 
 from tests.clouds.cloud import SimulatedCloud
 from tests.providers.runpod.ordering import AS_USUAL
+from tests.providers.unhurried import unhurried
+
+__all__ = ["unhurried"]
 
 
 @pytest.fixture

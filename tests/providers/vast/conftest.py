@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clouds.cloud import SimulatedCloud
+from tests.providers.unhurried import unhurried
+
+__all__ = ["unhurried"]
 
 
 @pytest.fixture(scope="package")

@@ -212,3 +212,20 @@ def _incompressible(length: int) -> str:
 
     chooser = random.Random(1)
     return "".join(chr(chooser.randrange(33, 126)) for _ in range(length))
+
+
+# paces ---------------------------------------------------------------------------------------------------------------
+
+
+@in_account
+async def test_it_is_asked_no_faster_than_it_allows(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it counts, it refuses whoever comes too early."""
+    ref = await there.order()
+    monkeypatch.setenv("PROVIDER_RATE_LIMITER_ENABLED", "true")
+    there.switch(paced=True)
+    before = len(there.calls("get")), len(there.calls("list"))
+    for _ in range(2):
+        assert await there.vast.get(ref) is not None
+        assert await there.vast.list()
+    assert (len(there.calls("get")), len(there.calls("list"))) == (before[0] + 2, before[1] + 2)
+    await there.vast.destroy(ref)

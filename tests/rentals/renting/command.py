@@ -25,15 +25,16 @@ class Command:
         self.err = ""
 
     @classmethod
-    async def start(cls, *words: str) -> Command:
+    async def start(cls, *words: str, program: str = "jupyter_gpu_bridge.cli", reads: bool = False) -> Command:
+        """`program`: as a module. `reads`: what `ended` is given is its standard input."""
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "jupyter_gpu_bridge.cli",
+                program,
                 *words,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=pipe if reads else asyncio.subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
             )
@@ -56,11 +57,11 @@ class Command:
         """As with Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
-    async def ended(self) -> Ran:
-        out, err = await asyncio.wait_for(self._process.communicate(), PATIENCE)
+    async def ended(self, given: str = "") -> Ran:
+        out, err = await asyncio.wait_for(self._process.communicate(given.encode() or None), PATIENCE)
         assert self._process.returncode is not None
         return Ran(self._process.returncode, out.decode(), self.err + err.decode())
 
 
-async def ran(*words: str) -> Ran:
-    return await (await Command.start(*words)).ended()
+async def ran(*words: str, program: str = "jupyter_gpu_bridge.cli", given: str = "") -> Ran:
+    return await (await Command.start(*words, program=program, reads=bool(given))).ended(given)

@@ -36,7 +36,7 @@ from jupyter_gpu_bridge.rentals.clock import AnchoredClock, Sources
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 PRICE = Money.parse("1.20")
-_NEVER = timedelta(days=10_000)
+NEVER = timedelta(days=10_000)
 
 
 _TRAITS = Traits(
@@ -63,6 +63,8 @@ class Timeline:
         self._numbers = itertools.count()
         self.watch: Callable[[timedelta, timedelta], None] = lambda since, until: None
         """Told of each piece of time that has passed, in which nobody did anything."""
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Whether somebody does something that takes real time, which no time of this clock passes in."""
 
     @property
     def true_now(self) -> datetime:
@@ -79,7 +81,7 @@ class Timeline:
         """Let everybody do what can be done without time."""
         ready: Any = asyncio.get_running_loop()._ready  # type: ignore[attr-defined] # nobody else knows
         await asyncio.sleep(0)
-        while ready:
+        while ready or self.is_busy():
             await asyncio.sleep(0)
 
     async def pass_(self, time: timedelta) -> None:
@@ -92,6 +94,7 @@ class Timeline:
                 waiter.set_result(None)
                 await self.settle()
         self._go_on(end)
+        await self.settle()
 
     def _go_on(self, until: timedelta) -> None:
         since, self.elapsed = self.elapsed, until
@@ -144,10 +147,10 @@ class Machine:
     ref: Ref
     name: str
     born: timedelta
-    limit: timedelta = _NEVER
+    limit: timedelta = NEVER
     """When its provider ends it."""
-    hard_end: timedelta = _NEVER
-    lease_end: timedelta = _NEVER
+    hard_end: timedelta = NEVER
+    lease_end: timedelta = NEVER
     """When it ends itself, if nobody puts that off."""
     put_off: timedelta = timedelta(0)
     ended: timedelta | None = None
@@ -173,6 +176,8 @@ class MemoryCloud:
     traits: Traits = field(default_factory=lambda: _TRAITS)
     ends_itself: bool = True
     """Its machines do, when nobody renews their lease, or at their own limit."""
+    quote: Money = PRICE
+    """What somebody was shown before."""
     factor: int = 1
     """By which its prices are higher than what was quoted."""
 
@@ -209,10 +214,10 @@ class MemoryCloud:
         if self.traits.limits_at_create:
             machine.limit = born + plan.limit
         if self.ends_itself:
-            machine.hard_end = born + _written(plan, "hard_limit")
-            machine.lease_end = born + _written(plan, "first_lease")
+            machine.hard_end = born + written(plan, "hard_limit")
+            machine.lease_end = born + written(plan, "first_lease")
         if outcome == "stuck":
-            machine.boots_for = _NEVER
+            machine.boots_for = NEVER
         self.machines.append(machine)
         await self.timeline.sleep(timedelta(seconds=1))
         if outcome == "lost":
@@ -243,6 +248,24 @@ class MemoryCloud:
     async def close(self) -> None:
         pass
 
+    # what a story does and asks besides ----------------------------------------------------------------------------
+
+    def seen_by_one(self) -> Any:
+        """What one process knows of all clouds."""
+        return MemoryClouds(self)
+
+    async def rented_by_others(self, names: Sequence[str]) -> Sequence[Machine]:
+        found = [Machine(Ref(f"stranger-{number}"), name, -timedelta(hours=1)) for number, name in enumerate(names)]
+        self.machines += found
+        return found
+
+    def go_on(self) -> None:
+        """To the time that it is now."""
+
+    def billed(self, machine: Machine, passed: timedelta) -> Money:
+        """For that time, which is over now."""
+        return self.price.during(passed)
+
     def _refuse_when_down(self) -> None:
         if self.is_down:
             raise Unclear("The cloud does not answer.")
@@ -266,7 +289,7 @@ class MemoryCloud:
         return PRICE * self.factor
 
 
-def _written(plan: CreatePlan, name: str) -> timedelta:
+def written(plan: CreatePlan, name: str) -> timedelta:
     """A limit that its lease daemon has from the start."""
     found = re.search(rf"^{name}=(\d+)$", plan.start_script, re.MULTILINE)
     assert found is not None
@@ -319,7 +342,7 @@ class NoLink:
 
     async def ask_agent(self, question: dict[str, Any]) -> Any:
         machine = self._machine()
-        if question["do"] == "lease" and machine is not None and machine.lease_end is not _NEVER:
+        if question["do"] == "lease" and machine is not None and machine.lease_end is not NEVER:
             machine.lease_end = self._timeline.elapsed + timedelta(seconds=question["seconds"])
             machine.put_off = max(machine.put_off, timedelta(seconds=question["extra"]))
         return {"left": 1200.0, "daemon_alive": True, "serial": question.get("serial"), "phase": "living"}

@@ -33,12 +33,10 @@ from jupyter_gpu_bridge.rentals.reconcile import FOUND, reconcile
 from jupyter_gpu_bridge.rentals.warden import filling, others, tending, warden
 from tests.own_home import variables
 from tests.rentals.renting.in_memory import (
-    PRICE,
     DirectBook,
     Killed,
     Machine,
     MemoryCloud,
-    MemoryClouds,
     NoLink,
     Process,
     Timeline,
@@ -47,15 +45,13 @@ from tests.rentals.renting.in_memory import (
 GRACE = timedelta(minutes=10)
 BUDGET = Money.parse("2.00")
 LEASE = timedelta(minutes=20)
-TICK = timedelta(seconds=30)
 PUT_OFF = timedelta(minutes=30)
 SLACK = timedelta(minutes=4)
 """For a price to be noticed, a listing to be certain, a warden to come to its next look."""
-_NEED = Need(providers=("memory",))
 ORDERS = {
-    "name:budget": Order(need=_NEED, budget=BUDGET, deadline=timedelta(hours=3), idle=None, lease=LEASE),
-    "name:deadline": Order(need=_NEED, deadline=timedelta(hours=1), idle=None, lease=LEASE),
-    "name:idle": Order(need=_NEED, budget=BUDGET, deadline=timedelta(hours=2), idle=LEASE, lease=LEASE),
+    "name:budget": Order(budget=BUDGET, deadline=timedelta(hours=3), idle=None, lease=LEASE),
+    "name:deadline": Order(deadline=timedelta(hours=1), idle=None, lease=LEASE),
+    "name:idle": Order(budget=BUDGET, deadline=timedelta(hours=2), idle=LEASE, lease=LEASE),
 }
 KEYS = tuple(ORDERS)
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -67,30 +63,29 @@ class Story(RuleBasedStateMachine):
     The cloud's own bill is the judge: what our machines have really cost, whatever the ledger says.
     """
 
+    tick = timedelta(seconds=30)
+    """Between two looks of a warden at its machine."""
+
     def __init__(self) -> None:
         super().__init__()
         self._patch = pytest.MonkeyPatch()
         self._folder = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
         for name, value in variables(Path(self._folder.name)).items():
             self._patch.setenv(name, value)
-        self._patch.setattr(sources, "clouds_set_up", lambda: ["memory"])
+        self._patch.setattr(sources, "clouds_set_up", lambda: [self._cloud.name])
         self._patch.setattr(warden, "LAST_ANSWERS_FOR", 0)
         self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
-        self._patch.setattr(tending, "TICK", TICK)
-        self._patch.setattr(filling, "TICK", TICK)
+        self._patch.setattr(tending, "TICK", self.tick)
+        self._patch.setattr(filling, "TICK", self.tick)
         self._patch.setattr(others, "orders", lambda: SimpleNamespace(wake=self._wake))
         self._patch.setattr(asyncio, "to_thread", _here)
         self._patch.setattr(filling, "_known_hosts", lambda rental: Path("none"))
         self._loop = asyncio.new_event_loop()
         self._timeline = Timeline()
-        self._cloud = MemoryCloud(self._timeline)
+        self._cloud: Any = self._opened()
         self._ledger = Ledger.open()
         self._wardens: dict[WishId, tuple[Process, asyncio.Task[None]]] = {}
-        self._strangers = [
-            Machine(Ref(f"stranger-{number}"), name, -timedelta(hours=1))
-            for number, name in enumerate(_names_of_others())
-        ]
-        self._cloud.machines += self._strangers
+        self._strangers = self._run(self._cloud.rented_by_others(_names_of_others()))
         self._bills: defaultdict[WishId, Money] = defaultdict(Money)
         self._helpless: defaultdict[WishId, timedelta] = defaultdict(timedelta)
         """For how long nobody could do anything for it while it had a machine: no cloud that answers, or no warden."""
@@ -99,14 +94,21 @@ class Story(RuleBasedStateMachine):
         """Since when it has been looked after all the time."""
         self._put_off: set[WishId] = set()
         self._wish_of: dict[str, WishId] = {}
+        self._quoted: defaultdict[WishId, Money] = defaultdict(Money)
+        """The price of the dearest machine that there was for it."""
         self._order_of: dict[WishId, Order] = {}
         self._timeline.watch = self._time_has_passed
+
+    def _opened(self) -> Any:
+        """The cloud, as a `MemoryCloud` has it."""
+        return MemoryCloud(self._timeline)
 
     def teardown(self) -> None:
         try:
             self._run(self._in_the_end())
         finally:
             self._run(self._bury_all())
+            self._run(self._cloud.close())
             self._loop.close()
             self._ledger.close()
             self._patch.undo()
@@ -130,7 +132,9 @@ class Story(RuleBasedStateMachine):
         process = Process(self._timeline)
         if not self._ledger.unsettled():
             process.trust_the_wall()
-        wish, _ = self._ledger.wish(key, ORDERS[key], "a test", process.now())
+        order = replace(ORDERS[key], need=Need(providers=(self._cloud.name,)))
+        order = replace(order, agreed=order.worst_case(self._cloud.quote))  # as with `jupyter gpu rent`
+        wish, _ = self._ledger.wish(key, order, "a test", process.now())
         self._run(self._wake(wish.wish_id))
 
     @rule(key=st.sampled_from(KEYS))
@@ -164,6 +168,7 @@ class Story(RuleBasedStateMachine):
             assert rental.name in [each.name for each in self._cloud.living()], "it was ended with its warden"
             assert self._made_for(rental.wish_id) == many, "another one was rented beside it"
 
+    @precondition(lambda self: self._cloud.traits.puts_off)
     @rule(key=st.sampled_from(KEYS))
     def somebody_puts_it_off(self, key: str) -> None:
         for rental in self._in_use(key):
@@ -220,6 +225,11 @@ class Story(RuleBasedStateMachine):
             assert wishes.setdefault(rental.wish_id, machine.name) == machine.name, "two machines for one wish"
 
     @invariant()
+    def one_request_makes_one_machine(self) -> None:
+        names = [each.name for each in self._cloud.machines]
+        assert len(names) == len(set(names)), "one request was sent twice"
+
+    @invariant()
     def what_is_of_others_is_not_touched(self) -> None:
         for machine in self._strangers:
             assert machine.ended is None, f"{machine.name} was ended"
@@ -235,7 +245,9 @@ class Story(RuleBasedStateMachine):
         for wish_id, cost in counted.items():
             most = self._most(wish_id) if self._cloud.ends_itself else cost
             if wish_id not in back:
-                assert cost <= max(most, self._bills[wish_id]) + self._cloud.price.during(SLACK), f"{cost} is counted"
+                assert cost <= max(most, self._bills[wish_id]) + self._price(wish_id).during(SLACK), (
+                    f"{cost} is counted"
+                )
 
     @invariant()
     def what_nobody_looks_after_ends_itself(self) -> None:
@@ -255,9 +267,10 @@ class Story(RuleBasedStateMachine):
             await self._look()
             await self._timeline.pass_(GRACE)
         wanted = {wish.wish_id for wish in self._ledger.wishes()}
-        for machine in self._ours():
-            assert self._wish(machine) in wanted, f"{machine.name} is billed and not wanted"
-            assert not machine.has_come_back, f"{machine.name} is there again, and nobody ends it"
+        unwanted = [each for each in self._ours() if each.has_come_back or self._wish(each) not in wanted]
+        await self._timeline.pass_(SLACK)  # for one whose wish has been closed just now
+        left = [each.name for each in self._ours() if each in unwanted]
+        assert not left, f"billed and not wanted: {left}"
         await self._timeline.pass_(max(order.deadline for order in ORDERS.values()) + PUT_OFF)
         assert not self._ours(), "a machine outlives all limits"
         self.what_is_of_others_is_not_touched()
@@ -266,12 +279,14 @@ class Story(RuleBasedStateMachine):
     # the judge -----------------------------------------------------------------------------------------------------
 
     def _time_has_passed(self, since: timedelta, until: timedelta) -> None:
-        for machine in self._cloud.machines:
-            if machine.ended is not None or machine.has_come_back or machine in self._strangers:
+        there = [each for each in self._cloud.machines if each.ended is None and not each.has_come_back]
+        self._cloud.go_on()
+        for machine in there:
+            if machine in self._strangers:
                 continue
             passed = min(until, max(machine.ends, since)) - since
             wish_id = self._wish(machine)
-            self._bills[wish_id] += self._cloud.price.during(passed)
+            self._bills[wish_id] += self._cloud.billed(machine, passed)
             is_alone = not self._is_looked_after(wish_id)
             if is_alone or self._cloud.is_down:
                 self._helpless[wish_id] += passed
@@ -287,15 +302,19 @@ class Story(RuleBasedStateMachine):
         age = min(self._timeline.elapsed, machine.ends) - machine.born
         assert age <= latest + late, f"{machine.name} has lived for {age}"
         most = self._most(wish_id)
-        assert bill <= most + self._cloud.price.during(late), f"{bill} is billed, and {most} was to be the most"
+        assert bill <= most + self._price(wish_id).during(late), f"{bill} is billed, and {most} was to be the most"
 
     def _most(self, wish_id: WishId) -> Money:
         """What was shown or allowed."""
         order = self._order(wish_id)
         if order.budget is not None:
             return order.budget
-        more = self._cloud.price.during(PUT_OFF) if wish_id in self._put_off else Money()
-        return order.worst_case(PRICE) + more
+        more = self._price(wish_id).during(PUT_OFF) if wish_id in self._put_off else Money()
+        return (order.agreed or order.worst_case(self._quoted[wish_id])) + more
+
+    def _price(self, wish_id: WishId) -> Money:
+        """As it is billed now."""
+        return self._quoted[wish_id] * int(self._cloud.factor)
 
     def _it_ends_itself(self, machine: Machine) -> None:
         cared_for = machine.ends - self._cared.get(machine.ref, machine.born)
@@ -323,6 +342,7 @@ class Story(RuleBasedStateMachine):
             rental = self._ledger.by_name(machine.name)
             assert rental is not None, "a machine that was not written down"
             self._wish_of[machine.name] = rental.wish_id
+            self._quoted[rental.wish_id] = max(self._quoted[rental.wish_id], rental.offer.price)
         return self._wish_of[machine.name]
 
     def _order(self, wish_id: WishId) -> Order:
@@ -365,7 +385,7 @@ class Story(RuleBasedStateMachine):
         """As the guard does."""
         process = Process(self._timeline)
         book = DirectBook(self._ledger, process)
-        await reconcile(book, MemoryClouds(self._cloud), ["memory"])  # type: ignore[arg-type]
+        await reconcile(book, self._cloud.seen_by_one(), [self._cloud.name])
         for wish in self._ledger.unsettled():
             if not (wish.key.startswith(FOUND) and wish.is_open):
                 await self._wake(wish.wish_id)
@@ -377,7 +397,7 @@ class Story(RuleBasedStateMachine):
         await self._bury(wish_id)
         process = Process(self._timeline)
         book = DirectBook(self._ledger, process)
-        keeper = warden.Warden(wish_id, book, MemoryClouds(self._cloud))  # type: ignore[arg-type]
+        keeper = warden.Warden(wish_id, book, self._cloud.seen_by_one())
         link = NoLink(self._timeline, lambda: self._machine(wish_id))
         keeper._came.set()  # whoever wished waits, and says so to each that is started
         self._wardens[wish_id] = (process, asyncio.ensure_future(_live(keeper, link)))
@@ -421,9 +441,9 @@ async def _bury(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _here(work: Any, *args: Any) -> Any:
+async def _here(work: Any, *args: Any, **more: Any) -> Any:
     """Not in a thread: nobody could tell then when everything has been done."""
-    return work(*args)
+    return work(*args, **more)
 
 
 def test_any_story_ends_well() -> None:

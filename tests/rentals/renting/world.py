@@ -124,6 +124,7 @@ def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: s
         with chosen as cloud:
             for name, value in cloud.environment().items():
                 patch.setenv(name, value)
+            patch.setenv("PROVIDER_RATE_LIMITER_ENABLED", "false")  # the paces of clouds are real seconds
             need = Need(providers=(simulated,)) if simulated else PRETEND.need
             try:
                 yield Renting(home, cloud, replace(PRETEND, need=need))
