@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.model import Money, Order, Rental
@@ -16,7 +16,7 @@ class Allowance:
     time: timedelta
     budget: Money | None
     agreed: Money | None
-    spent: Money = Money()
+    spent: Money = field(default_factory=Money)
     """By earlier attempts."""
 
     @classmethod

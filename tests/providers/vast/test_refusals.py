@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.model import Money, Need, Offer, Ref, SeenState
 from jupyter_gpu_bridge.providers.vast import Vast
 from tests.clouds.cloud import SimulatedCloud
-from tests.providers.vast.there import NAME, There, in_account
+from tests.providers.vast.there import NAME, There, account, in_account
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -217,15 +217,18 @@ def _incompressible(length: int) -> str:
 # paces ---------------------------------------------------------------------------------------------------------------
 
 
-@in_account
-async def test_it_is_asked_no_faster_than_it_allows(there: There, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_asked_no_faster_than_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it counts, it refuses whoever comes too early."""
-    ref = await there.order()
-    monkeypatch.setenv("PROVIDER_RATE_LIMITER_ENABLED", "true")
-    there.switch(paced=True)
-    before = len(there.calls("get")), len(there.calls("list"))
-    for _ in range(2):
-        assert await there.vast.get(ref) is not None
-        assert await there.vast.list()
-    assert (len(there.calls("get")), len(there.calls("list"))) == (before[0] + 2, before[1] + 2)
-    await there.vast.destroy(ref)
+    with SimulatedCloud("vast", stock=4, rate=1) as cloud:
+        assert isinstance(cloud, SimulatedCloud)
+        async with account(cloud) as there:
+            ref = await there.order()
+            monkeypatch.setenv("PROVIDER_RATE_LIMITER_ENABLED", "true")
+            there.switch(paced=True)
+            before = len(there.calls("get")), len(there.calls("list"))
+            for _ in range(2):
+                assert await there.vast.get(ref) is not None
+                assert await there.vast.list()
+            assert (len(there.calls("get")), len(there.calls("list"))) == (before[0] + 2, before[1] + 2)
+            there.switch(paced=False)
+            monkeypatch.setenv("PROVIDER_RATE_LIMITER_ENABLED", "false")
