@@ -61,7 +61,7 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
         await clouds.close()
     known, records = _Known(query, need), Records()
     asking = {asyncio.ensure_future(ask(name, need, source or Browsed())): name for name in names}
-    learning = {asyncio.ensure_future(asyncio.to_thread(learned, names))}
+    learning = {asyncio.ensure_future(asyncio.to_thread(_learned, names))}
     try:
         while True:
             yield await known.page(list(asking.values()))
@@ -79,7 +79,14 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
     finally:
         for answer in asking:
             answer.cancel()
-        await asyncio.gather(*asking, *learning, records.written(), return_exceptions=True)
+        await asyncio.gather(*asking, *learning, return_exceptions=True)
+        await records.write()
+
+
+def _learned(names: Sequence[str]) -> Lessons:
+    import numpy  # noqa: F401 - which takes a moment; nobody has answered yet
+
+    return learned(names)
 
 
 async def whole(query: Query, within: float) -> Page:

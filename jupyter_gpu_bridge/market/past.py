@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 
 from jupyter_gpu_bridge.model import Need, Offer
 
@@ -18,10 +19,10 @@ _written: dict[str, Sequence[Offer]] = {}
 
 
 class Records:
-    """Of one search; has to be awaited at its end."""
+    """Of one search: written at its end, when its rows have been shown."""
 
     def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
+        self._noted: list[Callable[[], str]] = []
 
     def note(self, provider: str, need: Need, offers: Sequence[Offer]) -> None:
         """Only of an answer that holds everything: of whatever is not in it, it is said that it could not be had."""
@@ -30,15 +31,17 @@ class Records:
         _written[provider] = offers
         while len(_written) > _MOST:
             del _written[next(iter(_written))]
-        self._tasks.append(asyncio.create_task(_write(provider, offers, with_spot=need.wide.allows_spot)))
+        now = datetime.now(timezone.utc)
+        self._noted.append(partial(_write, provider, offers, now, with_spot=need.wide.allows_spot))
 
-    async def written(self) -> None:
-        await asyncio.gather(*self._tasks)
+    async def write(self) -> None:
+        noted, self._noted = self._noted, []
+        for each in noted:
+            if trouble := await asyncio.to_thread(each):
+                log.info("%s", trouble)
 
 
-async def _write(provider: str, offers: Sequence[Offer], *, with_spot: bool) -> None:
+def _write(provider: str, offers: Sequence[Offer], at: datetime, *, with_spot: bool) -> str:
     from jupyter_gpu_bridge.market.history import record
 
-    now = datetime.now(timezone.utc)
-    if trouble := await asyncio.to_thread(lambda: record(provider, offers, now, with_spot=with_spot)):
-        log.info("%s", trouble)
+    return record(provider, offers, at, with_spot=with_spot)

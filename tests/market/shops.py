@@ -29,6 +29,7 @@ from jupyter_gpu_bridge.rentals import health as rentals_health
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.providers.scripted import Scripted, scripted
 
+DEARER = Answer(200, {"offers": [{"id": "2", "price": "1.50"}], "account": "me"})
 GOOD, BROKEN = Answer(200, {"offers": [{"id": "1", "price": "1.25"}], "account": "me"}), Answer(500, {"error": "boom"})
 NEED = Need()
 

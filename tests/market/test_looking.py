@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +21,19 @@ from jupyter_gpu_bridge.model import (
     Need,
     Offer,
     Order,
+    Outcome,
     Ranking,
     Ref,
 )
 from jupyter_gpu_bridge.model.query import Query
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.attempt import Attempt
+from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.sandbox.http import Answer
-from tests.market.shops import BROKEN, GOOD, NEED, Shop, found_by, shops
+from tests.market.shops import BROKEN, DEARER, GOOD, NEED, Shop, found_by, shops
 from tests.own_home import own_home
+from tests.rentals.ledger.scene import Scene
 
 __all__ = ["own_home"]
 
@@ -235,3 +240,44 @@ async def test_what_makes_no_sense_is_said_before_anybody_is_asked(
         with pytest.raises(BadRequest, match=match):
             await whole(Query(need), 10)
         assert scripts["acme"].heard == []
+
+
+# what is learned by looking, and what was learned before -----------------------------------------------------------
+
+
+async def test_what_was_offered_is_written_down_once_for_all_who_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with shops(monkeypatch, acme=GOOD, broken=BROKEN):
+        await asyncio.gather(*(whole(Query(NEED), 10) for _ in range(5)))
+        (sold,) = (await Bridge().price_history("A100")).sold
+        assert (sold.provider, sold.now.prices.low, len(sold.points)) == ("acme", Money.parse("1.25"), 1)
+
+
+async def test_an_answer_that_was_narrowed_says_nothing_of_what_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with shops(monkeypatch, acme=GOOD):
+        await whole(Query(replace(NEED, disk_gib=500)), 10)
+        assert (await Bridge().price_history("A100")).sold == []
+
+
+async def test_a_ledger_that_cannot_be_read_teaches_nothing_and_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    (own_home / "bridge" / "ledger.db").write_text("this is no database, and long enough to be read as one")
+    async with shops(monkeypatch, acme=GOOD):
+        page = await whole(Query(NEED), 10)
+        assert [(row.offer.provider, row.warning) for row in page.rows] == [("acme", "")]
+
+
+async def test_a_place_that_failed_again_and_again_sinks_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    with Ledger.open() as ledger:
+        scene = Scene(ledger)
+        for number in range(2):
+            rental = scene.intend(scene.wish(f"name:{number}"), offer=Offer("acme", "1", "A100", 1, 81920, Money(1)))
+            now = datetime.now(timezone.utc)
+            ledger.experience.happened(rental, Outcome.NEVER_ENTERED, "no SSH after 5 min", now)
+    async with shops(monkeypatch, acme=GOOD, other=DEARER):
+        rows = (await whole(Query(NEED), 10)).rows
+        assert [row.offer.provider for row in rows] == ["other", "acme"]
+        assert rows[1].warning == "failed 2 of 2 times (no SSH after 5 min)"
+        assert [offer.provider for offer in (await found_by()).offers] == ["other", "acme"]
