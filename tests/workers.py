@@ -19,8 +19,8 @@ APART = "tests/rentals/renting/"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core, since most of the time tests wait; few, since they have deadlines."""
-    return min(max(2 * (os.cpu_count() or 1), 2), 4)
+    """One more than there are cores, since most of the time tests wait; few, since they have deadlines."""
+    return min(max((os.cpu_count() or 1) + 1, 2), 4)
 
 
 @pytest.hookimpl(optionalhook=True)

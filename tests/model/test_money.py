@@ -75,6 +75,10 @@ def test_what_is_no_sum_is_refused(text: str) -> None:
         Money.parse(text)
 
 
+_MEASURED = ("Offer.reliability", "Offer.benchmark")
+"""No sums: what a provider has measured, which is as exact as that."""
+
+
 def test_a_float_is_refused_everywhere() -> None:
     for wrong in (1.5, True, "1"):
         with pytest.raises(TypeError):
@@ -90,7 +94,7 @@ def test_no_type_that_holds_money_knows_floats(module: ModuleType) -> None:
     hints = list(_hints(module))
     assert hints
     for where, hint in hints:
-        assert float not in _atoms(hint), where
+        assert where.replace("__init__: ", "") in _MEASURED or float not in _atoms(hint), where
 
 
 def _hints(module: ModuleType) -> Iterator[tuple[str, object]]:

@@ -324,6 +324,7 @@ class NoLink:
         self.connection = self
         self.mux = object()
         self.state = MachineState.CONNECTED
+        self.checks = 0
 
     async def aim(self, target: object) -> None:
         pass

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from tests.rentals.renting.command import Command, ran
-from tests.rentals.renting.world import Renting
+from tests.rentals.renting.world import Renting, renting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
-async def test_an_interrupted_rent_says_that_its_machine_is_ended_and_what_it_cost(world: Renting) -> None:
+@pytest.fixture
+def unhurried() -> Iterator[Renting]:
+    """What does not boot is given up after half a minute here, not after five seconds."""
+    with renting(rate=10) as world:
+        yield world
+
+
+async def test_an_interrupted_rent_says_that_its_machine_is_ended_and_what_it_cost(unhurried: Renting) -> None:
+    world = unhurried
     world.cloud.fault("slow-boot", value=3600)
     renting = await Command.start("rent", "--provider", "sandbox", "--name", "x")
     await renting.until_noted("booting")

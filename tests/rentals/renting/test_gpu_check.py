@@ -19,7 +19,7 @@ from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.market.hardware import A100, environment
 from tests.rentals.renting.command import Command, ran
-from tests.rentals.renting.world import PRETEND, Renting, until
+from tests.rentals.renting.world import PRETEND, Renting, time_passes, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -108,10 +108,10 @@ async def test_an_answer_that_makes_no_sense_is_refused_and_nothing_is_lost(worl
 
 
 async def test_a_check_that_is_interrupted_ends_on_the_machine_too_which_was_used_until_then(world: Renting) -> None:
-    standing = await rented(world, python(world, instead=DOES_NOTHING), idle=timedelta(minutes=3))
+    standing = await rented(world, python(world, instead=DOES_NOTHING), idle=timedelta(minutes=15))
     command = await Command.start("check", standing.wish.wish_id[:8])
     await until(lambda: _sleepers(world))
-    await asyncio.sleep(5)  # minutes, for the machine: more than it may be idle
+    await time_passes(minutes=18)  # more than it may be idle
     assert (await world.bridge.rental(standing.wish.wish_id)).wish.is_open
     command.interrupt()
     ended = await command.ended()
@@ -119,7 +119,7 @@ async def test_a_check_that_is_interrupted_ends_on_the_machine_too_which_was_use
     assert "what it took of the GPU is free again" in ended.err
     await until(lambda: not _sleepers(world))
     over = await world.until_over(standing.wish.wish_id)
-    assert over.wish.closed_because == "Nobody has used it for 3 min."
+    assert over.wish.closed_because == "Nobody has used it for 15 min."
 
 
 async def test_what_a_machine_says_meanwhile_does_nothing_to_the_terminal(world: Renting) -> None:
