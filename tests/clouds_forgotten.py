@@ -1,4 +1,4 @@
-"""No test knows how the clouds did in another one: a breaker that opened there would stay open here."""
+"""No test knows how the clouds did in another one, nor its ledger: a breaker that opened there would stay open here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-_WHO_REMEMBERS = tuple(
-    f"jupyter_gpu_bridge.providers.{name}" for name in ("gate", "offers", "configuration", "metrics")
+_WHO_REMEMBERS = (
+    *(f"jupyter_gpu_bridge.providers.{name}" for name in ("gate", "offers", "configuration", "metrics")),
+    "jupyter_gpu_bridge.rentals.orders",
 )
 
 

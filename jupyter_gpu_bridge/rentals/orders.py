@@ -389,3 +389,12 @@ def orders() -> Orders:
         if _present is None:
             _present = Orders()
         return _present
+
+
+def forget() -> None:
+    """As in a new process, which may have another ledger."""
+    global _present
+    with _choosing:
+        present, _present = _present, None
+    if present is not None:
+        present.close()

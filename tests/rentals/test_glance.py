@@ -30,9 +30,6 @@ __all__ = ["own_home"]
 def ledger(own_home: Path) -> Iterator[Ledger]:
     with Ledger.open() as found:
         yield found
-    present, orders_module._present = orders_module._present, None
-    if present is not None:
-        present.close()
 
 
 def _file() -> Path:

@@ -372,10 +372,7 @@ async def _end_only(world: Renting, wish_id: Any) -> None:
 
 async def _lose_ledger(world: Renting) -> None:
     world.kill_wardens()
-    present = orders_module._present
-    orders_module._present = None
-    if present is not None:
-        present.close()
+    orders_module.forget()
     for name in os.listdir(world.home.bridge):
         if name.startswith("ledger.db"):
             (world.home.bridge / name).unlink()

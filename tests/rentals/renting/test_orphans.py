@@ -22,9 +22,7 @@ async def _orphan(world: Renting) -> str:
     """The name of a machine whose ledger was lost, and that was found once."""
     standing = await world.rent()
     world.kill_wardens()
-    present, orders_module._present = orders_module._present, None
-    assert present is not None
-    present.close()
+    orders_module.forget()
     for path in world.home.bridge.glob("ledger.db*"):
         path.unlink()
     (orphan,) = (await world.bridge.guard()).orphans

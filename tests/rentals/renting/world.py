@@ -119,7 +119,7 @@ def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: s
     """`simulated`: another cloud than the sandbox, by the name of its provider."""
     with entered(suffix) as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_GPU_BRIDGE_CLOCK", f"{rate}@{int(time.time())}")
-        _forget_orders()  # of a test that had another home
+        orders_module.forget()  # of a test that had another home
         chosen = SimulatedCloud(simulated, rate=rate, stock=stock) if simulated else HomeCloud(home.bridge, rate, stock)
         with chosen as cloud:
             for name, value in cloud.environment().items():
@@ -129,13 +129,7 @@ def renting(rate: int = RATE, suffix: str = "", stock: int = STOCK, simulated: s
             try:
                 yield Renting(home, cloud, replace(PRETEND, need=need))
             finally:
-                _forget_orders()
-
-
-def _forget_orders() -> None:
-    present, orders_module._present = orders_module._present, None
-    if present is not None:
-        present.close()
+                orders_module.forget()
 
 
 async def time_passes(*, minutes: int) -> None:
