@@ -21,7 +21,7 @@ from jupyter_gpu_bridge.machine.link import Report
 from jupyter_gpu_bridge.market.browse import sift
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import conditions
-from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.model import (
     Event,
     Health,
@@ -73,7 +73,7 @@ class ScriptedBridge(Bridge):
     """What was asked about the health of providers, in order."""
 
     async def page(self, query: Query, within: timedelta) -> Page:
-        rows, fitting, excluded = sift(query, conditions(with_titles(query.need)), [Columns(self.market)])
+        rows, fitting, excluded = sift(query, conditions(completed(query.need)), [Columns(self.market)])
         answer = Answer("all", len(self.market), timedelta(), is_stale=False, silent="", after=timedelta())
         return Page(rows, fitting, [answer], [], excluded)
 

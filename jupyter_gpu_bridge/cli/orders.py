@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.bridge import Bridge, Standing, understand
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Money, Order, Ranking, Rental, WhenBusy
+from jupyter_gpu_bridge.model import Order, Ranking, Rental, WhenBusy
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.bridge import Quote
@@ -101,8 +101,8 @@ async def tell_price(quote: Quote, order: Order, bridge: Bridge, screen: Screen)
         screen.note("It is a pretence on this computer: no GPU, and no money.")
 
 
-async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Money | None:
-    """The same for what is rented only when a kernel starts; its largest bill, where that can be said now."""
+async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Quote | None:
+    """The same for what is rented only when a kernel starts; what was said, where that can be said now."""
     try:
         quote = await bridge.quote(order)
     except BridgeError as error:
@@ -112,7 +112,7 @@ async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Mone
         return None
     screen.note("It rents when a kernel starts. As things are now:")
     await tell_price(quote, order, bridge, screen)
-    return quote.worst_case
+    return quote
 
 
 async def living(key: str, bridge: Bridge) -> Standing | None:

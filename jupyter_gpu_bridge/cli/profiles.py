@@ -48,8 +48,10 @@ async def _add(arguments: Namespace, bridge: Bridge, screen: Screen) -> None:
     screen.say(f"Saved {made.name}; Jupyter shows it as {made.display_name!r}.")
     answer: plain.Plain = {"profile": plain.profile(made), "folder": str(folder)}
     if made.order is not None:
-        worst = await tell_price_later(made.order, bridge, screen)
-        bridge.add_profile(replace(made, order=replace(made.order, agreed=worst)))  # what was shown may be spent
+        quote = await tell_price_later(made.order, bridge, screen)
+        worst, dearest = (None, None) if quote is None else (quote.worst_case, quote.dearest)
+        agreed = replace(made.order, agreed=worst, agreed_price=dearest)  # what was shown may be spent
+        bridge.add_profile(replace(made, order=agreed))
         answer["worst_case"] = None if worst is None else worst.exact()
         rented = await living(f"profile:{made.name}", bridge)
         if rented is not None:

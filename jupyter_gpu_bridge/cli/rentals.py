@@ -74,7 +74,7 @@ async def _given_up(standing: Standing, bridge: Bridge, screen: Screen) -> int:
 
 async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: Screen) -> Standing:
     quote = await bridge.quote(order)
-    order = replace(order, agreed=quote.worst_case)
+    order = replace(order, agreed=quote.worst_case, agreed_price=quote.dearest)
     await tell_price(quote, order, bridge, screen)
     if lacking := await bridge.keys_of_this_environment([quote.best.provider]):
         screen.note(lacking)

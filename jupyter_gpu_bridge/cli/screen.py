@@ -37,16 +37,17 @@ class Screen:
 
     def say(self, text: str) -> None:
         if not self.as_json:
-            print(text, flush=True)
+            print(harmless(text), flush=True)
 
     def note(self, text: str) -> None:
         """What is not the answer: shown to people only."""
         if not self.as_json:
-            print(text, file=sys.stderr, flush=True)
+            print(harmless(text), file=sys.stderr, flush=True)
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         if self.as_json:
             return
+        rows = [[harmless(cell) for cell in row] for row in rows]
         widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
         for row in [titles, *rows]:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -55,7 +56,12 @@ class Screen:
         if self.as_json:
             print(json.dumps(plain.problem(error.as_problem()), indent=2))
         else:
-            print(str(error), file=sys.stderr)
+            print(harmless(str(error)), file=sys.stderr)
+
+
+def harmless(text: str) -> str:
+    """Without what a terminal would obey: much of what is shown was said by providers and their hosts."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
 
 
 def ago(moment: datetime | None) -> str:

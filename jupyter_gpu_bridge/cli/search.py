@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,6 +13,7 @@ from jupyter_gpu_bridge.bridge import Bridge, Query
 from jupyter_gpu_bridge.cli.orders import order_of
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.durations import spoken
+from jupyter_gpu_bridge.model import Need, Offer
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.bridge import Page, Row
@@ -55,7 +57,18 @@ def _row(row: Row) -> tuple[str, ...]:
 
 def _how_many(page: Page, query: Query) -> str:
     shown = f"{query.first + 1} to {query.first + len(page.rows)}"
-    return f"{shown} of {page.fitting} that fit, of {page.offered} offers. Rent one: jupyter gpu rent --offer OFFER"
+    first = " ".join(shlex.quote(word) for word in _rented_by(page.rows[0].offer, query.need))
+    return f"{shown} of {page.fitting} that fit, of {page.offered} offers. Rent the first: jupyter gpu rent {first}"
+
+
+def _rented_by(offer: Offer, need: Need) -> Sequence[str]:
+    """Words that mean this very one, at this price at most, as it was asked for."""
+    words = ["--offer", offer.name, "--max-price", str(offer.price).removeprefix("$")]
+    if need.gpu_count != 1:
+        words += ["--gpus", str(need.gpu_count)]
+    if need.disk_gib:
+        words += ["--disk", str(need.disk_gib)]
+    return words
 
 
 def _remarks(page: Page, *, has_rows: bool) -> Sequence[str]:

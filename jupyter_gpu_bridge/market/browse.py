@@ -12,9 +12,8 @@ from typing import TypeVar
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, require_sense
 from jupyter_gpu_bridge.market.facts import figures
-from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons, learned
-from jupyter_gpu_bridge.market.past import Records
 from jupyter_gpu_bridge.market.search import misspelt
 from jupyter_gpu_bridge.market.sources import Browsed, Offered, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer
@@ -53,14 +52,14 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
     Closed early, whoever has not answered is asked no more, unless others wait for the same answer.
     """
     require_sense(query.need)
-    need = with_titles(query.need)
+    need = completed(query.need)
     clouds = Clouds()
     try:
         names = await places_for(need, clouds)
     finally:
         await clouds.close()
-    known, records = _Known(query, need), Records()
-    asking = {asyncio.ensure_future(ask(name, need, source or Browsed())): name for name in names}
+    known, browsed = _Known(query, need), Browsed()
+    asking = {asyncio.ensure_future(ask(name, need, source or browsed)): name for name in names}
     learning = {asyncio.ensure_future(asyncio.to_thread(_learned, names))}
     try:
         while True:
@@ -74,13 +73,11 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
             for answer in [each for each in asking if each.done()]:
                 name, offered = asking.pop(answer), answer.result()
                 await known.heard(name, offered)
-                if not offered.age and not offered.silent:
-                    records.note(name, need, offered.offers)
     finally:
         for answer in asking:
             answer.cancel()
         await asyncio.gather(*asking, *learning, return_exceptions=True)
-        await records.write()
+        await browsed.written()
 
 
 def _learned(names: Sequence[str]) -> Lessons:
@@ -149,9 +146,7 @@ def sift(
     query: Query, asked: Sequence[Condition], shelves: Sequence[Columns], lessons: Lessons = NOTHING
 ) -> tuple[Sequence[Row], int, Sequence[Excluded]]:
     """The rows of this page over all providers, how many fit, and what excludes how many."""
-    for each in shelves:
-        each.learn(lessons)
-    chosen = [each.choose(asked, query.ranking, query.first + query.count) for each in shelves]
+    chosen = [each.choose(asked, query.ranking, query.first + query.count, lessons) for each in shelves]
     best = sorted(
         (row for each in chosen for row in each.rows), key=lambda row: (row[0], row[1].provider, row[1].offer_id)
     )

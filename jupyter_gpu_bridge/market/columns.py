@@ -6,15 +6,15 @@ A column is made when it is asked for first. See decision 0010.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_gpu_bridge.market import facts
 from jupyter_gpu_bridge.market.conditions import Condition, OneOf
 from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
-from jupyter_gpu_bridge.market.ranking import FORMULAS, Known
-from jupyter_gpu_bridge.model import Offer, Ranking
+from jupyter_gpu_bridge.market.ranking import FORMULAS
+from jupyter_gpu_bridge.model import Offer, Place, Ranking
 from jupyter_gpu_bridge.model.query import Excluded
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ class Chosen:
 class Columns:
     """In the order of their names, which decides between equals, so that pages never overlap."""
 
-    def __init__(self, offers: Iterable[Offer], lessons: Lessons = NOTHING) -> None:
+    def __init__(self, offers: Iterable[Offer]) -> None:
         self.offers = sorted(offers, key=lambda offer: (offer.provider, offer.offer_id))
-        self.lessons = lessons
         self._numbers: dict[str, Numbers] = {}
         self._words: dict[str, tuple[Places, dict[str, int]]] = {}
         self._making = threading.Lock()
@@ -48,14 +47,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.offers)
 
-    def learn(self, lessons: Lessons) -> None:
-        with self._making:
-            if lessons is not self.lessons:
-                self.lessons = lessons
-                for name in _LEARNED:
-                    self._numbers.pop(name, None)
-
-    def choose(self, asked: Sequence[Condition], ranking: Ranking, count: int) -> Chosen:
+    def choose(self, asked: Sequence[Condition], ranking: Ranking, count: int, lessons: Lessons = NOTHING) -> Chosen:
         """`count`: at most so many rows."""
         import numpy as np
 
@@ -69,7 +61,7 @@ class Columns:
             if (lost := len(self) - int(np.count_nonzero(mask)))
         ]
         fitting = np.flatnonzero(failed == 0)
-        keys = [self.number("trouble"), *self._formula(ranking), self.number("price")]
+        keys = [self._trouble(lessons), *self._formula(ranking, lessons), self.number("price")]
         rows = [(tuple(float(key[at]) for key in keys), self.offers[at]) for at in _first(fitting, keys, count)]
         return Chosen(rows, len(fitting), excluded)
 
@@ -78,7 +70,7 @@ class Columns:
 
         with self._making:
             if name not in self._numbers:
-                of: Known = _LEARNED[name](self.lessons) if name in _LEARNED else facts.NUMBERS[name]
+                of = facts.NUMBERS[name]
                 self._numbers[name] = np.fromiter((of(offer) for offer in self.offers), np.float64, len(self))
             return self._numbers[name]
 
@@ -104,7 +96,7 @@ class Columns:
             return mask
         column, codes = self._word(condition.fact)
         meant = np.zeros(len(codes) or 1, np.bool_)
-        meant[[codes[word] for word in condition.words if word in codes]] = True
+        meant[[code for word, code in codes.items() if condition.has(word)]] = True
         return meant[column]
 
     def _unsaid(self, condition: Condition, mask: Truths) -> int:
@@ -115,18 +107,41 @@ class Columns:
             return int(np.count_nonzero(~mask & (column == codes.get("", -1))))
         return int(np.count_nonzero(np.isnan(self.number(condition.fact))))
 
-    def _formula(self, ranking: Ranking) -> Sequence[Numbers]:
+    def _trouble(self, lessons: Lessons) -> Numbers:
         import numpy as np
 
+        column = np.zeros(len(self))
+        for place, known in lessons.reputations.items():
+            if known.sinks:
+                column[self._at(place)] = 1.0
+        return column
+
+    def _at(self, place: Place) -> Truths:
+        where = self._is("provider", place.provider) & self._is("host", place.host)
+        return where if place.host else where & self._is("gpu", place.gpu)
+
+    def _boot(self, lessons: Lessons) -> Numbers:
+        import numpy as np
+
+        column = np.full(len(self), facts.UNKNOWN)
+        for (provider, gpu), took in lessons.boot_times.items():
+            column[self._is("provider", provider) & self._is("gpu", gpu)] = took.total_seconds()
+        return column
+
+    def _is(self, fact: str, word: str) -> Truths:
+        column, codes = self._word(fact)
+        mask: Truths = column == codes.get(word.casefold(), -1)
+        return mask
+
+    def _formula(self, ranking: Ranking, lessons: Lessons) -> Sequence[Numbers]:
+        import numpy as np
+
+        def fact(name: str) -> Numbers:
+            return self._boot(lessons) if name == "boot" else self.number(name)
+
         with np.errstate(divide="ignore", invalid="ignore"):
-            made: Sequence[Any] = FORMULAS[ranking](self.number)
+            made: Sequence[Any] = FORMULAS[ranking](fact)
         return [np.where(np.isnan(column), np.inf, column) for column in made]
-
-
-_LEARNED: Mapping[str, Callable[[Lessons], Known]] = {
-    "boot": lambda lessons: lessons.boot,
-    "trouble": lambda lessons: lessons.trouble,
-}
 
 
 def _first(places: Places, keys: Sequence[Numbers], count: int) -> Places:

@@ -48,6 +48,13 @@ class OneOf:
     phrase: str
     fact: str
     words: frozenset[str]
+    or_parts: bool = False
+    """A word also holds for what begins with it: `us` for `us-east-1`."""
+
+    def has(self, word: str) -> bool:
+        if word in self.words:
+            return True
+        return self.or_parts and any(word.startswith((f"{each}-", f"{each},", f"{each} ")) for each in self.words)
 
 
 Condition = Bound | OneOf
@@ -85,6 +92,8 @@ def _of_gpus(need: Need) -> Iterable[Condition | None]:
     yield _at_least(f"at least {count} GPU{'s' * (count > 1)}", "count", count)
     yield _at_least(f"{_size(need.gpu_memory_mib)} of GPU memory", "memory", need.gpu_memory_mib)
     yield _at_least(f"a score of at least {need.score}", "score", need.score)
+    if not need.gpus and not need.offers:  # images and wheels are for x86, unless somebody names such a GPU
+        yield _bound("an x86 host", "arm", Comparison.AT_MOST, 0)
     yield _version("compute capability", "capability", need.compute_capability)
 
 
@@ -95,7 +104,7 @@ def _of_terms(need: Need) -> Iterable[Condition | None]:
         yield _bound(f"at most {need.max_price} per hour", "price", Comparison.AT_MOST, need.max_price.micros)
     yield _one_of("provider", "provider", need.providers)
     yield _one_of("the offer", "offer", need.offers)
-    yield _one_of("region", "region", need.regions)
+    yield _one_of("region", "region", need.regions, or_parts=True)
     yield _one_of("tier", "tier", need.tiers)
     if need.only_spot:
         yield _bound("spot only", "spot", Comparison.AT_LEAST, 1)
@@ -121,7 +130,7 @@ def _of_host(need: Need) -> Iterable[Condition | None]:
 
 def holds(condition: Condition, offer: Offer) -> bool:
     if isinstance(condition, OneOf):
-        return facts.WORDS[condition.fact](offer) in condition.words
+        return condition.has(facts.WORDS[condition.fact](offer))
     return bool(condition.of(facts.NUMBERS[condition.fact](offer)))
 
 
@@ -148,11 +157,13 @@ def _version(what: str, fact: str, text: str) -> Condition | None:
     return Bound(f"{what} {text}", fact, Comparison.AT_LEAST, facts.version(text)) if text else None
 
 
-def _one_of(what: str, fact: str, words: Sequence[str], also: Sequence[str] = ()) -> Condition | None:
+def _one_of(
+    what: str, fact: str, words: Sequence[str], also: Sequence[str] = (), *, or_parts: bool = False
+) -> Condition | None:
     """Whatever stands in a text in capitals or not is the same."""
     if not words:
         return None
-    return OneOf(f"{what} {' or '.join(words)}", fact, frozenset(word.casefold() for word in (*words, *also)))
+    return OneOf(f"{what} {' or '.join(words)}", fact, frozenset(word.casefold() for word in (*words, *also)), or_parts)
 
 
 def _size(mib: int) -> str:

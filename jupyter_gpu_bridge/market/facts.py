@@ -53,6 +53,11 @@ def _capability(gpu: str, said: str) -> float:
     return min((version(model.capability) for model in gpus.identify(gpu).models), default=UNKNOWN)
 
 
+@functools.lru_cache(_REMEMBERED)
+def _has_arm_host(gpu: str) -> bool:
+    return gpus.identify(gpu).has_arm_host
+
+
 def _raw(offer: Offer) -> float:
     found = figures(offer.gpu, offer.gpu_memory_mib)
     return UNKNOWN if found is None else found.raw
@@ -70,10 +75,11 @@ NUMBERS: Mapping[str, Callable[[Offer], float]] = {
     "score": _raw,
     "reliability": lambda offer: _maybe(offer.reliability),
     "verified": lambda offer: _maybe(offer.is_verified),
+    "arm": lambda offer: _has_arm_host(offer.gpu),
     "spot": lambda offer: offer.is_spot,
-    "cpus": lambda offer: offer.cpus,
-    "host_memory": lambda offer: offer.memory_mib,
-    "disk": lambda offer: offer.disk_gib,
+    "cpus": lambda offer: offer.cpus or UNKNOWN,
+    "host_memory": lambda offer: offer.memory_mib or UNKNOWN,
+    "disk": lambda offer: offer.disk_gib or UNKNOWN,
     "down": lambda offer: _maybe(offer.down_mbps),
     "up": lambda offer: _maybe(offer.up_mbps),
     "cuda": lambda offer: version(offer.cuda),
@@ -88,6 +94,6 @@ WORDS: Mapping[str, Callable[[Offer], str]] = {
     "provider": lambda offer: offer.provider.casefold(),
     "region": lambda offer: offer.region.casefold(),
     "tier": lambda offer: offer.tier.casefold(),
-    "host": lambda offer: offer.host,
+    "host": lambda offer: offer.host.casefold(),
     "offer": lambda offer: offer.name.casefold(),
 }

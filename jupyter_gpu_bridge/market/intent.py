@@ -18,7 +18,7 @@ _MOST = 300
 _LONGEST_NAME = 6
 """In words."""
 
-_LEAST = r"(?:with\s+)?(?:>=?|≥|at\s+least|min(?:imum)?|from|over|more\s+than|with)?\s*"
+_LEAST = r"(?:with\s+)?(?:>=|≥|at\s+least|min(?:imum)?|from|with)?\s*"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _SIZE = _LEAST + _NUMBER + r"\s*(tb|tib|gb|gib|g|mib|mb)\b\s*(?:of\s+)?"
 _UP_TO = r"(?:under|below|less\s+than|at\s+most|<=?|≤|max(?:imum)?|up\s+to|for|within)\s*"
@@ -77,8 +77,8 @@ _PHRASES: Sequence[tuple[str, Change]] = (
     (r"verified\b", _said(must_be_verified=True)),
     (r"in\s+stock\b", _said(stock="medium")),
     (_KIND + r"\b(?:\s+(?:cards?|gpus?))?", lambda match: {"categories": (_category(match),)}),
-    (r"in\s+([\w.-]+(?:,\s*[\w.-]+)?)", lambda match: {"regions": (match[1],)}),
-    (r"(?:at|on)\s+([a-z][\w.-]*)", lambda match: {"providers": (match[1].lower(),)}),
+    (r"in\s+([\w.-]*[\w])", lambda match: {"regions": (match[1],)}),
+    (r"(?:at|on)\s+(?!most\b|least\b)([a-z][\w.-]*)", lambda match: {"providers": (match[1].lower(),)}),
     (r"(?:a|an|the|any|gpu|one|with|and|or|please|machine|,|;)(?=[\s,;]|$)", _said()),
 )  # fmt: skip
 _COMPILED = [(re.compile(pattern, re.IGNORECASE), change) for pattern, change in _PHRASES]
@@ -94,12 +94,12 @@ def understand(text: str, before: Order | None = None) -> Order:
         name = _name(rest)
         match, change = _phrase(rest)
         if match is not None and change is not None and match.end() >= len(name):
-            said.update(change(match))
+            _take_in(said, change(match), match[0])
             rest = rest[match.end() :].lstrip(" ,;\t")
         elif name:
             found = gpus.identify(name)
             names.append(name if found.count == 1 else found.title)
-            said |= {"gpu_count": found.count} if found.count > 1 else {}
+            _take_in(said, {"gpu_count": found.count} if found.count > 1 else {}, name)
             rest = rest[len(name) :].lstrip(" ,;\t")
         else:
             raise _not_understood(rest)
@@ -109,9 +109,21 @@ def understand(text: str, before: Order | None = None) -> Order:
     return replace(order, need=replace(order.need, **said), ranking=ranking)
 
 
-def with_titles(need: Need) -> Need:
-    """With the names that offers carry who meet it."""
-    return replace(need, gpu_titles=gpus.titles_wanted(need.gpus))
+def _take_in(said: dict[str, Any], more: Mapping[str, Any], words: str) -> None:
+    """Any of several places is what people mean; anything else cannot be two things. Raises `BadRequest`."""
+    for name, value in more.items():
+        if isinstance(value, tuple):
+            said[name] = tuple(dict.fromkeys((*said.get(name, ()), *value)))
+        elif said.setdefault(name, value) != value:
+            raise BadRequest(
+                f"{words.strip()!r} is not what was said before it.", advice="Say each thing once; see --help for more."
+            )
+
+
+def completed(need: Need) -> Need:
+    """With the names that offers carry who meet it, and with what it says without saying so."""
+    spot = need.allows_spot or need.only_spot or bool(need.offers)  # who names an offer takes it as it is
+    return replace(need, gpu_titles=gpus.titles_wanted(need.gpus), allows_spot=spot)
 
 
 def _phrase(rest: str) -> tuple[re.Match[str] | None, Change | None]:

@@ -25,10 +25,11 @@ async def overview(provider: str | None = None) -> Overview:
 
     Raises `NothingFits` where nothing is offered, `BadRequest` for a provider that nobody knows.
     """
-    clouds = Clouds()
+    clouds, browsed = Clouds(), Browsed()
     try:
         everything = Need(providers=(provider,) if provider else (), allows_spot=True)
-        found = await search(everything, clouds, Browsed())
+        found = await search(everything, clouds, browsed)
     finally:
         await clouds.close()
+        await browsed.written()
     return Overview(await asyncio.to_thread(statistics, found.offers), found.silent)

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking
-from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.lessons import learned
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.market.sources import Anew, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer, Ranking
 from jupyter_gpu_bridge.providers import health
 from jupyter_gpu_bridge.providers.clouds import Clouds
+
+_WITHIN = 20.0
+"""Seconds: whoever rents does not wait longer for one that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,10 @@ class Found:
 
 async def search(need: Need, clouds: Clouds, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
     """Offers that fit, asked for anew. Raises `NothingFits` with what excludes how many."""
-    need = with_titles(need)
+    need = completed(need)
     names = await places_for(need, clouds)
     source = source or Anew(clouds)
-    asking = asyncio.gather(*(ask(name, need, source) for name in names))
+    asking = asyncio.gather(*(ask(name, need, source, _WITHIN) for name in names))
     lessons, answers = await asyncio.gather(asyncio.to_thread(learned, names), asking)
     offers = [offer for answer in answers for offer in answer.offers]
     silent = [answer.silent for answer in answers if answer.silent]

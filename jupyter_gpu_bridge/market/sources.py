@@ -10,6 +10,8 @@ from typing import Protocol
 
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, ProviderMissing
+from jupyter_gpu_bridge.in_time import in_time
+from jupyter_gpu_bridge.market.past import Records
 from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
@@ -26,6 +28,9 @@ class Offered:
     age: timedelta = timedelta()
     """Since it said so."""
     is_stale: bool = False
+
+
+_PATIENCE = 120.0
 
 
 class Source(Protocol):
@@ -45,15 +50,26 @@ class Anew:
 
 
 class Browsed:
-    """For those who only look: what was offered a moment ago, asked for once however many look for whatever."""
+    """For those who only look: what was offered a moment ago, asked for once however many look for whatever.
+
+    What is new is written down when they have seen it: `written`.
+    """
+
+    def __init__(self) -> None:
+        self._records = Records()
 
     async def offers(self, name: str, need: Need) -> Offered:
         kept = await remembered().get(name, need.wide, lambda: self._asked(name, need.wide))
         age = timedelta(seconds=kept.age)
+        if not kept.is_stale and not kept.age:
+            self._records.note(name, need, kept.value)
         if not kept.is_stale:
             return Offered(kept.value, age=age)
         silent = f"{name} does not answer now: what it offers is of {spoken(age)} ago"
         return Offered(kept.value, silent, age, is_stale=True)
+
+    async def written(self) -> None:
+        await self._records.write()
 
     async def _asked(self, name: str, need: Need) -> Sequence[Offer]:
         """By connections of its own: whoever was the first to look may have gone."""
@@ -76,12 +92,14 @@ async def places_for(need: Need, clouds: Clouds) -> Sequence[str]:
     return names
 
 
-async def ask(name: str, need: Need, source: Source) -> Offered:
-    """One provider's trouble is a phrase of its own."""
+async def ask(name: str, need: Need, source: Source, within: float | None = None) -> Offered:
+    """One provider's trouble is a phrase of its own. `within`: seconds after which the others go on without it."""
     if not settings.is_enabled(name):
         return Offered(silent=f"{name} is switched off ({settings.enabled(name).name})")
     try:
-        return await source.offers(name, need)
+        return await in_time(source.offers(name, need), within or _PATIENCE)
+    except asyncio.TimeoutError:
+        return Offered(silent=f"{name} has not answered within {within or _PATIENCE:g} s")
     except CloudError as error:
         return Offered(silent=f"{name} could not be asked: {error.what.rstrip('.')}")
     except BridgeError:

@@ -152,6 +152,8 @@ class Order:
     """For how long the machine lives when nobody can be reached to renew it."""
     agreed: Money | None = None
     """The largest possible bill that somebody was shown: nothing is rented that could cost more."""
+    agreed_price: Money | None = None
+    """And the highest price per hour: with a budget, the bill alone would let anything dearer be had for less long."""
     when_busy: WhenBusy = WhenBusy.FINISH
     keeps_failed: bool = False
     """A machine that can be entered and not be set up is not destroyed at once, so that somebody can look at it."""

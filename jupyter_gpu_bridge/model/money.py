@@ -10,6 +10,8 @@ from jupyter_gpu_bridge.errors import BadRequest
 
 _MICROS = 1_000_000
 _HOUR = timedelta(hours=1)
+_MOST_DIGITS = 12
+"""Of dollars: more than there are, and few enough to be counted exactly everywhere."""
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -30,6 +32,8 @@ class Money:
             raise TypeError(f"money is read from text, not from {type(text).__name__}")
         try:
             dollars = Decimal(_without_sign(text.strip()) if isinstance(text, str) else text)
+            if not dollars.is_finite() or dollars.adjusted() > _MOST_DIGITS:
+                raise ValueError(dollars)
             micros = (dollars * _MICROS).to_integral_value(ROUND_HALF_EVEN)
             return cls(int(micros))
         except (InvalidOperation, ValueError, OverflowError):

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from jupyter_gpu_bridge.model import Need, Offer
+from jupyter_gpu_bridge.model import Money, Need, Offer
 from jupyter_gpu_bridge.providers import configuration, metrics, settings
 from jupyter_gpu_bridge.providers.cache import AdaptiveCache, CacheRules, Kept
+
+_MOST = Money.parse("1000000")
+"""Dollars per hour."""
 
 Ask = Callable[[], Awaitable[Sequence[Offer]]]
 
@@ -50,8 +53,10 @@ def _normal(need: Need) -> Need:
 
 
 def _dated(offers: Sequence[Offer]) -> Sequence[Offer]:
+    """And without what nobody can mean: a price below nothing, or beyond all reason."""
     now = datetime.now(timezone.utc)
-    return [offer if offer.seen is not None else replace(offer, seen=now) for offer in offers]
+    sound = [offer for offer in offers if Money() <= offer.price <= _MOST]
+    return [offer if offer.seen is not None else replace(offer, seen=now) for offer in sound]
 
 
 def _essence(offers: Sequence[Offer]) -> object:

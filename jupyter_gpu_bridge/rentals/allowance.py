@@ -16,6 +16,7 @@ class Allowance:
     time: timedelta
     budget: Money | None
     agreed: Money | None
+    agreed_price: Money | None = None
     spent: Money = field(default_factory=Money)
     """By earlier attempts."""
 
@@ -29,6 +30,7 @@ class Allowance:
             time=order.deadline - (now - begun),
             budget=None if order.budget is None else order.budget - spent,
             agreed=None if order.agreed is None else order.agreed - spent,
+            agreed_price=order.agreed_price,
             spent=spent,
         )
 
@@ -50,6 +52,8 @@ class Allowance:
             return "its deadline has come"
         if self.budget is not None and self.budget.lasts(price) < _TOO_SHORT:
             return "its budget is used up"
+        if self.agreed_price is not None and price > self.agreed_price:
+            return f"it costs {price} per hour, and {self.agreed_price} was agreed"
         if self.agreed is not None and self.worst_case(price) > self.agreed:
             return f"it could cost {self.worst_case(price)} in all, and {self.agreed} was agreed"
         return ""

@@ -125,7 +125,7 @@ _WORDS: Mapping[str, _Words] = {
     **dict.fromkeys(("gpu_count", "gpu_memory_mib", "cpus", "memory_mib", "disk_gib", "score"), _WHOLE),
     **dict.fromkeys(("down_mbps", "up_mbps"), _WHOLE),
     **dict.fromkeys(("allows_spot", "only_spot", "must_be_verified", "keeps_failed"), _TRUTH),
-    **dict.fromkeys(("max_price", "min_price", "budget", "agreed"), _SUM),
+    **dict.fromkeys(("max_price", "min_price", "budget", "agreed", "agreed_price"), _SUM),
     **dict.fromkeys(("stock", "cuda", "compute_capability", "image", "python"), _TEXT),
     **dict.fromkeys(("deadline", "lease", "lasts"), _SPAN),
     "reliability": _SHARE,

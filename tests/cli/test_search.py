@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from jupyter_gpu_bridge.model import Money, Offer
@@ -20,7 +21,29 @@ def test_offers_are_shown_the_best_first_and_how_many_there_are(bridge: Scripted
     assert first.split() == ["vast:17", "RTX", "4090", "24", "GiB", "$0.35", "100", "99.5", "%", "US", "on", "demand"]
     assert second.startswith("runpod:h100@US-1")
     assert "150" in second
-    assert shown.err == "1 to 2 of 2 that fit, of 3 offers. Rent one: jupyter gpu rent --offer OFFER\n"
+    assert shown.err == (
+        "1 to 2 of 2 that fit, of 3 offers. Rent the first: jupyter gpu rent --offer vast:17 --max-price 0.35\n"
+    )
+
+
+def test_what_rents_the_first_is_said_in_full_and_can_be_pasted(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [replace(FAST, offer_id="SECURE:2:NVIDIA H100 80GB", price=Money.parse("4.98"))]
+    shown = call("search", "--gpus", "2", "--disk", "100", "--gpu", "H100", "--max-price", "9")
+    assert shown.status == 1, "its disk is not known"
+    bridge.market = [replace(bridge.market[0], disk_gib=100)]
+    said = call("search", "--gpus", "2", "--disk", "100").err.partition("Rent the first: jupyter gpu ")[2]
+    words = [
+        "rent",
+        "--offer",
+        "runpod:SECURE:2:NVIDIA H100 80GB",
+        "--max-price",
+        "4.98",
+        "--gpus",
+        "2",
+        "--disk",
+        "100",
+    ]
+    assert shlex.split(said) == words
 
 
 def test_words_and_options_say_what_is_looked_for(bridge: ScriptedBridge, call: Call) -> None:
@@ -67,3 +90,10 @@ def test_what_makes_no_sense_is_refused_with_an_example(call: Call) -> None:
     assert refused.status == 1
     assert "'gimme' is not understood. For example: cheapest with 24 GB" in refused.err
     assert call("search", "--page", "0").status == 2
+
+
+def test_what_a_provider_says_does_nothing_to_the_terminal(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [replace(CHEAP, region="US\x1b[2J\x1b]0;mine\x07")]
+    shown = call("search")
+    assert "US [2J ]0;mine " in shown.out
+    assert "\x1b" not in shown.out + shown.err

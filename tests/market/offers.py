@@ -27,6 +27,7 @@ offers = st.builds(
     price=_PRICES,
     region=_REGIONS,
     is_spot=st.booleans(),
+    host=st.sampled_from(["", "host-7", "host-8"]),
     cpus=_NUMBERS,
     memory_mib=st.sampled_from([0, 65_536]),
     disk_gib=st.sampled_from([0, 100]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,27 +12,32 @@ from hypothesis import strategies as st
 from jupyter_gpu_bridge.market.browse import sift
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import conditions, lacking
-from jupyter_gpu_bridge.market.intent import with_titles
+from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.lessons import Lessons
 from jupyter_gpu_bridge.market.ranking import ranked
-from jupyter_gpu_bridge.model import Money, Need, Offer, Ranking
+from jupyter_gpu_bridge.model import Money, Need, Offer, Place, Ranking, Reputation
 from jupyter_gpu_bridge.model.query import Query
 from tests.market.offers import needs, offers
 
 SEVERAL = st.lists(offers, max_size=30, unique_by=lambda offer: offer.name)
 
 
-class Sinking(Lessons):
-    """Whoever has a number that ends so."""
-
-    def trouble(self, offer: Offer) -> float:
-        return float(offer.offer_id.endswith("7"))
+_FAILS = Reputation(tries=2, failures=2)
+LESSONS = Lessons(
+    {
+        Place("vast", "", "RTX 4090"): _FAILS,
+        Place("runpod", "", "H100 SXM"): _FAILS,
+        Place("vast", "host-7"): _FAILS,
+        Place("runpod", "host-7"): Reputation(tries=9, failures=2),
+    },
+    {("vast", "L4"): timedelta(seconds=40), ("runpod", "RTX 4090"): timedelta(minutes=3)},
+)
 
 
 @settings(deadline=None)
 @given(need=needs, several=SEVERAL)
 def test_the_same_offers_fit_in_columns_and_alone(need: Need, several: Sequence[Offer]) -> None:
-    asked = conditions(with_titles(need))
+    asked = conditions(completed(need))
     chosen = Columns(several).choose(asked, Ranking.PRICE, len(several))
     alone = [offer for offer in several if not lacking(offer, asked)]
     assert {offer.name for _, offer in chosen.rows} == {offer.name for offer in alone}
@@ -46,8 +52,8 @@ def test_the_same_offers_fit_in_columns_and_alone(need: Need, several: Sequence[
 @settings(deadline=None)
 @given(several=SEVERAL, ranking=st.sampled_from(Ranking))
 def test_the_same_order_in_columns_and_alone(several: Sequence[Offer], ranking: Ranking) -> None:
-    rows = Columns(several, Sinking()).choose([], ranking, len(several)).rows
-    alone = ranked(several, ranking, lessons=Sinking(), chance=lambda: 0.5)
+    rows = Columns(several).choose([], ranking, len(several), LESSONS).rows
+    alone = ranked(several, ranking, lessons=LESSONS, chance=lambda: 0.5)
     places = {offer.name: key for key, offer in rows}
     assert [places[offer.name] for offer in alone] == sorted(places.values())
 

@@ -50,6 +50,15 @@ from jupyter_gpu_bridge.model import Money, Need, Order, Ranking
         ("cheapest VRAM", Ranking.MEMORY, {}),
         ("soonest, only spot", Ranking.BOOT, {"only_spot": True, "allows_spot": True}),
         ("a gpu, please", Ranking.PRICE, {}),
+        ("in stock, RTX 4090", Ranking.PRICE, {"stock": "medium", "gpus": ("RTX 4090",)}),
+        ("RTX 4090 in US, spot", Ranking.PRICE, {"gpus": ("RTX 4090",), "regions": ("US",), "allows_spot": True}),
+        ("in us-east-1, H100", Ranking.PRICE, {"regions": ("us-east-1",), "gpus": ("H100",)}),
+        (
+            "in US or in EU, at vast, at runpod",
+            Ranking.PRICE,
+            {"regions": ("US", "EU"), "providers": ("vast", "runpod")},
+        ),
+        ("cheapest in US, under $2", Ranking.PRICE, {"regions": ("US",), "max_price": Money.parse("2")}),
         ("", Ranking.PRICE, {}),
     ],
 )
@@ -72,6 +81,8 @@ def test_what_was_said_before_stays_unless_it_is_said_anew() -> None:
         ("cheapest with 24 bananas", "24", "For example"),
         ("not in US", "not", "For example"),
         ("fastest under 2 euros", "under", "For example"),
+        ("at most 24 GB", "at", "For example"),
+        ("more than 1 gpu", "more", "For example"),
     ],
 )
 def test_what_is_not_understood_is_said_and_nothing_is_guessed(words: str, word: str, advice: str) -> None:
@@ -97,3 +108,18 @@ def test_each_model_can_be_said_in_a_sentence() -> None:
 def test_too_many_words_are_refused() -> None:
     with pytest.raises(BadRequest, match="too much"):
         understand("cheapest " * 100)
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ("A100 under $2 or H100 under $3", "under $3"),
+        ("24 GB or 48 GB", "48 GB"),
+        ("H100 or 2 x A100 or 4 x A100", "4 x A100"),
+        ("cheapest, fastest", "fastest"),
+    ],
+)
+def test_what_is_said_twice_and_differs_is_refused(words: str, again: str) -> None:
+    with pytest.raises(BadRequest, match="is not what was said before it") as refused:
+        understand(words)
+    assert again in str(refused.value)

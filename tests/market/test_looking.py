@@ -14,6 +14,7 @@ import pytest
 
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.errors import BadRequest, NoCapacity, NothingFits
+from jupyter_gpu_bridge.market import search as search_module
 from jupyter_gpu_bridge.market.browse import browse, whole
 from jupyter_gpu_bridge.market.sources import Browsed
 from jupyter_gpu_bridge.model import (
@@ -281,3 +282,29 @@ async def test_a_place_that_failed_again_and_again_sinks_and_says_why(
         assert [row.offer.provider for row in rows] == ["other", "acme"]
         assert rows[1].warning == "failed 2 of 2 times (no SSH after 5 min)"
         assert [offer.provider for offer in (await found_by()).offers] == ["other", "acme"]
+
+
+async def test_what_the_market_shows_is_written_down_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with shops(monkeypatch, acme=GOOD):
+        await Bridge().market_statistics()
+        (sold,) = (await Bridge().price_history("A100")).sold
+        assert (sold.provider, sold.now.prices.low) == ("acme", Money.parse("1.25"))
+
+
+@pytest.mark.parametrize("price", ["1e400", "1e999999", "-1", "1000001"])
+async def test_a_price_that_nobody_can_mean_costs_its_own_provider_only(
+    monkeypatch: pytest.MonkeyPatch, price: str
+) -> None:
+    nonsense = Answer(200, {"offers": [{"id": "1", "price": price}], "account": "me"})
+    async with shops(monkeypatch, acme=nonsense, good=GOOD):
+        page = await whole(Query(NEED), 10)
+        assert [row.offer.provider for row in page.rows] == ["good"]
+
+
+async def test_whoever_rents_does_not_wait_long_for_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "_WITHIN", 0.5)
+    async with shops(monkeypatch, good=GOOD, hangs=GOOD) as scripts:
+        scripts["hangs"].hold = asyncio.Event()
+        found = await found_by()
+        assert [offer.provider for offer in found.offers] == ["good"]
+        assert found.silent == ["hangs has not answered within 0.5 s"]

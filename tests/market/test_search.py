@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jupyter_gpu_bridge.errors import NothingFits
+from jupyter_gpu_bridge.market.conditions import lacks
+from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.providers import clouds as clouds_module
@@ -62,3 +67,37 @@ async def test_a_name_that_nobody_has_is_answered_with_those_near_it(shelf: Shel
     with pytest.raises(NothingFits) as known:
         await _found("B200")
     assert "did you mean" not in str(known.value)
+
+
+@pytest.mark.parametrize("need", [Need(only_spot=True), Need(offers=("memory:1",))])
+async def test_who_wants_spot_alone_or_names_an_offer_has_spot_asked_for(shelf: Shelf, need: Need) -> None:
+    clouds = Clouds()
+    with contextlib.suppress(NothingFits):
+        await search(replace(need, providers=("memory",)), clouds)
+    await clouds.close()
+    assert shelf.asked is not None
+    assert shelf.asked.allows_spot
+
+
+def _fits(need: Need, **offer: Any) -> bool:
+    said: dict[str, Any] = {"gpu": "H100 SXM", "gpu_count": 1, "gpu_memory_mib": 81_920, "price": PRICE, **offer}
+    return not lacks(completed(need), Offer("vast", "1", **said))
+
+
+def test_a_region_is_also_what_begins_with_it() -> None:
+    for region in ("US", "us-east-1", "US-KS-2", "US, Kansas"):
+        assert _fits(Need(regions=("us",)), region=region)
+    for region in ("", "RUS", "AUS-1", "EU-US"):
+        assert not _fits(Need(regions=("us",)), region=region)
+    assert not _fits(Need(regions=("us-east-1",)), region="us-east-2")
+
+
+def test_an_arm_host_is_for_those_who_name_its_gpu() -> None:
+    assert not _fits(Need(gpu_memory_mib=1024), gpu="GH200 96GB")
+    assert _fits(Need(gpus=("GH200",)), gpu="GH200 96GB")
+    assert _fits(Need(offers=("vast:1",)), gpu="GH200 96GB")
+
+
+def test_a_spot_offer_that_is_named_is_taken_as_it_is() -> None:
+    assert _fits(Need(offers=("vast:1",)), is_spot=True)
+    assert not _fits(Need(), is_spot=True)

@@ -51,3 +51,11 @@ def test_nothing_is_rented_that_could_cost_more_than_was_agreed() -> None:
     assert Allowance.of(agreed, [], ASKED).forbids(Money.parse("0.39")) == ""
     refused = Allowance.of(agreed, [], ASKED).forbids(Money.parse("0.40"))
     assert refused == "it could cost $3.20 in all, and $3.12 was agreed"
+
+
+def test_with_a_budget_as_well_nothing_dearer_is_rented_than_was_shown() -> None:
+    """Its bill would be the same: it would only be had for less long."""
+    order = Order(deadline=timedelta(hours=8), budget=Money.parse("2"), agreed=Money.parse("2"), agreed_price=PRICE)
+    allowance = Allowance.of(order, [], ASKED)
+    assert allowance.forbids(PRICE) == ""
+    assert allowance.forbids(Money.parse("9")) == f"it costs $9.00 per hour, and {PRICE} was agreed"

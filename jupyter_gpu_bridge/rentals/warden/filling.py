@@ -194,10 +194,10 @@ class Filling:
             rental = await self._book.rental(rental.attempt_id)
             if wish.order.keeps_failed and isinstance(error, SetUpFailed):
                 kept = await self._keep(rental, error)
-                await self._tell(rental, error)
+                await self._tell(rental, error, wish.order)
                 raise kept from error
             await release(rental, cloud, self._book, error.what)
-            await self._tell(rental, error)
+            await self._tell(rental, error, wish.order)
             raise RentFailed(f"{error.what}, destroyed") from error
 
     async def _boot_and_enter(self, wish: Wish, rental: Rental, cloud: Provider) -> tuple[Rental, Target]:
@@ -316,8 +316,9 @@ class Filling:
         }
         return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
 
-    async def _tell(self, rental: Rental, error: RentFailed) -> None:
-        if isinstance(error, MachineFailed):
+    async def _tell(self, rental: Rental, error: RentFailed, order: Order) -> None:
+        """Not of an image of the user's own: then it may be that."""
+        if isinstance(error, MachineFailed) and order.image is None:
             await tell_outcome(self._book, rental, error.outcome, error.what)
 
     async def _usually(self, stage: str, offer: Offer) -> str:
@@ -336,14 +337,17 @@ class Filling:
 
 
 def _advice(wish: Wish, offers: Sequence[Offer]) -> str:
-    agreed, least = wish.order.agreed, wish.order.worst_case(min(offer.price for offer in offers))
-    if agreed is None or least <= agreed:
-        return "Try again later, or allow more: another GPU, a higher price, spot offers."
+    order, cheapest = wish.order, min(offer.price for offer in offers)
     kind, _, name = wish.key.partition(":")
     again = f"jupyter gpu profiles add {name}" if kind == "profile" else "order it again"
-    return (
-        f"Prices have risen since you agreed to {agreed} in all: now it is {least} at least. To agree to that: {again}"
-    )
+    if order.agreed is not None and order.worst_case(cheapest) > order.agreed:
+        least = order.worst_case(cheapest)
+        risen = f"{order.agreed} in all: now it is {least} at least"
+    elif order.agreed_price is not None and cheapest > order.agreed_price:
+        risen = f"{order.agreed_price} per hour: now it is {cheapest} at least"
+    else:
+        return "Try again later, or allow more: another GPU, a higher price, spot offers."
+    return f"Prices have risen since you agreed to {risen}. To agree to that: {again}"
 
 
 def _known_hosts(rental: Rental) -> Path:
