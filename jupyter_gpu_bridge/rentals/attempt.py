@@ -21,6 +21,7 @@ from jupyter_gpu_bridge.model import (
     Account,
     Created,
     CreatePlan,
+    Money,
     Offer,
     Provider,
     Rental,
@@ -145,8 +146,15 @@ class Attempt:
         raise NoCapacity(f"no clear answer from {self.cloud.traits.title} ({error.what.rstrip('.')}), nothing was made")
 
 
-async def until_running(rental: Rental, cloud: Provider, book: Book, since: datetime) -> Seen:
-    """Until the machine runs and has an address. Raises `RentFailed` when it never will."""
+class TooDear(RentFailed):
+    """It is billed at a higher price than somebody was shown; there are others."""
+
+
+async def until_running(rental: Rental, cloud: Provider, book: Book, since: datetime, agreed: Money | None) -> Seen:
+    """Until the machine runs and has an address. Raises `RentFailed` when it never will.
+
+    `agreed`: the highest price per hour that was. Raises `TooDear`.
+    """
     pause = _FIRST_LOOK
     trouble = ""
     while True:
@@ -154,6 +162,8 @@ async def until_running(rental: Rental, cloud: Provider, book: Book, since: date
             seen = None if rental.ref is None else await cloud.get(rental.ref)
             if seen is not None and seen.price is not None and seen.price > rental.price:
                 rental = await book.dearer(rental, seen.price)
+            if agreed is not None and rental.price > agreed:
+                raise TooDear(f"its provider bills {rental.price} per hour, and {agreed} was agreed")
             if seen is not None and seen.state is SeenState.RUNNING and seen.address:
                 return seen
             if seen is not None and seen.state in (SeenState.FAILED, SeenState.STOPPED):

@@ -33,7 +33,7 @@ from jupyter_gpu_bridge.model import Offer, Order, Outcome, Provider, Rental, Re
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
-from jupyter_gpu_bridge.rentals.attempt import Attempt, until_running
+from jupyter_gpu_bridge.rentals.attempt import Attempt, TooDear, until_running
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -204,7 +204,10 @@ class Filling:
         await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
         began = self._book.clock.now()
         try:
-            seen = await until_running(rental, cloud, self._book, rental.created or began)
+            agreed = wish.order.agreed_price
+            seen = await until_running(rental, cloud, self._book, rental.created or began, agreed)
+        except TooDear:
+            raise
         except RentFailed as error:
             raise BootFailed(error.what) from error
         await self._took("booting", rental, began)

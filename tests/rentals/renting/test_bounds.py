@@ -58,3 +58,27 @@ async def test_a_deadline_counts_while_a_machine_boots(world: Renting) -> None:
         await world.rent(order)
     assert world.billed() == []
     assert _bill(world) <= Money.parse("1.30").during(3 * _TICK)
+
+
+async def test_what_is_billed_dearer_than_was_shown_is_ended_and_another_is_tried(world: Renting) -> None:
+    """Between the last look and the order its price has risen: nobody was asked about that one."""
+    quote = await world.bridge.quote(PRETEND)
+    world.cloud.fault("double-billing", value=10, calls=1)
+    order = replace(PRETEND, agreed=quote.worst_case, agreed_price=quote.dearest)
+    standing = await world.rent(order)
+    assert standing.rental is not None
+    assert standing.rental.price <= quote.dearest
+    with Ledger.open() as ledger:
+        first, *others = sorted(ledger.rentals(live_only=False), key=lambda each: each.written)
+    assert others
+    assert f"its provider bills {first.offer.price * 10} per hour, and {quote.dearest} was agreed" in first.reason
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
+
+
+async def test_with_a_budget_nothing_dearer_is_rented_than_was_shown(world: Renting) -> None:
+    order = replace(PRETEND, budget=Money.parse("1"), agreed=Money.parse("1"), agreed_price=Money.parse("0.01"))
+    with pytest.raises(RentFailed, match=r"since you agreed to \$0\.01 per hour") as refused:
+        await world.rent(order)
+    assert "not tried, since it costs" in str(refused.value)
+    assert world.created() == 0
