@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence, Sized
 from datetime import timedelta
@@ -26,23 +27,27 @@ _SMALL = 2000
 """So many offers are sifted at once, where handing them to a thread would take longer."""
 
 
+_MOST_SHELVES = 64
+
+
 class _Shelves:
-    """The columns of what is remembered, made once for each answer."""
+    """The columns of what is remembered, made once for each answer, in whatever thread is the first to need them."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, Need], tuple[Sequence[Offer], Columns]] = {}
+        self._making = threading.Lock()
 
     def of(self, name: str, need: Need, offers: Sequence[Offer]) -> Columns:
-        answer, columns = self._made.get((name, need), (None, None))
-        if columns is None or answer is not offers:
-            columns = Columns(offers)
-            self._made[name, need] = offers, columns
-            while len(self._made) > _MOST_SHELVES:
-                del self._made[next(iter(self._made))]
-        return columns
+        with self._making:
+            answer, columns = self._made.get((name, need), (None, None))
+            if columns is None or answer is not offers:
+                columns = Columns(offers)
+                self._made[name, need] = offers, columns
+                while len(self._made) > _MOST_SHELVES:
+                    del self._made[next(iter(self._made))]
+            return columns
 
 
-_MOST_SHELVES = 64
 _shelves = _Shelves()
 
 

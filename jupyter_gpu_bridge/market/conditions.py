@@ -93,23 +93,23 @@ def _of_gpus(need: Need) -> Iterable[Condition | None]:
     yield _at_least(f"{_size(need.gpu_memory_mib)} of GPU memory", "memory", need.gpu_memory_mib)
     yield _at_least(f"a score of at least {need.score}", "score", need.score)
     if not need.gpus and not need.offers:  # images and wheels are for x86, unless somebody names such a GPU
-        yield _bound("an x86 host", "arm", Comparison.AT_MOST, 0)
+        yield Bound("an x86 host", "arm", Comparison.AT_MOST, 0)
     yield _version("compute capability", "capability", need.compute_capability)
 
 
 def _of_terms(need: Need) -> Iterable[Condition | None]:
     if need.min_price is not None:
-        yield _bound(f"at least {need.min_price} per hour", "price", Comparison.AT_LEAST, need.min_price.micros)
+        yield Bound(f"at least {need.min_price} per hour", "price", Comparison.AT_LEAST, need.min_price.micros)
     if need.max_price is not None:
-        yield _bound(f"at most {need.max_price} per hour", "price", Comparison.AT_MOST, need.max_price.micros)
+        yield Bound(f"at most {need.max_price} per hour", "price", Comparison.AT_MOST, need.max_price.micros)
     yield _one_of("provider", "provider", need.providers)
     yield _one_of("the offer", "offer", need.offers)
     yield _one_of("region", "region", need.regions, or_parts=True)
     yield _one_of("tier", "tier", need.tiers)
     if need.only_spot:
-        yield _bound("spot only", "spot", Comparison.AT_LEAST, 1)
+        yield Bound("spot only", "spot", Comparison.AT_LEAST, 1)
     elif not need.allows_spot:
-        yield _bound("not to be taken back (no spot)", "spot", Comparison.AT_MOST, 0)
+        yield Bound("not to be taken back (no spot)", "spot", Comparison.AT_MOST, 0)
     if need.lasts is not None:
         yield _at_least(f"to be had for {spoken(need.lasts)}", "lasts", need.lasts.total_seconds())
     if need.stock:
@@ -142,10 +142,6 @@ def lacks(need: Need, offer: Offer) -> tuple[str, ...]:
 def lacking(offer: Offer, asked: Iterable[Condition]) -> tuple[str, ...]:
     """What the offer has not got, one short phrase for each; nothing when it fits."""
     return tuple(condition.phrase for condition in asked if not holds(condition, offer))
-
-
-def _bound(phrase: str, fact: str, comparison: Comparison, value: float) -> Condition:
-    return Bound(phrase, fact, comparison, value)
 
 
 def _at_least(phrase: str, fact: str, value: float) -> Condition | None:

@@ -24,9 +24,6 @@ FORMULAS: Mapping[Ranking, Callable[[Fact], Sequence[Any]]] = {
 }
 """What comes out for one offer is for one to compare, for columns a column."""
 
-Known = Callable[[Offer], float]
-"""A number of an offer."""
-
 
 def ranked(
     offers: Iterable[Offer],

@@ -31,6 +31,7 @@ class Offered:
 
 
 _PATIENCE = 120.0
+"""Seconds after which nobody waits any longer, whatever an adapter does with them."""
 
 
 class Source(Protocol):
@@ -92,14 +93,14 @@ async def places_for(need: Need, clouds: Clouds) -> Sequence[str]:
     return names
 
 
-async def ask(name: str, need: Need, source: Source, within: float | None = None) -> Offered:
+async def ask(name: str, need: Need, source: Source, within: float = _PATIENCE) -> Offered:
     """One provider's trouble is a phrase of its own. `within`: seconds after which the others go on without it."""
     if not settings.is_enabled(name):
         return Offered(silent=f"{name} is switched off ({settings.enabled(name).name})")
     try:
-        return await in_time(source.offers(name, need), within or _PATIENCE)
+        return await in_time(source.offers(name, need), within)
     except asyncio.TimeoutError:
-        return Offered(silent=f"{name} has not answered within {within or _PATIENCE:g} s")
+        return Offered(silent=f"{name} has not answered within {within:g} s")
     except CloudError as error:
         return Offered(silent=f"{name} could not be asked: {error.what.rstrip('.')}")
     except BridgeError:
