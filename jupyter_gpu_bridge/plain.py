@@ -55,8 +55,8 @@ def kernel(view: KernelView) -> Plain:
         "profile": view.profile,
         "path": view.path,
         "pid": view.pid,
-        "started": _moment(view.started),
-        "last_activity": _moment(view.last_activity),
+        "started": moment(view.started),
+        "last_activity": moment(view.last_activity),
         "detail": view.detail,
         "foreign": view.is_foreign,
     }
@@ -187,16 +187,16 @@ def rental(
         "key": wish.key,
         "machine": f"rental:{wish.wish_id}",
         "open": wish.is_open,
-        "asked": _moment(wish.asked),
+        "asked": moment(wish.asked),
         "asked_by": wish.asked_by,
         "elsewhere": is_elsewhere,
-        "closed": _moment(wish.closed),
+        "closed": moment(wish.closed),
         "closed_because": wish.closed_because,
         "state": "searching" if newest is None and wish.is_open else "gone" if newest is None else newest.state.value,
         "stage": _rental_stage(wish, newest),
         "step": None if step is None else event(step),
         "warning": "" if warning is None else warning.text,
-        "warned": None if warning is None else _moment(warning.at),
+        "warned": None if warning is None else moment(warning.at),
         "attempt": None if newest is None else attempt(newest),
     }
 
@@ -216,13 +216,13 @@ def attempt(value: Rental) -> Plain:
         "ref": value.ref,
         "price_per_hour": _dollars(value.price),
         "cost": _dollars(value.accrued),
-        "cost_as_of": _moment(value.accrued_until),
+        "cost_as_of": moment(value.accrued_until),
         "budget": None if value.cap is None else _dollars(value.cap),
         "worst_case": _dollars(value.worst_case),
-        "deadline": _moment(value.deadline),
-        "requested": _moment(value.requested),
-        "created": _moment(value.created),
-        "gone": _moment(value.gone),
+        "deadline": moment(value.deadline),
+        "requested": moment(value.requested),
+        "created": moment(value.created),
+        "gone": moment(value.gone),
         "reason": value.reason,
     }
 
@@ -257,7 +257,7 @@ def offer(value: Offer) -> Plain:
         "up_price": None if value.up_price is None else _dollars(value.up_price),
         "cuda": value.cuda,
         "compute_capability": value.compute_capability,
-        "seen": _moment(value.seen),
+        "seen": moment(value.seen),
     }
 
 
@@ -374,7 +374,7 @@ def _figure(measured: float | None, claimed: float | None, share: float | None) 
 
 
 def event(value: Event) -> Plain:
-    return {"at": _moment(value.at), "attempt": value.attempt_id, "kind": value.kind, "text": value.text}
+    return {"at": moment(value.at), "attempt": value.attempt_id, "kind": value.kind, "text": value.text}
 
 
 def took(name: str, time: timedelta | None) -> Plain:
@@ -428,5 +428,5 @@ def _seconds(value: timedelta | None) -> float | None:
     return None if value is None else round(value.total_seconds(), 3)
 
 
-def _moment(value: datetime | None) -> str | None:
+def moment(value: datetime | None) -> str | None:
     return None if value is None else value.isoformat()

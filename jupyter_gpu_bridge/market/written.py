@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.market.history import Point, PriceHistory, SoldBy, Span, Trend
@@ -93,8 +92,8 @@ def _sold(sold: SoldBy) -> Plain:
             "low": _money(now.prices.low),
             "median": _money(now.prices.median),
             "high": _money(now.prices.high),
-            "since": _moment(now.since),
-            "looked": _moment(now.looked),
+            "since": plain.moment(now.since),
+            "looked": plain.moment(now.looked),
         },
         "trends": [_trend(sold.week), _trend(sold.month)],
         "points": [_point(point) for point in sold.points],
@@ -132,7 +131,3 @@ def _span(span: Span) -> Plain:
 
 def _money(value: Money | None) -> str | None:
     return None if value is None else value.exact()
-
-
-def _moment(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat()
