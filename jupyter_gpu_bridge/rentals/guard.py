@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, ProviderMissing
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Rental
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.book import Book
@@ -40,6 +41,7 @@ class Round:
 async def look(orders: Orders, book: Book) -> Round:
     """Every account is compared with the ledger, and every wish that is not over has a warden afterwards."""
     orphans, troubles = await _compare_all(book)
+    reached("compared")
     watched = []
     at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -72,6 +74,7 @@ async def _close_overdue(standings: Sequence[Standing], book: Book, troubles: li
         whose = f"{rental.name}, rented elsewhere by {wish.asked_by or 'somebody'} for {rental.price} per hour"
         try:
             await book.close_wish(wish.wish_id, "It was past its end, and whoever had rented it had not ended it.")
+            reached("overdue")
             troubles.append(f"{whose}, was past its end: it is ended from here, if the key of its account is here.")
         except BridgeError as error:
             troubles.append(f"{whose}, is past its end, and could not be closed: {error}")

@@ -45,7 +45,7 @@ from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, SETTLED, TOLD, Standing, standings
+from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing, standings
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.market.sources import Source
@@ -291,9 +291,11 @@ class Orders:
                 f"It can be put off to {latest:%Y-%m-%d %H:%M} UTC at the latest.",
                 advice="Rent another machine for what takes longer.",
             )
-        return await book.read(
+        extended = await book.read(
             Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
         )
+        reached("extended")
+        return extended
 
     async def _require_movable(self, rental: Rental) -> None:
         """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
@@ -336,9 +338,9 @@ class Orders:
                 f"The key of {name} is lost, so nobody can enter it.",
                 billing=f"It costs {rental.price} per hour until it is ended, which is done in a few minutes.",
             )
-        if not await book.read(Ledger.rename_wish, wish.wish_id, wish.key, f"{KEPT}{name}"):
+        if not await book.read(Ledger.keep, rental, wish.key, f"{KEPT}{name}", book.clock.now()):
             raise _too_late(rental)
-        await book.note(rental, SETTLED, "It is kept.")
+        reached("kept")
         await self.wake(wish.wish_id)
         return await self.find(wish.wish_id)
 

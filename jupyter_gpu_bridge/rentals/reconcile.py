@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals import key_pairs
@@ -82,6 +83,7 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     listed = await clouds.get(provider).list()
     if (await clouds.get(provider).check()).fingerprint != account.fingerprint:
         raise Unclear(f"The key of {provider} was changed while it was asked.", advice="It is asked again.")
+    reached("listed")
     found = []
     for seen in listed:
         name = parse_machine_name(seen.name)
@@ -117,6 +119,8 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
     is_pretend = cloud.traits.is_pretend
     named = parse_machine_name(seen.name)
     pairs = None if named is None else key_pairs.find(named[1])
+    text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
+    ending = f"It is ended in {GRACE // timedelta(minutes=1)} min, unless: jupyter gpu orphans --keep {seen.name}"
     rental = await book.read(
         Ledger.adopt,
         key,
@@ -128,10 +132,9 @@ async def _enter(cloud: Provider, account: Account, seen: Seen, book: Book) -> O
         host_key="" if pairs is None else pairs.host_key,
         is_pretend=is_pretend,
         installation=installation_id(),
+        warning=f"{text}. {ending}",
     )
-    text = f"{seen.name} runs at {cloud.name}, and the ledger knows nothing of it"
-    ending = f"It is ended in {GRACE // timedelta(minutes=1)} min, unless: jupyter gpu orphans --keep {seen.name}"
-    await book.note(rental, "warning", f"{text}. {ending}")
+    reached("adopted")
     return Orphan(cloud.name, seen, await book.wish(rental.wish_id), text)
 
 
@@ -140,6 +143,7 @@ async def _returned(rental: Rental, seen: Seen, book: Book) -> Orphan:
     text = f"{seen.name} was gone and is there again"
     try:
         await book.read(Ledger.resurrect, rental.attempt_id, book.clock.now(), f"{text}.", seen.ref)
+        reached("resurrected")
     except BridgeError as error:
         log.warning("%s: %s", text, error)
     return Orphan(rental.provider, seen, await book.wish(rental.wish_id), text)
@@ -156,4 +160,5 @@ async def end_unless_kept(wish_id: WishId, book: Book) -> Wish:
     if not wish.key.startswith(FOUND) or not wish.is_open or book.clock.now() - wish.asked < GRACE:
         return wish
     await book.close_wish(wish_id, "Nobody knew of it, and nobody wanted to keep it.", only_for=wish.key)
+    reached("unkept")
     return await book.wish(wish_id)

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge.model import RENTED, Profile, RentalState
-from tests.rentals.renting import cuts
+from tests.rentals.renting import cuts_of_wardens as wardens
 from tests.rentals.renting.world import Renting, renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
@@ -53,7 +53,7 @@ async def test_a_kernel_runs_there_and_nothing_is_left_of_it(world: Renting) -> 
 async def test_a_power_cut_between_the_launch_and_its_id_costs_no_second_machine(
     world: Renting, point: str, wanted: bool
 ) -> None:
-    await cuts.on_the_way(world, KEY, point, wanted=wanted)
+    await wardens.on_the_way(world, KEY, point, wanted=wanted)
     await until(lambda: not world.wardens())
     assert _ssh_keys(world) == []
 

@@ -31,10 +31,11 @@ class Adoption(Chapter):
         host_key: str,
         is_pretend: bool,
         installation: str = "",
+        warning: str = "",
     ) -> Rental:
         """A row for it, under an open wish of that key; the row that is there already, if there is one.
 
-        What it has cost until now nobody knows here; it is counted from now on.
+        What it has cost until now nobody knows here; it is counted from now on. `warning`: what becomes of it.
         """
         order = Order()
         wish_id = WishId(secrets.token_hex(16))
@@ -82,13 +83,17 @@ class Adoption(Chapter):
                 )
             )
             write_event(connection, wish_id, attempt_id, "state", "It was found running, and nobody knew of it.", now)
+            if warning:
+                write_event(connection, wish_id, attempt_id, "warning", warning, now)
             return read_rental(connection, attempt_id)
 
-    def rename_wish(self, wish_id: WishId, was: str, key: str) -> bool:
-        """What it is for now; whether it was open, and for what it was thought to be. Raises `RentalUnknown`."""
+    def keep(self, rental: Rental, was: str, key: str, now: datetime) -> bool:
+        """What its wish is for now, and that nothing is to be warned of any more; whether it was open, and for what it
+        was thought to be. Raises `RentalUnknown`."""
         with self._database.writing() as connection:
-            wish = read_wish(connection, wish_id)
+            wish = read_wish(connection, rental.wish_id)
             if not wish.is_open or wish.key != was:
                 return False
-            connection.execute(update(_W).where(_W.c.wish_id == wish_id).values(key=key))
+            connection.execute(update(_W).where(_W.c.wish_id == wish.wish_id).values(key=key))
+            write_event(connection, wish.wish_id, rental.attempt_id, "settled", "It is kept.", now)
             return True

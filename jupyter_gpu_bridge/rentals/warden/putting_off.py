@@ -8,6 +8,7 @@ from typing import cast
 
 from jupyter_gpu_bridge.errors import CloudError
 from jupyter_gpu_bridge.machine.lease.renewal import Renewal
+from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Order, Provider, PutsOff, Rental
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 
@@ -37,6 +38,7 @@ class PuttingOff:
             cloud = await cloud_of(rental)
             if cloud.traits.puts_off:
                 await cast("PutsOff", cloud).put_off(rental.ref, limit)
+            reached("put-off")
         except CloudError as error:
             self._not_before = now + _AGAIN
             return f"Its provider does not know yet that its deadline was put off, and may end it before: {error}"

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from jupyter_gpu_bridge.model import RENTED, Money, Profile, RentalState, WishId
-from tests.rentals.renting import cuts
+from tests.rentals.renting import cuts_of_wardens as wardens
+from tests.rentals.renting.cuts import ANSWERS
 from tests.rentals.renting.test_kernels import _start, said
 from tests.rentals.renting.world import Renting, renting, until
 
@@ -42,17 +43,17 @@ async def test_a_wish_becomes_a_kernel_and_ends_as_nothing(world: Renting) -> No
 
 @pytest.mark.parametrize("point", ["requested", "answered", "created", "running"])
 async def test_what_dies_between_the_order_and_the_id_goes_on_where_it_was(world: Renting, point: str) -> None:
-    await cuts.on_the_way(world, "name:test", point, wanted=True)
+    await wardens.on_the_way(world, "name:test", point, wanted=True)
 
 
 @pytest.mark.parametrize("point", ["requested", "answered"])
 async def test_what_dies_there_and_is_not_wanted_any_more_leaves_nothing(world: Renting, point: str) -> None:
-    await cuts.on_the_way(world, "name:test", point, wanted=False)
+    await wardens.on_the_way(world, "name:test", point, wanted=False)
 
 
-@pytest.mark.parametrize("fault", cuts.ANSWERS)
+@pytest.mark.parametrize("fault", ANSWERS)
 async def test_a_machine_whose_answer_was_lost_is_found_by_its_label(world: Renting, fault: str) -> None:
-    await cuts.as_the_answer_is_lost(world, "name:test", "found", fault=fault)
+    await wardens.as_the_answer_is_lost(world, "name:test", "found", fault=fault)
     assert world.created() == 1
 
 

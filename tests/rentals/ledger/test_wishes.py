@@ -5,7 +5,19 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jupyter_gpu_bridge.errors import RentalUnknown
-from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Rental, RentalState, WhenBusy, WishId
+from jupyter_gpu_bridge.model import (
+    AttemptId,
+    Money,
+    Need,
+    Order,
+    Ref,
+    Rental,
+    RentalState,
+    Seen,
+    SeenState,
+    WhenBusy,
+    WishId,
+)
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from tests.rentals.ledger.scene import MINUTE, NOON, Scene
 
@@ -139,12 +151,27 @@ def test_a_wish_is_meant_by_an_attempt_of_it_but_never_where_a_wish_begins_so(sc
 
 
 def test_what_was_kept_meanwhile_is_not_closed_and_what_was_closed_is_not_kept(ledger: Ledger) -> None:
-    kept, _ = ledger.wish("found:a", Order(), "nobody", NOON)
-    assert ledger.rename_wish(kept.wish_id, "found:a", "kept:a")
+    kept, ended = [_adopted(ledger, name) for name in ("a", "b")]
+    assert ledger.keep(kept, "found:a", "kept:a", NOON)
     assert not ledger.close_wish(kept.wish_id, "Nobody wanted it.", NOON + MINUTE, only_for="found:a")
     assert ledger.find_wish(kept.wish_id).is_open
-    ended, _ = ledger.wish("found:b", Order(), "nobody", NOON)
     assert ledger.close_wish(ended.wish_id, "Nobody wanted it.", NOON + MINUTE, only_for="found:b")
-    assert not ledger.rename_wish(ended.wish_id, "found:b", "kept:b")
-    assert not ledger.rename_wish(kept.wish_id, "found:a", "kept:c")
+    assert not ledger.keep(ended, "found:b", "kept:b", NOON)
+    assert not ledger.keep(kept, "found:a", "kept:c", NOON)
     assert [ledger.find_wish(each.wish_id).key for each in (kept, ended)] == ["kept:a", "found:b"]
+    told = [[event.kind for event in ledger.events(each.wish_id)] for each in (kept, ended)]
+    assert told == [["state", "warning", "settled"], ["state", "warning", "state"]]
+
+
+def _adopted(ledger: Ledger, name: str) -> Rental:
+    return ledger.adopt(
+        f"found:{name}",
+        "sandbox",
+        "account",
+        Seen(Ref(name), name, SeenState.RUNNING, is_billed=True),
+        NOON,
+        attempt_id=AttemptId(name * 32),
+        host_key="",
+        is_pretend=True,
+        warning="It ends soon.",
+    )

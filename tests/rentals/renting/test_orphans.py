@@ -10,7 +10,6 @@ import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import RentalState
-from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.reconcile import GRACE
 from tests.rentals.renting.command import ran
 from tests.rentals.renting.world import RATE, Renting, renting
@@ -20,11 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 async def _orphan(world: Renting) -> str:
     """The name of a machine whose ledger was lost, and that was found once."""
-    standing = await world.rent()
-    world.kill_wardens()
-    orders_module.forget()
-    for path in world.home.bridge.glob("ledger.db*"):
-        path.unlink()
+    standing = await world.lose_the_ledger()
     (orphan,) = (await world.bridge.guard()).orphans
     assert standing.rental is not None
     assert orphan.seen.name == standing.rental.name

@@ -110,6 +110,34 @@ class Renting:
         for standing in standings:
             await self.until_over(standing.wish.wish_id)
 
+    async def lose_the_ledger(self, key: str = "name:test") -> Standing:
+        """With a machine that runs, and whose warden is dead; how it stood until then."""
+        standing = await self.rent(key=key)
+        self.kill_wardens()
+        orders_module.forget()
+        for path in self.home.bridge.glob("ledger.db*"):
+            path.unlink()
+        return standing
+
+    def limit(self, standing: Standing) -> float:
+        """After so many seconds its provider ends it."""
+        assert standing.rental is not None
+        (limit,) = [
+            each["limit_seconds"] for each in self.cloud.machines() if each["machine_id"] == standing.rental.ref
+        ]
+        return float(limit)
+
+    @contextmanager
+    def another_installation(self) -> Iterator[None]:
+        """What was rented until now was rented on another computer, with the same ledger."""
+        ours = self.home.bridge / "installation"
+        before = ours.read_text()
+        ours.write_text("afarafar\n")
+        try:
+            yield
+        finally:
+            ours.write_text(before)
+
     def folder(self, machine: MachineRef) -> Path:
         return self.home.bridge / "links" / str(machine).replace(":", "-")
 
