@@ -11,6 +11,7 @@ from jupyter_gpu_bridge.model.clouds import (
     Ref,
     Seen,
     SeenState,
+    TellsBill,
     Traits,
 )
 from jupyter_gpu_bridge.model.experience import Outcome, Place, Reputation
@@ -92,6 +93,7 @@ __all__ = [
     "SeenState",
     "SelfRemovalCall",
     "Stage",
+    "TellsBill",
     "Traits",
     "WhenBusy",
     "Wish",

@@ -34,6 +34,8 @@ class Traits:
     """It takes a time limit with the order, and ends the machine by itself."""
     puts_off: bool = False
     """That limit can be moved later: see `PutsOff`. Where it cannot, no deadline can be put off."""
+    tells_bill: bool = False
+    """It says what a machine has cost in all, which may be more than its price comes to: see `TellsBill`."""
     has_spot: bool = False
     bills_stopped: bool = True
     """A machine that is only stopped still costs something."""
@@ -164,4 +166,14 @@ class PutsOff(Protocol):
         """Its time limit from now on, counted as that of `CreatePlan` was: from its creation. Idempotent.
 
         Raises `Refused`, `KeyRefused`, `Unclear`.
+        """
+
+
+class TellsBill(Protocol):
+    """What a cloud with `traits.tells_bill` can do besides."""
+
+    async def bill(self, ref: Ref, since: datetime) -> Money:
+        """All that it has billed for this machine until now, with disks and traffic; nothing as long as it has not.
+
+        `since`: it was not there before. Also of a machine that is gone. Raises `KeyRefused`, `Unclear`.
         """

@@ -102,6 +102,7 @@ class RunPod:
                 SelfRemovalCall("POST", f"{self._address}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE),
             ),
             limits_at_create=limits_at_create,
+            tells_bill=True,
             bills_stopped=False,
             boot_limit=timedelta(minutes=20),
             login_limit=timedelta(minutes=5),
@@ -192,6 +193,13 @@ class RunPod:
     async def destroy(self, ref: Ref) -> None:
         async with self._http() as http:
             await http.destroy(f"/v2/pods/{quote(ref, safe='')}")
+
+    async def bill(self, ref: Ref, since: datetime) -> Money:
+        days = (datetime.now(timezone.utc) - since).days + 2
+        asked = {"bucketSize": "day", "lastN": str(max(days, 2)), "podId": str(ref)}
+        async with self._http() as http:
+            records = (await http.read("/v2/billing/pods", asked)).fields.list("records")
+        return sum((each.money("totalAmount") for each in records if each.text("podId") == ref), Money())
 
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}

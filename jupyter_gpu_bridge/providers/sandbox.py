@@ -12,6 +12,7 @@ from jupyter_gpu_bridge.model import (
     Account,
     Created,
     CreatePlan,
+    Money,
     Need,
     Offer,
     Ref,
@@ -58,6 +59,7 @@ class Sandbox:
             removal=(_SELF_REMOVAL,),
             limits_at_create=limits_at_create,
             puts_off=limits_at_create,
+            tells_bill=True,
             has_spot=True,
             boot_limit=timedelta(minutes=5),
             login_limit=timedelta(minutes=2),
@@ -112,6 +114,10 @@ class Sandbox:
     async def put_off(self, ref: Ref, limit: timedelta) -> None:
         asked = {"limit_seconds": int(limit.total_seconds())}
         await (await self._http()).once("POST", f"/v1/machines/{ref}/limit", asked, refusal=_refusal)
+
+    async def bill(self, ref: Ref, since: datetime) -> Money:
+        rows = (await (await self._http()).read("/v1/billing")).fields.list("machines")
+        return next((each.money("amount") for each in rows if each.text("machine_id") == ref), Money())
 
     async def close(self) -> None:
         client, self._client = self._client, None

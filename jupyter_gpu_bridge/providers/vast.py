@@ -91,6 +91,7 @@ class Vast:
         "get": "1/2.3s",
         "list": "1/1.3s",
         "destroy": "1/3.3s",
+        "bill": "1/1.3s",
     }
     """Of one verb with one key; as it counts them there (4.5, 2, 1 and 3 s), and the difference that the way makes.
 
@@ -108,6 +109,7 @@ class Vast:
         self.traits = Traits(
             title=TITLE,
             removal=(SelfRemovalCall("DELETE", own, "CONTAINER_API_KEY"),),
+            tells_bill=True,
             has_spot=True,
             boot_limit=timedelta(minutes=15),
             console="https://cloud.vast.ai/instances/",
@@ -177,6 +179,21 @@ class Vast:
             answer = await http.destroy(f"/api/v0/instances/{ref}/", verb="destroy")
             if answer.status != 404 and not answer.fields.truth("success", True):
                 raise Unclear(f"{TITLE} did not destroy {ref} ({words_of(answer)}).")
+
+    async def bill(self, ref: Ref, since: datetime) -> Money:
+        """Disk and traffic are billed beside the price per hour."""
+        total, token = Money(), ""
+        while True:
+            async with self._http() as http:
+                page = (await http.read("/api/v0/charges/", _charges(since, token), verb="bill")).fields
+            rows = [each for each in page.list("results") if each.text("source", "") == f"instance-{ref}"]
+            total = sum((each.money("amount") for each in rows), total)
+            following = page.text("next_token", "")
+            if not following:
+                return total
+            if following == token:
+                raise Unclear(f"The bill of {TITLE} does not come to its end.")
+            token = following
 
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}
@@ -409,6 +426,14 @@ def _environment(row: Fields) -> Mapping[str, str]:
 def _page(token: str) -> Mapping[str, str]:
     order = json.dumps([{"col": "id", "dir": "asc"}])
     asked = {"select_filters": "{}", "order_by": order, "limit": str(_PAGE)}
+    return {**asked, "after_token": token} if token else asked
+
+
+def _charges(since: datetime, token: str) -> Mapping[str, str]:
+    """A day more at both ends: whose day it is there, is not said."""
+    day = timedelta(days=1)
+    bounds = {"gte": int((since - day).timestamp()), "lte": int((datetime.now(timezone.utc) + day).timestamp())}
+    asked = {"select_filters": json.dumps({"day": bounds, "type": {"in": ["instance"]}}), "limit": "500"}
     return {**asked, "after_token": token} if token else asked
 
 

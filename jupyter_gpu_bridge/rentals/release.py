@@ -16,6 +16,7 @@ from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenSt
 from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
+from jupyter_gpu_bridge.rentals.billing import count_bill
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 
@@ -51,6 +52,9 @@ async def release(
     with contextlib.suppress(BridgeError):
         rental = await book.accrue(rental, ended)
     reached("accrued")
+    with contextlib.suppress(BridgeError):
+        rental = await count_bill(rental, cloud, book)
+    reached("billed")
     rental = await book.advance(rental, RentalState.GONE, rental.reason or because, gone=ended)
     reached("gone")
     key_pairs.forget(rental.attempt_id)

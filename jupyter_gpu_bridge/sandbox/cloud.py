@@ -171,6 +171,12 @@ class Cloud:
             record.bill_from(self.clock.now(), record.billed_price)
         self._save(record)
 
+    def charge(self, machine_id: str, amount: float) -> None:
+        """What no price per hour says, as for traffic."""
+        record = self._any(machine_id)
+        record.fees = str(Decimal(record.fees) + Decimal(str(amount)))
+        self._save(record)
+
     def let_in(self, record: Record, public_key: str) -> None:
         """One more line of authorized_keys, also of a machine that runs."""
         record.public_key = f"{record.public_key}\n{public_key}".strip()

@@ -47,6 +47,9 @@ class Control:
             case ("POST", ["machines", machine_id, "price"]):
                 self._cloud.raise_price(machine_id, _number(asked, "times", 2.0))
                 return Answer(200, {})
+            case ("POST", ["machines", machine_id, "fee"]):
+                self._cloud.charge(machine_id, _number(asked, "amount", 0.1))
+                return Answer(200, {})
             case ("POST", ["machines", machine_id, "resurrect"]):
                 self._cloud.resurrect(machine_id)
                 return Answer(200, {})

@@ -74,6 +74,8 @@ class Record:
     ended: float | None = None
     end_reason: str = ""
     segments: list[Segment] = field(default_factory=list)
+    fees: str = "0"
+    """Dollars that are billed besides its price."""
 
     @property
     def is_there(self) -> bool:
@@ -93,7 +95,7 @@ class Record:
 
     def billed(self, now: float) -> Decimal:
         """Dollars so far: whole seconds count, begun ones as well."""
-        total = Decimal(0)
+        total = Decimal(self.fees)
         for segment in self.segments:
             total += Decimal(segment.price) * self._seconds(segment, now) / _HOUR
         return total.quantize(_EXACT, ROUND_HALF_EVEN)

@@ -145,7 +145,7 @@ def charge(record: Record, extra: Extra, now: float) -> dict[str, Any]:
         ("gpu", gpu_hours * base, f"{gpu_hours:.3f} hours at ${base}/hour"),
         ("disk", hours * disk_price, f"{hours:.3f} hours at ${disk_price}/hour"),
         ("bwd", _TRAFFIC_GB * TRAFFIC_COST, f"{_TRAFFIC_GB} GB at ${TRAFFIC_COST}/GB"),
-        ("bwu", _TRAFFIC_GB * TRAFFIC_COST, f"{_TRAFFIC_GB} GB at ${TRAFFIC_COST}/GB"),
+        ("bwu", _TRAFFIC_GB * TRAFFIC_COST + float(record.fees), f"{_TRAFFIC_GB} GB at ${TRAFFIC_COST}/GB, and more"),
     ]
     return {
         "start": record.created,

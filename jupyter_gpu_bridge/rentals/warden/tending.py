@@ -17,6 +17,7 @@ from jupyter_gpu_bridge.machine.link.questions import CarrierLost
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import KernelId, Order, Outcome, Provider, Rental, RentalState, Wish
 from jupyter_gpu_bridge.providers.clouds import require_account
+from jupyter_gpu_bridge.rentals import billing
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -50,6 +51,8 @@ class Tending:
         self._activity: dict[KernelId, float] = {}
         """When each kernel did something last, as it was at the last look."""
         self._asked = book.clock.now()
+        self._billed = book.clock.now()
+        """When the provider was asked for its bill."""
         self._absent_since: datetime | None = None
         self._ended_alone: EndedAlone | None = None
         self._reclaim_at: datetime | None = None
@@ -102,6 +105,7 @@ class Tending:
         self._wish = await self._book.wish(self._rental.wish_id)
         while True:
             await self._count()
+            await self._count_bill()
             reason = await self._lost() or self._spent() or self._forbidden()
             if reason or self._late():
                 return reason or f"It was kept long enough. {self._rental.reason}"
@@ -112,6 +116,7 @@ class Tending:
             await self._look_after_a_gap()
             await self._count()
             reached("counted")
+            await self._count_bill()
             await self._look_at_wish()
             order = self._wish.order
             if self._link.kernels() and self._rental.state is RentalState.REACHABLE:
@@ -252,6 +257,14 @@ class Tending:
         with contextlib.suppress(CloudError):
             cloud = await self._cloud_of(self._rental)
             self._ended_alone = await ended_alone(self._rental, self._wish.order, cloud, self._book.clock.now())
+
+    async def _count_bill(self) -> None:
+        now = self._book.clock.now()
+        if now - self._billed < billing.EVERY:
+            return
+        self._billed = now
+        with contextlib.suppress(CloudError), self._unwritten():
+            self._rental = await billing.count_bill(self._rental, await self._cloud_of(self._rental), self._book)
 
     async def _lost(self) -> str:
         """Whether the provider has ended it; asked now and then, and an answer that fails says nothing."""

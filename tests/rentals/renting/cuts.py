@@ -18,7 +18,7 @@ BEFORE_THE_MACHINE = [
     "reachable", "granted", "counted",
 ]  # fmt: skip
 IN_USE = ["in-use"]
-WHEN_IT_ENDS = ["closed", "releasing", "destroy-asked", "destroyed", "accrued", "gone"]
+WHEN_IT_ENDS = ["closed", "releasing", "destroy-asked", "destroyed", "accrued", "billed", "gone"]
 ANSWER_LOST = ["unknown", "found"]
 ANSWERS = ["answer-lost", "error-after", "garbage"]
 FAILED = ["failed", "refused"]

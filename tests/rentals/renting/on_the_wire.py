@@ -7,7 +7,7 @@ shown where machines are real: in the tests of each cloud's life.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -249,6 +249,9 @@ class _Waited:
 
     async def destroy(self, ref: Ref) -> None:
         await self._wired.working(self.adapter.destroy(ref))
+
+    async def bill(self, ref: Ref, since: datetime) -> Money:
+        return await self._wired.working(self.adapter.bill(ref, since))
 
     async def put_off(self, ref: Ref, limit: timedelta) -> None:
         await self._wired.working(self.adapter.put_off(ref, limit))
