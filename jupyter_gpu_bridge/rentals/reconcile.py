@@ -50,11 +50,14 @@ class Differences:
     orphans: Sequence[Orphan] = ()
     missing: Sequence[Rental] = ()
     """Ours, and not listed. Whether they have ended is for their wardens to judge, who look more than once."""
+    unwanted: Sequence[Rental] = ()
+    """Ours, listed, and wanted no more: whoever was to end them may be dead."""
 
     @property
     def wishes(self) -> Sequence[WishId]:
         """Those whose wardens have something to do."""
-        return [*(each.wish.wish_id for each in self.orphans), *(each.wish_id for each in self.missing)]
+        ours = (each.wish_id for each in (*self.missing, *self.unwanted))
+        return [*(each.wish.wish_id for each in self.orphans), *ours]
 
 
 async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Sequence[WishId]:
@@ -71,7 +74,13 @@ async def reconcile(book: Book, clouds: Clouds, providers: Sequence[str]) -> Seq
 async def reconcile_now_and_then(book: Book, clouds: Clouds, provider: str) -> Sequence[WishId]:
     """As one of many processes: whoever comes first does it for all."""
     owner = f"{os.uname().nodename}:{os.getpid()}"
-    if await book.read(Ledger.take_lock, f"reconcile:{provider}", owner, EVERY, book.clock.now()):
+    try:
+        account = await clouds.account(provider)
+    except CloudError as error:
+        log.warning("%s could not be asked whose account it is: %s", provider, error)
+        return ()
+    work = f"reconcile:{provider}:{account.fingerprint}:{installation_id()}"  # no other installation's are compared
+    if await book.read(Ledger.take_lock, work, owner, EVERY, book.clock.now()):
         return await reconcile(book, clouds, [provider])
     return ()
 
@@ -84,19 +93,38 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     if (await clouds.get(provider).check()).fingerprint != account.fingerprint:
         raise Unclear(f"The key of {provider} was changed while it was asked.", advice="It is asked again.")
     reached("listed")
-    found = []
+    found, unwanted = [], []
     for seen in listed:
         name = parse_machine_name(seen.name)
         if name is None or name[0] != installation or not seen.is_billed or seen.state is SeenState.ENDING:
             continue
         rental = await book.read(Ledger.by_name, seen.name)
+        wish = None if rental is None else await book.wish(rental.wish_id)
         if rental is None:
             found.append(await _enter(clouds.get(provider), account, seen, book))
         elif rental.state is RentalState.GONE:
             found.append(await _returned(rental, seen, book))
-        elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
+        elif _is_twin(seen, rental, listed):
+            await _end_twin(rental, seen, clouds.get(provider), book)
+        elif wish is not None and wish.key.startswith(FOUND):
             found.append(await _still_there(rental, seen, book))
-    return Differences(found, await _missing(provider, account, listed, book))
+        elif wish is not None and not wish.is_open:
+            unwanted.append(rental)
+    return Differences(found, await _missing(provider, account, listed, book), unwanted)
+
+
+def _is_twin(seen: Seen, rental: Rental, listed: Sequence[Seen]) -> bool:
+    """A second one of the same name, beside the one that we know: whatever was on the way has sent a request twice."""
+    return rental.ref is not None and seen.ref != rental.ref and any(each.ref == rental.ref for each in listed)
+
+
+async def _end_twin(rental: Rental, seen: Seen, cloud: Provider, book: Book) -> None:
+    text = f"{cloud.traits.title} has made a second machine for {rental.name} ({seen.ref}), which nobody asked for"
+    try:
+        await cloud.destroy(seen.ref)
+        await book.note(rental, "warning", f"{text}: it is ended, and has cost something until now.")
+    except BridgeError as error:
+        log.warning("%s, and which is not ended yet: %s", text, error)
 
 
 async def _missing(provider: str, account: Account, listed: Sequence[Seen], book: Book) -> Sequence[Rental]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, KeyRefused, LedgerBroken, LedgerReplaced
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, RentalState, Seen, SeenState
 from jupyter_gpu_bridge.providers.clouds import require_account
@@ -18,6 +20,7 @@ from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.billing import count_bill
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.ledger.steps import WITHOUT_MACHINE
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ _FIRST, _LONGEST = timedelta(seconds=2), timedelta(minutes=15)
 _YOUNG = timedelta(minutes=5)
 """Of a machine so new, that it is not listed proves nothing for a while."""
 _ALARM_AFTER = 5
+_WRITTEN_AGAIN = timedelta(seconds=5)
 
 
 async def release(
@@ -41,13 +45,13 @@ async def release(
             return await book.rental(rental.attempt_id)
         rental = found
     if rental.state is not RentalState.RELEASING:
-        try:
+        with _unwritten(rental):
             rental = await book.advance(rental, RentalState.RELEASING, because)
-        except LedgerBroken:
-            log.exception("%s is destroyed although that cannot be written down", rental.name)
     reached("releasing")
-    was_there = await _destroy(rental, cloud, book)
-    ended = None if was_there else await _earliest(ended, rental, cloud, book)
+    earliest = await _earliest(ended, rental, cloud, book)
+    was_there = await _destroy(rental, cloud, book, earliest)
+    ended = book.clock.now() if was_there else earliest
+    rental = await _write_up(rental, because, book)
     reached("destroyed")
     with contextlib.suppress(BridgeError):
         rental = await book.accrue(rental, ended)
@@ -64,17 +68,21 @@ async def release(
 async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None:
     """An attempt of which it is not known whether it has a machine: with its machine, or gone."""
     if rental.state is RentalState.REQUESTED:
-        rental = await book.advance(rental, RentalState.UNKNOWN, "The answer to the request was lost.")
+        with _unwritten(rental):
+            rental = await book.advance(rental, RentalState.UNKNOWN, "The answer to the request was lost.")
     seen = await resolve.find(rental, cloud, book.clock)
     if seen is None:
         await book.advance(rental, RentalState.GONE, rental.reason or "Nothing was rented.")
         key_pairs.forget(rental.attempt_id)
         return None
     reached("found")
-    if rental.state is RentalState.INTENT:  # sent all the same: its process died between the two entries
-        rental = await book.advance(rental, RentalState.REQUESTED)
-        rental = await book.advance(rental, RentalState.UNKNOWN)
-    return await book.advance(rental, RentalState.CREATED, ref=seen.ref)
+    found = replace(rental, state=RentalState.CREATED, ref=seen.ref)
+    with _unwritten(rental):
+        if rental.state is RentalState.INTENT:  # sent all the same: its process died between the two entries
+            rental = await book.advance(rental, RentalState.REQUESTED)
+            rental = await book.advance(rental, RentalState.UNKNOWN)
+        found = await book.advance(rental, RentalState.CREATED, ref=seen.ref)
+    return found
 
 
 async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book: Book) -> datetime | None:
@@ -86,19 +94,27 @@ async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book
     return limit if seen is None else min(seen, limit)
 
 
-async def _destroy(rental: Rental, cloud: Provider, book: Book) -> bool:
-    """Ask, and look; until it is not there any more. Whether it ever was."""
+async def _destroy(rental: Rental, cloud: Provider, book: Book, earliest: datetime | None) -> bool:
+    """Ask, and look; until it is not there any more. Whether it ever was.
+
+    Neither waits for the other: somebody may have ended it by hand, where we cannot. It is counted all the while, but
+    for what nobody can see not past `earliest`.
+    """
     pause, failures = _FIRST, 0
     first_absent: datetime | None = None
     is_asked = False
     is_listed = await _is_listed(rental, cloud)
     ref = rental.ref
     while True:
+        trouble: CloudError | None = None
         try:
             if ref is not None and (first_absent is None or not is_asked):
                 await cloud.destroy(ref)
                 is_asked = True
                 reached("destroy-asked")
+        except CloudError as error:
+            trouble = error
+        try:
             seen = next((each for each in await cloud.list() if _is_it(each, rental)), None)
             if seen is None or _is_over(seen):
                 await require_account(rental, cloud)
@@ -108,11 +124,48 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book) -> bool:
                 pause = min(pause, cloud.traits.listing_lag)
             else:
                 first_absent, is_listed, ref = None, True, seen.ref
+                rental = await _counted(rental, book, None)
         except CloudError as error:
+            trouble = error
+            rental = await _counted(rental, book, None if is_listed else earliest)
+        if trouble is not None:
             failures += 1
-            await _complain(rental, cloud, book, error, failures)
+            await _complain(rental, cloud, book, trouble, failures)
         await book.clock.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - jitter
         pause = min(pause * 2, _LONGEST)
+
+
+async def _write_up(rental: Rental, because: str, book: Book) -> Rental:
+    """What could not be written while it was ended, as soon as it can be; else it would count as never rented."""
+    while True:
+        try:
+            row = await book.rental(rental.attempt_id)
+            if row.state is RentalState.INTENT:
+                row = await book.advance(row, RentalState.REQUESTED)
+            if row.state in WITHOUT_MACHINE:
+                row = await book.advance(row, RentalState.CREATED, ref=rental.ref)
+            if row.state is not RentalState.GONE:
+                row = await book.advance(row, RentalState.RELEASING, row.reason or because)
+            return row
+        except LedgerReplaced:
+            raise
+        except LedgerBroken:
+            await book.clock.sleep(_WRITTEN_AGAIN)
+
+
+async def _counted(rental: Rental, book: Book, until: datetime | None) -> Rental:
+    with contextlib.suppress(BridgeError):
+        return await book.accrue(rental, until)
+    return rental
+
+
+@contextlib.contextmanager
+def _unwritten(rental: Rental) -> Iterator[None]:
+    """A ledger that cannot be written keeps nobody from ending what it has cost money to have."""
+    try:
+        yield
+    except LedgerBroken:
+        log.exception("%s is ended although that cannot be written down", rental.name)
 
 
 async def _is_listed(rental: Rental, cloud: Provider) -> bool:

@@ -30,11 +30,12 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Provider, Rental, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.reconcile import EVERY, FOUND, KEPT, end_unless_kept
+from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT, end_unless_kept
 from jupyter_gpu_bridge.rentals.release import release
 from jupyter_gpu_bridge.rentals.standing import Standing
 from jupyter_gpu_bridge.rentals.warden.filling import Filling
 from jupyter_gpu_bridge.rentals.warden.others import Others
+from jupyter_gpu_bridge.rentals.warden.returned import Returned
 from jupyter_gpu_bridge.rentals.warden.tending import Tending
 from jupyter_gpu_bridge.rentals.warden.times import RentalTimes
 
@@ -57,6 +58,7 @@ class Warden:
         self._book = book
         self._clouds = clouds
         self._others = Others(book, clouds)
+        self._returned = Returned(wish_id, book, self._cloud_now)
         self.times = RentalTimes(wish_id, book)
         self._waiting: dict[asyncio.Future[Target], Report] = {}
         self._came = asyncio.Event()
@@ -105,7 +107,7 @@ class Warden:
             self._left.set()
 
     def look(self) -> None:
-        for look in self._looks:
+        for look in (*self._looks, self._returned.look):
             look.set()
 
     def release(self, because: str) -> None:
@@ -127,33 +129,41 @@ class Warden:
 
     async def _run(self, link: Link) -> None:
         await self._require_ours()
+        besides = [
+            asyncio.create_task(self._others.compare_now_and_then()),
+            asyncio.create_task(self._returned.end_all()),
+        ]
+        try:
+            await self._until_unwanted(link)
+            is_over = False
+            while not is_over:
+                await self._end(link)
+                await asyncio.sleep(LAST_ANSWERS_FOR)
+                with _ledger_may_fail():
+                    back = await self._book.returned(self._wish_id)  # a provider may bring one back at any time
+                    is_over = await self._book.live(self._wish_id) is None and not back
+        finally:
+            for task in besides:
+                task.cancel()
+            await asyncio.gather(*besides, return_exceptions=True)
+        await link.forget_gone()
+
+    async def _until_unwanted(self, link: Link) -> None:
         granting = asyncio.create_task(self._insist(link))
         watching = asyncio.create_task(self._until_closed())
-        others = [
-            asyncio.create_task(self._until_given_up()),
-            asyncio.create_task(self._others.compare_now_and_then()),
-            asyncio.create_task(self._end_returned()),
-        ]
+        giving_up = asyncio.create_task(self._until_given_up())
         try:
             await asyncio.wait([granting, watching], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (granting, watching, *others):
+            for task in (granting, watching, giving_up):
                 task.cancel()
-            outcome, watched, *_ = await asyncio.gather(granting, watching, *others, return_exceptions=True)
+            outcome, watched, _ = await asyncio.gather(granting, watching, giving_up, return_exceptions=True)
         for failed in (outcome, watched):
             if isinstance(failed, (LedgerReplaced, RentalUnknown)):
                 raise failed
             if isinstance(failed, Exception):
                 log.error("the machine is ended for a mistake of ours", exc_info=failed)
                 await self._close(f"Something went wrong that nobody thought of: {failed!r}.")
-        is_over = False
-        while not is_over:
-            await self._end(link)
-            await asyncio.sleep(LAST_ANSWERS_FOR)
-            with _ledger_may_fail():
-                back = await self._book.returned(self._wish_id)  # a provider may bring a machine back at any time
-                is_over = await self._book.live(self._wish_id) is None and not back
-        await link.forget_gone()
 
     async def _leave(self, link: Link, error: BridgeError, cause: str) -> None:
         """There is nothing to be done here. A machine of a lost ledger is found by its name, for another wish."""
@@ -249,23 +259,6 @@ class Warden:
                     return
             await self._until_look(look, _LOOK_EVERY)
 
-    async def _end_returned(self) -> None:
-        """Machines of earlier attempts that are there again, while the wish has another one, or is to have one."""
-        look = self._new_look()
-        while True:
-            with _ledger_may_fail():
-                for rental in await self._book.returned(self._wish_id):
-                    await self._release_returned(rental)
-            await self._until_look(look, EVERY)
-
-    async def _release_returned(self, rental: Rental) -> None:
-        try:
-            await release(rental, await self._cloud_now(rental), self._book, rental.reason)
-        except (LedgerBroken, RentalUnknown):
-            raise
-        except (BridgeError, OSError) as error:
-            log.warning("%s, which is back, is not ended yet: %s", rental.name, error)
-
     def _new_look(self) -> asyncio.Event:
         """Set whenever somebody says that there is something to be seen."""
         self._looks.append(asyncio.Event())
@@ -321,6 +314,7 @@ class Warden:
             self._refuse(await self._ended(because))
         link.machine_gone(f"The rented machine was ended: {because}")
         self._complaints.clear()  # what was in the way before is said again to whoever waits for the end
+        self.look()
         while not await self._is_ended(because):
             await self._book.clock.sleep(_TRY_AGAIN)
 
@@ -345,8 +339,6 @@ class Warden:
             while (rental := await self._book.live(self._wish_id)) is not None:
                 ended = None if self._tending is None else self._tending.ended
                 await release(rental, await self._cloud_of(rental), self._book, because, ended=ended)
-            for rental in await self._book.returned(self._wish_id):
-                await release(rental, await self._cloud_of(rental), self._book, because)
         except (LedgerReplaced, RentalUnknown):
             raise
         except (BridgeError, OSError) as error:

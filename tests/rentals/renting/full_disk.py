@@ -19,16 +19,29 @@ from tests.rentals.renting.world import PRETEND, Renting, renting, until
 from tests.small_disk import ALL_WELL, fill
 
 SOON = replace(PRETEND, deadline=timedelta(minutes=6))
+LEASED = replace(PRETEND, lease=timedelta(hours=3), deadline=timedelta(hours=4))
+"""What would not end itself in time to be taken for our doing."""
 _MOST_NOTES = 2000
 
 
 async def story(world: Renting, disk: Path) -> None:
     long, short = await asyncio.gather(world.rent(key="name:long"), world.rent(SOON, key="name:short"))
     wish_ids = [long.wish.wish_id, short.wish.wish_id]
+    world.cloud.fault("slow-answer", value=180, calls=1)
+    coming = asyncio.create_task(world.rent(LEASED, key="name:coming"))
+    await until(lambda: world.created() == 3)
     _fill(disk / "stuffing", wish_ids[0])
     with pytest.raises(LedgerBroken, match="its disk is full"):
         await world.rent(key="name:another")
-    assert world.created() == 2
+    assert world.created() == 3
+
+    # The answer to a request cannot be written down: its machine is found by its name, and ended.
+    with pytest.raises(LedgerBroken, match="its disk is full"):
+        await coming
+    (unwritten,) = [each for each in await world.bridge.rentals() if each.wish.key == "name:coming"]
+    assert unwritten.rental is not None
+    assert unwritten.rental.state is RentalState.REQUESTED
+    await until(lambda: unwritten.rental.name not in [each["name"] for each in world.billed()])  # type: ignore[union-attr]
 
     # A limit ends one machine, and a user the other; neither can be written down.
     await until(lambda: len(world.billed()) == 1)
@@ -43,7 +56,7 @@ async def story(world: Renting, disk: Path) -> None:
         assert standing.rental is not None
         assert standing.rental.state.is_live, "nothing can have been written"
         said = (world.folder(standing.machine) / "link.log").read_text()
-        assert "is destroyed although that cannot be written down" in said, said
+        assert "is ended although that cannot be written down" in said, said
 
     (disk / "stuffing").unlink()
     for wish_id, because in zip(wish_ids, ["It was a test.", "Its deadline has come."], strict=True):
@@ -51,7 +64,10 @@ async def story(world: Renting, disk: Path) -> None:
         assert over.rental is not None
         assert (over.rental.state, over.wish.closed_because) == (RentalState.GONE, because)
         assert over.rental.accrued > long.rental.price.during(timedelta(seconds=1))
-    assert world.created() == 2
+    over = await world.until_over(unwritten.wish.wish_id)
+    assert over.rental is not None
+    assert (over.rental.state, bool(over.rental.accrued)) == (RentalState.GONE, True)
+    assert world.created() == 3
     assert not (await world.bridge.guard()).orphans
 
 
