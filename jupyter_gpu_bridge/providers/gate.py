@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.providers.breaker import Breaker, BreakerRules
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome, Recent
 from jupyter_gpu_bridge.providers.limiter import Limiter, TooLong
 from jupyter_gpu_bridge.providers.setting import Rate, Setting
+from jupyter_gpu_bridge.providers.shared_bucket import SharedBucket, mark_of
 
 Clock = Callable[[], float]
 
@@ -171,8 +172,11 @@ class Gates:
         with self._lock:
             if key not in self._gates:
                 rate = settings.rate_limit(name, usual_rate)
-                kept = {verb: Limiter(partial(_pace, Rate.parse(pace))) for verb, pace in (paces or {}).items()}
-                limiter = Limiter(lambda: _rate(rate))
+                kept = {
+                    verb: Limiter(partial(_pace, Rate.parse(pace)), shared=_shared(*key, verb))
+                    for verb, pace in (paces or {}).items()
+                }
+                limiter = Limiter(lambda: _rate(rate), shared=_shared(*key))
                 self._gates[key] = Gate(name, title, self._conduct(name), limiter, paces=kept)
             return self._gates[key]
 
@@ -199,6 +203,11 @@ def _breaker_rules() -> BreakerRules:
     return BreakerRules(
         settings.THRESHOLD.in_any_case(), settings.OPEN_FOR.in_any_case(), settings.PROBES.in_any_case()
     )
+
+
+def _shared(name: str, credential: str, verb: str = "") -> SharedBucket:
+    """With all that ask with this credential on this computer."""
+    return SharedBucket(mark_of(name, credential, verb), partial(metrics.count_alone, name))
 
 
 def _pace(rate: Rate) -> Rate | None:
