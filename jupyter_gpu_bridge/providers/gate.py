@@ -20,7 +20,7 @@ from jupyter_gpu_bridge.providers.breaker import Breaker, BreakerRules
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome, Recent
 from jupyter_gpu_bridge.providers.limiter import Limiter, TooLong
 from jupyter_gpu_bridge.providers.setting import Rate, Setting
-from jupyter_gpu_bridge.providers.shared_bucket import SharedBucket, mark_of
+from jupyter_gpu_bridge.providers.shared_bucket import SharedBucket, file_name, renew
 
 Clock = Callable[[], float]
 
@@ -189,11 +189,12 @@ class Gates:
             return [gate.limiter for (whose, _), gate in self._gates.items() if whose == name]
 
     def reset(self, name: str) -> None:
-        """Ask this provider again, as if nothing had happened."""
+        """Ask this provider again, as if nothing had happened; all processes forget when to come again."""
         for breaker in self.conduct(name).breakers.values():
             breaker.reset()
         for limiter in self.limiters(name):
             limiter.reset()
+        renew(name)
 
     def _conduct(self, name: str) -> Conduct:
         return self._conducts.setdefault(name, Conduct())
@@ -207,7 +208,7 @@ def _breaker_rules() -> BreakerRules:
 
 def _shared(name: str, credential: str, verb: str = "") -> SharedBucket:
     """With all that ask with this credential on this computer."""
-    return SharedBucket(mark_of(name, credential, verb), partial(metrics.count_alone, name))
+    return SharedBucket(file_name(name, credential, verb), partial(metrics.count_alone, name))
 
 
 def _pace(rate: Rate) -> Rate | None:

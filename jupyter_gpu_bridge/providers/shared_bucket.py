@@ -14,12 +14,13 @@ import hashlib
 import logging
 import math
 import os
+import re
 import struct
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -56,10 +57,10 @@ class SharedBucket:
     """Belongs to one limiter, which lets in one thread at a time. Counts on the clock that all processes have."""
 
     def __init__(
-        self, mark: str, left_alone: Callable[[], None] = lambda: None, folder: Callable[[], Path] = settings.run_folder
+        self, name: str, left_alone: Callable[[], None] = lambda: None, folder: Callable[[], Path] = settings.run_folder
     ) -> None:
-        """`mark`: what the file is called after; `left_alone`: called each time that we count alone for a while."""
-        self._name = f"rate-{mark}"
+        """`name`: of the file; `left_alone`: called each time that we count alone for a while."""
+        self._name = name
         self._left_alone = left_alone
         self._folder = folder
         self._path: Path | None = None
@@ -117,9 +118,24 @@ class SharedBucket:
         self._left_alone()
 
 
-def mark_of(*words: str) -> str:
-    """Says nothing of what it was made of."""
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]
+def file_name(provider: str, credential: str, verb: str = "") -> str:
+    """Says nothing of the credential."""
+    mark = hashlib.sha256("\0".join((provider, credential, verb)).encode()).hexdigest()[:32]
+    return f"{_beginning(provider, 'pace' if verb else 'rate')}{mark}"
+
+
+def renew(provider: str) -> None:
+    """Let no pause and no request count that any process knows of, with whatever key."""
+    with suppress(OSError, BridgeError):  # then there is none
+        for path in settings.run_folder().glob(f"{_beginning(provider, 'rate')}*"):
+            now = time.monotonic()
+            own = Bucket(now, now)
+            with SharedBucket(path.name).held(own):
+                own.renew(time.monotonic())
+
+
+def _beginning(provider: str, what: str) -> str:
+    return f"{what}-{re.sub(r'[^a-z0-9]+', '_', provider.lower())[:32]}-"
 
 
 def _read(descriptor: int, own: Bucket) -> None:

@@ -15,7 +15,7 @@ from tests.small_disk import ALL_WELL, fill
 async def story(disk: Path) -> None:
     alone: list[str] = []
     fill(disk / "much")
-    one = Limiter(lambda: Rate(2, 3600), shared=SharedBucket("full", lambda: alone.append("alone"), lambda: disk))
+    one = Limiter(lambda: Rate(2, 3600), shared=SharedBucket("rate-full", lambda: alone.append("alone"), lambda: disk))
     await one.turn(1)
     assert alone, "nothing can be written there"
     try:

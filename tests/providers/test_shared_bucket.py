@@ -20,6 +20,7 @@ import pytest
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import Unclear
 from jupyter_gpu_bridge.providers import shared_bucket
+from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.providers.limiter import Limiter, TooLong
 from jupyter_gpu_bridge.providers.setting import Rate
@@ -59,7 +60,7 @@ def told() -> Told:
 
 def limiter(folder: Path, told: Told | None = None, rate: Rate = ONE_AN_HOUR) -> Limiter:
     """As another process has it: what they share is the file."""
-    return Limiter(lambda: rate, shared=SharedBucket("acme", told or Told(), lambda: folder))
+    return Limiter(lambda: rate, shared=SharedBucket("rate-acme", told or Told(), lambda: folder))
 
 
 def file(folder: Path) -> Path:
@@ -144,6 +145,20 @@ async def test_what_a_cloud_says_about_when_to_come_again_is_heard_by_the_others
         assert [request.method for request in script.heard] == ["GET", "DELETE", "GET"]
 
 
+async def test_a_reset_lifts_what_was_said_to_any_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVIDER_MAX_RETRIES", "0")
+    async with scripted(Answer(429, {"error": "slowly"}, {"Retry-After": "300"}), GOOD) as script:
+        async with others(script, ("100/s", 1)) as asking:
+            await asyncio.gather(*asking)
+        gates().reset("acm")
+        client = HttpClient("Acme", script.address, headers={}, secrets=[KEY], trust_env=False)
+        with pytest.raises(Unclear, match="Nothing was sent"):
+            await client.read("/things")
+        gates().reset("acme")
+        await client.read("/things")
+        await client.close()
+
+
 async def test_a_token_that_one_has_taken_another_one_does_not_have(tmp_path: Path, told: Told) -> None:
     one, other = limiter(tmp_path, told), limiter(tmp_path, told)
     await one.turn(0)
@@ -171,8 +186,8 @@ async def test_neither_the_name_nor_the_content_of_the_file_tells_a_key_and_nobo
         await client.read("/things")
         await client.once("POST", "/things", verb="create")
         await client.close()
-    found = list(settings.run_folder().glob("rate-*"))
-    assert len(found) == 2
+    found = sorted(settings.run_folder().iterdir())
+    assert [path.name[:10] for path in found] == ["pace-acme-", "rate-acme-"]
     for path in found:
         assert KEY not in path.name
         assert KEY.encode() not in path.read_bytes()
