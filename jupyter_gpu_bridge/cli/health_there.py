@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.cli.servers import NotAsked, NotThere, Server, ask_all
+from jupyter_gpu_bridge.cli.servers import NotAsked, NotThere, Server, Silent, ask_all
 from jupyter_gpu_bridge.model import (
     BreakerHealth,
     BreakerState,
@@ -54,21 +54,27 @@ class There:
 
 async def look(servers: Sequence[Server], reset: str | None = None, forget: str | None = None) -> Sequence[There]:
     """Of those that load our extension. `reset`: a provider; `forget`: the offers of one, or of all if it is empty."""
-    undone: dict[Server, list[str]] = {server: [] for server in servers}
+    acts: list[tuple[str, str, object]] = []
     if reset:
-        for server, said in await _asked(servers, f"circuit-breakers/{quote(reset, safe='')}/reset", "POST"):
-            if isinstance(said, NotAsked):
-                undone[server].append(f"{reset} was not reset there. {said}")
+        acts.append((f"{reset} was not reset there.", f"circuit-breakers/{quote(reset, safe='')}/reset", None))
     if forget is not None:
-        for server, said in await _asked(servers, "cache/invalidate", "POST", {"provider": forget}):
+        acts.append(("No offers were forgotten there.", "cache/invalidate", {"provider": forget}))
+    undone: dict[Server, list[str]] = {server: [] for server in servers}
+    silent: dict[Server, Silent] = {}
+    for words, path, content in acts:
+        for server, said in await _asked(undone.keys() - silent, path, "POST", content):
             if isinstance(said, NotAsked):
-                undone[server].append(f"No offers were forgotten there. {said}")
-    return [_there(server, said, undone[server]) for server, said in await _asked(servers, "health")]
+                undone[server].append(f"{words} {said}")
+            if isinstance(said, Silent):
+                silent[server] = said
+    answers = dict(await _asked(undone.keys() - silent, "health")) | silent
+    return [_there(server, answers[server], undone[server]) for server in servers if server in answers]
 
 
 async def _asked(
-    servers: Sequence[Server], path: str, method: str = "GET", content: object = None
+    servers: Iterable[Server], path: str, method: str = "GET", content: object = None
 ) -> Sequence[tuple[Server, object | NotAsked]]:
+    servers = list(servers)
     answers = await ask_all(servers, f"{_API}/{path}", method=method, content=content)
     return [each for each in zip(servers, answers, strict=True) if not isinstance(each[1], NotThere)]
 

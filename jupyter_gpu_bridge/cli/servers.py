@@ -29,6 +29,10 @@ class NotAsked(Exception):
     """Why there is no answer, as a sentence."""
 
 
+class Silent(NotAsked):
+    """It has not answered, and would not if it was asked again."""
+
+
 class NotThere(NotAsked):
     """It has died, or knows nothing of us: nobody has to hear of it."""
 
@@ -72,7 +76,7 @@ class Server:
         except (ConnectionRefusedError, FileNotFoundError):
             raise NotThere("It has ended.") from None
         except Exception as error:  # whatever a program at that port may do
-            raise NotAsked(f"It could not be asked ({type(error).__name__}: {error}).") from None
+            raise Silent(f"It could not be asked ({type(error).__name__}: {error}).") from None
         finally:
             client.close()
         return _understood(answer.code, answer.reason, answer.body)

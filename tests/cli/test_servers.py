@@ -18,7 +18,7 @@ import pytest
 
 from jupyter_gpu_bridge.cli import servers
 from jupyter_gpu_bridge.cli.health_there import look
-from jupyter_gpu_bridge.cli.servers import NotAsked, NotThere, Server, ask_all, running
+from jupyter_gpu_bridge.cli.servers import NotAsked, NotThere, Server, Silent, ask_all, running
 from tests.cli.calls import Call
 from tests.ports import free_port
 
@@ -163,7 +163,7 @@ async def test_one_that_hangs_costs_a_moment_and_its_own_row_only(monkeypatch: p
         start = time.monotonic()
         answers = await ask_all([*those, gone, gone_socket], "api")
         assert time.monotonic() - start < 5
-    assert [type(answer) for answer in answers] == [NotAsked, NotAsked, dict, NotThere, NotThere, NotThere]
+    assert [type(answer) for answer in answers] == [Silent, Silent, dict, NotThere, NotThere, NotThere]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,20 @@ async def test_what_it_was_to_do_and_has_not_done_is_told() -> None:
     assert not there.is_well
 
 
-def test_a_server_that_does_not_answer_is_shown_and_the_command_goes_on(own_home: Path, call: Call) -> None:
+async def test_one_that_hangs_is_not_asked_again_after_it_did_not_do_the_first_thing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "_WITHIN", 0.3)
+    port = free_port()
+    async with listening(port) as one:
+        (there,) = await look([Server(f"http://127.0.0.1:{port}/", "/work", "", TOKEN)], reset="acme", forget="acme")
+        assert len(one.heard) == 1
+    assert len(there.undone) == 1
+    assert not there.is_well
+    assert there.silent in there.undone[0]
+
+
+def test_a_server_that_has_just_ended_is_not_mentioned(own_home: Path, call: Call) -> None:
     written(own_home, url=f"http://127.0.0.1:{free_port()}/")
     answer = call("health")
     assert (answer.status, answer.out) == (0, "No provider is set up.\n")

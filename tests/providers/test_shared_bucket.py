@@ -73,7 +73,7 @@ def held_by_one_who_was_stopped(path: Path) -> Iterator[subprocess.Popen[str]]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        os.waitpid(process.pid, os.WUNTRACED)
         yield process
     finally:
         process.kill()
