@@ -324,6 +324,19 @@ async def test_where_nothing_can_be_written_each_counts_alone_and_says_so(
     assert not (tmp_path / "elsewhere").exists()
 
 
+async def test_a_file_that_takes_too_long_is_left_alone_for_a_while_with_what_is_known_of_it(
+    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_bucket, "_SLOW", 0.0)
+    one = limiter(tmp_path, told)
+    await one.turn(0)
+    assert told.times == 1
+    limiter(tmp_path).reset()
+    with pytest.raises(TooLong):
+        await one.turn(0)
+    assert told.times == 1
+
+
 async def test_without_a_home_requests_are_sent_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", "/proc/x")
     async with scripted(GOOD) as script:
