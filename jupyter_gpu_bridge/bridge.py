@@ -452,6 +452,12 @@ class Bridge:
 
         return await health.examine()
 
+    async def health_seen(self) -> Health:
+        """As `health`, and no provider is asked for it; what has not been seen yet counts as healthy."""
+        from jupyter_gpu_bridge.rentals import health
+
+        return await health.seen()
+
     def reset_provider(self, name: str) -> None:
         """Ask it again, as if it had never failed. Raises `BadRequest` when there is none of that name."""
         from jupyter_gpu_bridge.rentals import health

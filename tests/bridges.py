@@ -81,6 +81,10 @@ class ScriptedBridge(Bridge):
         self.done.append("health")
         return self.well
 
+    async def health_seen(self) -> Health:
+        self.done.append("health seen")
+        return self.well
+
     def reset_provider(self, name: str) -> None:
         self.done.append(f"reset {name}")
 

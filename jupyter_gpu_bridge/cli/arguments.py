@@ -88,10 +88,14 @@ def _json(made: argparse.ArgumentParser) -> None:
 
 
 def _health(nouns: Any) -> None:
-    health = _add(nouns, "health", "ask each provider that is set up, and say how it does")
-    health.add_argument("--reset", metavar="PROVIDER", help="before that, as if it had never failed")
+    health = _add(nouns, "health", "ask each provider that is set up, and your Jupyter servers how they have seen it")
+    health.add_argument("--reset", metavar="PROVIDER", help="before that, as if it had never failed, in servers too")
     health.add_argument(
-        "--invalidate", metavar="PROVIDER", nargs="?", const="", help="before that, forget its offers; without one, all"
+        "--invalidate",
+        metavar="PROVIDER",
+        nargs="?",
+        const="",
+        help="before that, forget its offers, in servers too; without a name, all",
     )
 
 

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
 from datetime import timedelta
 
 from jupyter_gpu_bridge import plain
 from jupyter_gpu_bridge.bridge import Bridge
+from jupyter_gpu_bridge.cli.health_there import look
 from jupyter_gpu_bridge.cli.screen import Screen
-from jupyter_gpu_bridge.model import BreakerState, ProviderHealth
+from jupyter_gpu_bridge.cli.servers import running
+from jupyter_gpu_bridge.model import BreakerState, Health, ProviderHealth
 
 _TITLES = ("PROVIDER", "STATE", "WENT WELL", "MEDIAN", "95 %", "BREAKERS", "REQUESTS LEFT", "OFFERS")
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
-    """1 when a provider is not healthy."""
+    """1 when a provider is not healthy, here or as a server has seen it, or a server has not done what it was to do."""
     if arguments.reset:
         bridge.reset_provider(arguments.reset)
     if arguments.invalidate is not None:
         bridge.forget_offers(arguments.invalidate)
-    health = await bridge.health()
-    screen.data(plain.health(health))
+    servers = await asyncio.to_thread(running)
+    health, there = await asyncio.gather(bridge.health(), look(servers, arguments.reset, arguments.invalidate))
+    is_well = health.is_well and all(each.is_well for each in there)
+    screen.data({**plain.health(health), "ok": is_well, "servers": [each.plain() for each in there]})
+    if there:
+        screen.say("As this command has just asked them:")
+    _show(health, screen)
+    for each in there:
+        screen.say(f"\n{each.server.title}:")
+        for trouble in each.trouble:
+            screen.say(trouble)
+        if each.health is not None:
+            _show(each.health, screen)
+    return 0 if is_well else 1
+
+
+def _show(health: Health, screen: Screen) -> None:
     if health.providers:
         screen.table(_TITLES, [_row(each) for each in health.providers])
     for each in health.providers:
         if each.why:
             screen.say(f"{each.provider}: {each.why}")
     screen.say(health.summary)
-    return 0 if health.is_well else 1
 
 
 def _row(health: ProviderHealth) -> tuple[str, ...]:

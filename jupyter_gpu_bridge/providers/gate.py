@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.providers.breaker import Breaker, BreakerRules
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome, Recent
 from jupyter_gpu_bridge.providers.limiter import Limiter, TooLong
 from jupyter_gpu_bridge.providers.setting import Rate, Setting
+from jupyter_gpu_bridge.providers.shared_bucket import SharedBucket, file_name, renew
 
 Clock = Callable[[], float]
 
@@ -171,8 +172,11 @@ class Gates:
         with self._lock:
             if key not in self._gates:
                 rate = settings.rate_limit(name, usual_rate)
-                kept = {verb: Limiter(partial(_pace, Rate.parse(pace))) for verb, pace in (paces or {}).items()}
-                limiter = Limiter(lambda: _rate(rate))
+                kept = {
+                    verb: Limiter(partial(_pace, Rate.parse(pace)), shared=_shared(*key, verb))
+                    for verb, pace in (paces or {}).items()
+                }
+                limiter = Limiter(lambda: _rate(rate), shared=_shared(*key))
                 self._gates[key] = Gate(name, title, self._conduct(name), limiter, paces=kept)
             return self._gates[key]
 
@@ -185,11 +189,12 @@ class Gates:
             return [gate.limiter for (whose, _), gate in self._gates.items() if whose == name]
 
     def reset(self, name: str) -> None:
-        """Ask this provider again, as if nothing had happened."""
+        """Ask this provider again, as if nothing had happened; all processes forget when to come again."""
         for breaker in self.conduct(name).breakers.values():
             breaker.reset()
         for limiter in self.limiters(name):
             limiter.reset()
+        renew(name)
 
     def _conduct(self, name: str) -> Conduct:
         return self._conducts.setdefault(name, Conduct())
@@ -199,6 +204,11 @@ def _breaker_rules() -> BreakerRules:
     return BreakerRules(
         settings.THRESHOLD.in_any_case(), settings.OPEN_FOR.in_any_case(), settings.PROBES.in_any_case()
     )
+
+
+def _shared(name: str, credential: str, verb: str = "") -> SharedBucket:
+    """With all that ask with this credential on this computer."""
+    return SharedBucket(file_name(name, credential, verb), partial(metrics.count_alone, name))
 
 
 def _pace(rate: Rate) -> Rate | None:

@@ -1,6 +1,7 @@
 """Whose turn it is to send a request: one bucket of tokens for each credential, in the order in which they came.
 
-Counts on a clock that nobody sets. All event loops of this process share it; each waits by itself.
+Counts on a clock that nobody sets. All event loops of this process share it; each waits by itself. Other processes may
+share what there is, but not the order: whoever comes when there is a token has it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from jupyter_gpu_bridge.providers.bucket import Bucket
 from jupyter_gpu_bridge.providers.setting import Rate
+from jupyter_gpu_bridge.providers.shared_bucket import LONGEST_PAUSE, Hold, SharedBucket
 
 Clock = Callable[[], float]
 
-_LONGEST_PAUSE = 3600.0
-"""What a provider says about when to come again is believed up to here."""
 _SHORTEST_WAIT = 0.001
 
 
@@ -28,14 +30,15 @@ class TooLong(Exception):
 
 
 class Limiter:
-    def __init__(self, rate: Callable[[], Rate | None], clock: Clock = time.monotonic) -> None:
-        """`rate`: asked each time; `None` lets everything pass."""
+    def __init__(
+        self, rate: Callable[[], Rate | None], clock: Clock = time.monotonic, shared: SharedBucket | None = None
+    ) -> None:
+        """`rate`: asked each time; `None` lets everything pass. `shared`: with other processes, on the usual clock."""
         self._rate = rate
         self._clock = clock
+        self._shared = shared
         self._lock = threading.Lock()
-        self._tokens: float | None = None
-        self._filled = clock()
-        self._paused_until = clock()
+        self._own = Bucket(clock(), clock())
         self._waiting: list[object] = []
 
     async def turn(self, within: float) -> None:
@@ -45,7 +48,7 @@ class Limiter:
         with self._lock:
             self._waiting.append(ticket)
         try:
-            while (seconds := self._take(ticket)) > 0:
+            while (seconds := self._take(ticket, give_up)) > 0:
                 if self._clock() + seconds > give_up:
                     raise TooLong(seconds)
                 await asyncio.sleep(max(seconds, _SHORTEST_WAIT))
@@ -57,13 +60,14 @@ class Limiter:
         """A request that waits for nothing, and counts: those behind it wait longer."""
         with self._lock:
             if (rate := self._rate()) is not None:
-                self._tokens = self._fill(rate) - 1
+                with self._bucket():
+                    self._own.fill(rate, self._clock())
+                    self._own.take()
 
     def pause(self, seconds: float) -> None:
         """The provider has said when to come again."""
-        with self._lock:
-            until = self._clock() + min(seconds, _LONGEST_PAUSE)
-            self._paused_until = max(self._paused_until, until)
+        with self._lock, self._bucket():
+            self._own.pause(self._clock() + min(seconds, LONGEST_PAUSE))
 
     @property
     def rate(self) -> Rate | None:
@@ -72,41 +76,49 @@ class Limiter:
     @property
     def available(self) -> float:
         with self._lock:
-            rate = self._rate()
-            return 0.0 if rate is None else max(0.0, self._fill(rate))
+            if (rate := self._rate()) is None:
+                return 0.0
+            with self._bucket():
+                return max(0.0, self._own.fill(rate, self._clock()))
 
     @property
     def blocked(self) -> int:
-        """How many wait."""
+        """How many wait in this process."""
         return len(self._waiting)
 
     @property
     def paused_for(self) -> float:
-        return max(0.0, self._paused_until - self._clock())
+        with self._lock, self._bucket():
+            return max(0.0, self._own.paused_until - self._clock())
 
     def reset(self) -> None:
         """As full as it can be, and no pause."""
-        with self._lock:
-            self._tokens, self._paused_until = None, self._clock()
+        with self._lock, self._bucket():
+            self._own.renew(self._clock())
 
-    def _take(self, ticket: object) -> float:
+    def _take(self, ticket: object, give_up: float) -> float:
         """Takes a token if there is one for this and for all before it; else the seconds until there is."""
         with self._lock:
             rate = self._rate()
             if rate is None:
                 return 0.0
-            tokens, needed = self._fill(rate), self._waiting.index(ticket) + 1
-            pause = max(0.0, self._paused_until - self._clock())
-            missing = max(0.0, (needed - tokens) / rate.per_second)
-            if pause > 0 or missing > 1e-9:
-                return max(pause, missing, _SHORTEST_WAIT)
-            self._tokens = tokens - 1
-            return 0.0
+            with self._bucket(may_wait=self._clock() + _SHORTEST_WAIT < give_up) as hold:
+                if hold is Hold.BUSY:
+                    return _SHORTEST_WAIT
+                now = self._clock()
+                tokens, needed = self._own.fill(rate, now), self._waiting.index(ticket) + 1
+                pause = max(0.0, self._own.paused_until - now)
+                missing = max(0.0, (needed - tokens) / rate.per_second)
+                if pause > 0 or missing > 1e-9:
+                    return max(pause, missing, _SHORTEST_WAIT)
+                self._own.take()
+                return 0.0
 
-    def _fill(self, rate: Rate) -> float:
-        now = self._clock()
-        if self._tokens is None:
-            self._tokens = rate.capacity
-        self._tokens = min(rate.capacity, self._tokens + (now - self._filled) * rate.per_second)
-        self._filled = now
-        return self._tokens
+    @contextmanager
+    def _bucket(self, *, may_wait: bool = False) -> Iterator[Hold]:
+        """While it is held, what we have is what all have, if that can be."""
+        if self._shared is None:
+            yield Hold.ALONE
+            return
+        with self._shared.held(self._own, may_wait=may_wait) as hold:
+            yield hold

@@ -24,6 +24,7 @@ class _Figures:
     repetitions: Counter
     seconds: Histogram
     lookups: Counter
+    alone: Counter
 
 
 def count(provider: str, kind: Kind, outcome: Outcome) -> None:
@@ -41,6 +42,11 @@ def observe(provider: str, kind: Kind, seconds: float) -> None:
 def look_up(provider: str, outcome: str) -> None:
     """In the cache of offers."""
     _figures().lookups.labels(provider, outcome).inc()
+
+
+def count_alone(provider: str) -> None:
+    """The count of requests could not be shared with other processes for a while."""
+    _figures().alone.labels(provider).inc()
 
 
 def exposed() -> bytes:
@@ -71,5 +77,9 @@ def _figures() -> _Figures:
         Counter(
             "gpu_bridge_provider_offer_lookups", "Looks into the cache of offers.", ("provider", "outcome"),
             registry=registry,
+        ),
+        Counter(
+            "gpu_bridge_provider_limiter_alone", "Times that requests were counted by this process alone for a while.",
+            ("provider",), registry=registry,
         ),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 from jupyter_gpu_bridge.in_time import in_time
@@ -18,15 +19,18 @@ _WITHIN = 10.0
 
 async def examine(within: float = _WITHIN) -> Health:
     """`within`: seconds for each answer. Raises `BadRequest` for a setting that makes no sense."""
-    names = await asyncio.to_thread(clouds_set_up)
-    settings.check(names)
-    names = [name for name in names if settings.is_enabled(name)]
+    names = await _names()
     clouds = Clouds()
     try:
         troubles = await asyncio.gather(*(_trouble(name, clouds, within) for name in names))
     finally:
         await clouds.close()
     return Health([health.of(name, trouble) for name, trouble in zip(names, troubles, strict=True)])
+
+
+async def seen() -> Health:
+    """As `examine`, and nobody is asked: what there is to say about it already."""
+    return Health([health.of(name) for name in await _names()])
 
 
 def reset(name: str) -> None:
@@ -40,6 +44,12 @@ def forget_offers(name: str = "") -> None:
     if name:
         _check(name)
     remembered().invalidate(name)
+
+
+async def _names() -> Sequence[str]:
+    names = await asyncio.to_thread(clouds_set_up)
+    settings.check(names)
+    return [name for name in names if settings.is_enabled(name)]
 
 
 def _check(name: str) -> None:

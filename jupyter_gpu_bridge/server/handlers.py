@@ -11,6 +11,7 @@ from jupyter_gpu_bridge import __version__, plain
 from jupyter_gpu_bridge.errors import BadRequest, ProfileTaken
 from jupyter_gpu_bridge.model import KernelId, MachineRef, Profile
 from jupyter_gpu_bridge.server.answering import Handler, may_read, may_write
+from jupyter_gpu_bridge.server.health_handlers import HEALTH_ROUTES
 from jupyter_gpu_bridge.server.rental_handlers import RENTAL_ROUTES
 
 _OF_A_NEW_PROFILE = {"name", "machine", "display_name"}
@@ -144,6 +145,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (r"gpu-bridge/api/v1/profiles", Profiles),
     (r"gpu-bridge/api/v1/version", Version),
     (r"gpu-bridge/api/v1/metrics", Metrics),
+    *HEALTH_ROUTES,
     *RENTAL_ROUTES,
     (r"gpu-bridge/(.*)", Nothing),
 ]

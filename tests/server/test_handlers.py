@@ -55,7 +55,7 @@ Fetch = Callable[..., Any]
 
 LONELY = "00000000-0000-4000-8000-000000000001"
 
-ROUTES = ["machines", "kernels", "kernels/0b3c/log", "profiles", "version", "nowhere"]
+ROUTES = ["machines", "kernels", "kernels/0b3c/log", "profiles", "version", "health", "nowhere"]
 
 
 @pytest.fixture
