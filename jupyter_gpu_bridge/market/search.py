@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
-from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking
+from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking, until_the_end
 from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.lessons import learned
 from jupyter_gpu_bridge.market.ranking import ranked
@@ -62,8 +62,15 @@ def nothing_fits(
     what = f"None of {len(offers)} offers fits: {excluded}." if offers else "Nothing is offered now."
     if silent:
         what = f"{what} {'; '.join(silent)}."
-    advice = "Ask for less, or try again later. Nothing was rented."
+    advice = f"{_sooner(need, asked, offers)}Ask for less, or try again later. Nothing was rented."
     return NothingFits(what, advice=f"{misspelt(need, {offer.gpu.casefold() for offer in offers})}{advice}")
+
+
+def _sooner(need: Need, asked: Sequence[Condition], offers: Sequence[Offer]) -> str:
+    """What helps where all that is lacking is that it can be had for long enough."""
+    if need.must_last is None or (until_the_end(need.must_last),) not in {lacking(offer, asked) for offer in offers}:
+        return ""
+    return "Take an earlier deadline (--for), or say for how long is enough (--available-for). "
 
 
 def misspelt(need: Need, offered: set[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -60,6 +60,10 @@ class Offer:
         """What tells it from all others: `vast:12345`."""
         return f"{self.provider}:{self.offer_id}"
 
+    def ends_within(self, time: timedelta) -> bool:
+        """As far as its provider says; one that says nothing of it has no end."""
+        return self.lasts is not None and self.lasts < time
+
     @property
     def title(self) -> str:
         """As people say it: `2 x A100 80 GB`."""
@@ -106,6 +110,8 @@ class Need:
     """At least: `8.0`."""
     lasts: timedelta | None = None
     """It can be had for so long at least; a provider that says nothing of it has no end."""
+    must_last: timedelta | None = None
+    """The same where nobody has said it: until the deadline of its order. Who names an offer takes it as it is."""
 
     @property
     def wide(self) -> Need:
@@ -160,7 +166,16 @@ class Order:
     image: str | None = None
     python: str | None = None
 
+    @property
+    def need_to_the_end(self) -> Need:
+        """What an offer must have: also that it does not end before this order does."""
+        return replace(self.need, must_last=self.deadline)
+
     def worst_case(self, price: Money) -> Money:
         """The largest bill that this order can cause at such a price."""
         bill = price.during(self.deadline)
         return bill if self.budget is None else min(bill, self.budget)
+
+    def longest(self, price: Money) -> timedelta:
+        """Until its deadline, or until its budget is used up at such a price."""
+        return self.deadline if self.budget is None else min(self.deadline, self.budget.lasts(price))

@@ -68,4 +68,5 @@ needs = st.builds(
     cuda=st.sampled_from(["", "12.4", "12.9"]),
     compute_capability=st.sampled_from(["", "8.0", "9.0"]),
     lasts=_SPANS,
+    must_last=_SPANS,
 )
