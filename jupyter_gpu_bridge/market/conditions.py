@@ -129,6 +129,7 @@ def _of_host(need: Need) -> Iterable[Condition | None]:
     yield _at_least(f"{need.down_mbps} Mbit/s down", "down", need.down_mbps)
     yield _at_least(f"{need.up_mbps} Mbit/s up", "up", need.up_mbps)
     yield _version("CUDA", "cuda", need.cuda)
+    yield _at_least("that the usual image runs on it (--image gives another)", "usual_image", int(need.for_usual_image))
 
 
 def until_the_end(deadline: timedelta) -> str:

@@ -53,6 +53,8 @@ class Offer:
     cuda: str = ""
     """The newest that its driver takes."""
     compute_capability: str = ""
+    needs_image: bool = False
+    """What is taken where an order names no image does not run on it."""
     seen: datetime | None = None
 
     @property
@@ -112,11 +114,14 @@ class Need:
     """It can be had for so long at least; a provider that says nothing of it has no end."""
     must_last: timedelta | None = None
     """The same where nobody has said it: until the deadline of its order. Who names an offer takes it as it is."""
+    for_usual_image: bool = False
+    """Its order names no image, so what is taken without one has to run there."""
 
     @property
     def wide(self) -> Need:
         """What of it changes the offers themselves, not only which of them fit."""
-        return Need(gpu_count=self.gpu_count, disk_gib=self.disk_gib, allows_spot=self.allows_spot or self.only_spot)
+        spot = self.allows_spot or self.only_spot
+        return Need(gpu_count=self.gpu_count, disk_gib=self.disk_gib, allows_spot=spot, offers=self.offers)
 
 
 class Ranking(Enum):
@@ -167,9 +172,9 @@ class Order:
     python: str | None = None
 
     @property
-    def need_to_the_end(self) -> Need:
-        """What an offer must have: also that it does not end before this order does."""
-        return replace(self.need, must_last=self.deadline)
+    def full_need(self) -> Need:
+        """With what the rest of this order asks of an offer."""
+        return replace(self.need, must_last=self.deadline, for_usual_image=self.image is None)
 
     def worst_case(self, price: Money) -> Money:
         """The largest bill that this order can cause at such a price."""

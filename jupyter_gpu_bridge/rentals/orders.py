@@ -75,7 +75,7 @@ class Orders:
         """What it would come to now. Raises `NothingFits`."""
         from jupyter_gpu_bridge.rentals.quote import quote
 
-        return quote(order, await self._searched(order.need_to_the_end, ranking=order.ranking))
+        return quote(order, await self._searched(order.full_need, ranking=order.ranking))
 
     async def _searched(
         self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE

@@ -123,7 +123,7 @@ class Filling:
     async def _offered(self, order: Order, places: Sequence[str]) -> Sequence[Offer]:
         """What can be had now, by somebody who knows what he has already: before each attempt. Raises `NothingFits`."""
         found, _ = await asyncio.gather(
-            search(order.need_to_the_end, self._clouds, ranking=order.ranking), self._others.compare(places)
+            search(order.full_need, self._clouds, ranking=order.ranking), self._others.compare(places)
         )
         return found.offers
 
