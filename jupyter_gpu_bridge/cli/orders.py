@@ -92,6 +92,8 @@ async def tell_price(quote: Quote, order: Order, bridge: Bridge, screen: Screen)
     """All that has to be known before money is spent."""
     best, worst = quote.best, quote.worst_case.cents_at_most()
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
+    if quote.passed_over:
+        screen.note(quote.passed_over)
     if quote.others:
         screen.note(f"Should it be gone, others are tried ({quote.others}), for {quote.dearest} per hour at the most.")
     screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")

@@ -11,7 +11,7 @@ from jupyter_gpu_bridge import gpus
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking, until_the_end
 from jupyter_gpu_bridge.market.intent import completed
-from jupyter_gpu_bridge.market.lessons import learned
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons, learned
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.market.sources import Anew, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer, Ranking
@@ -29,6 +29,8 @@ class Found:
     offers: Sequence[Offer]
     silent: Sequence[str]
     """One phrase for each cloud that did not answer, also where it is known what it offered before."""
+    lessons: Lessons = NOTHING
+    """By which some come after all others."""
 
 
 async def search(need: Need, clouds: Clouds, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
@@ -46,7 +48,7 @@ async def search(need: Need, clouds: Clouds, source: Source | None = None, ranki
     )
     if not fitting:
         raise nothing_fits(need, asked, offers, silent, names)
-    return Found(fitting, silent)
+    return Found(fitting, silent, lessons)
 
 
 def nothing_fits(
