@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.aside import aside
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking, until_the_end
 from jupyter_gpu_bridge.market.intent import completed
@@ -43,12 +44,22 @@ async def search(need: Need, clouds: Clouds, source: Source | None = None, ranki
     offers = [offer for answer in answers for offer in answer.offers]
     silent = [answer.silent for answer in answers if answer.silent]
     asked = conditions(need)
-    fitting = ranked(
-        (offer for offer in offers if not lacking(offer, asked)), ranking, lessons=lessons, weight=health.weight
-    )
+    weights = {name: health.weight(name) for name in names}  # which is known in this very thread
+    fitting = await aside(offers, _judged, offers, asked, ranking, lessons, weights)
     if not fitting:
-        raise nothing_fits(need, asked, offers, silent, names)
+        raise await aside(offers, nothing_fits, need, asked, offers, silent, names)
     return Found(fitting, silent, lessons)
+
+
+def _judged(
+    offers: Sequence[Offer],
+    asked: Sequence[Condition],
+    ranking: Ranking,
+    lessons: Lessons,
+    weights: Mapping[str, float],
+) -> Sequence[Offer]:
+    fitting = (offer for offer in offers if not lacking(offer, asked))
+    return ranked(fitting, ranking, lessons=lessons, weight=lambda name: weights.get(name, 1.0))
 
 
 def nothing_fits(

@@ -74,10 +74,11 @@ class Orders:
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
+        from jupyter_gpu_bridge.aside import aside
         from jupyter_gpu_bridge.rentals.quote import quote
 
         found = await self._searched(order.full_need, ranking=order.ranking)
-        return quote(order, found.offers, found.lessons)
+        return await aside(found.offers, quote, order, found.offers, found.lessons)
 
     async def _searched(self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
         from jupyter_gpu_bridge.market.search import search
