@@ -35,6 +35,7 @@ from jupyter_gpu_bridge.model import (
     Traits,
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
@@ -47,6 +48,8 @@ CUDA = "12.8"
 DISK_GIB = 20
 DISK_PRICE = Decimal("0.10") / 730
 """Dollars per hour for each GB of a container's disk while it runs; the price list says it per month."""
+
+settings.api_paths(NAME, "/v2", "/graphql")
 
 _CLOUDS = ("SECURE", "COMMUNITY")
 _COUNTS = (1, 2, 4, 8)
@@ -236,13 +239,14 @@ def _address() -> str:
     return os.environ.get("RUNPOD_BASE_URL") or os.environ.get("RUNPOD_API_BASE_URL") or ADDRESS
 
 
-def _sound(address: str) -> str:
+def _sound(said: str) -> str:
+    address = settings.without_api(NAME, said)
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise BadRequest(
-            f"{address!r} is no address of RunPod.", advice="RUNPOD_BASE_URL has a scheme and a host, and no path."
+            f"{said!r} is no address of RunPod.", advice="RUNPOD_BASE_URL has a scheme and a host, and no other path."
         )
-    return address.rstrip("/")
+    return address
 
 
 # what is for sale ----------------------------------------------------------------------------------------------------
