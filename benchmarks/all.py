@@ -29,7 +29,7 @@ _KERNELS = (
     "server_start",
 )
 
-_RENTING = ("search", "first_rows", "rent", "many_rentals", "rounds", "power_cuts")
+_RENTING = ("search", "choosing", "first_rows", "rent", "many_rentals", "rounds", "power_cuts")
 
 _WITHOUT_KERNELS = {"urgent", *_RENTING}
 """These know no kinds of kernel."""

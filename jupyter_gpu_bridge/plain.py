@@ -257,6 +257,7 @@ def offer(value: Offer) -> Plain:
         "up_price": None if value.up_price is None else _dollars(value.up_price),
         "cuda": value.cuda,
         "compute_capability": value.compute_capability,
+        "needs_image": value.needs_image,
         "seen": moment(value.seen),
     }
 

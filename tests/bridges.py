@@ -22,6 +22,7 @@ from jupyter_gpu_bridge.market.browse import sift
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import conditions
 from jupyter_gpu_bridge.market.intent import completed
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
 from jupyter_gpu_bridge.model import (
     Event,
     Health,
@@ -64,6 +65,7 @@ class ScriptedBridge(Bridge):
     """The newest first, as from a ledger; those that are over were so a moment ago."""
     events: Sequence[Event] = ()
     offers: Sequence[Offer] = ()
+    lessons: Lessons = NOTHING
     market: Sequence[Offer] = ()
     """What can be looked at."""
     lacking: str = ""
@@ -153,7 +155,7 @@ class ScriptedBridge(Bridge):
         return self.offers
 
     async def quote(self, order: Order) -> Quote:
-        return quote(order, await self.search(order.need))
+        return quote(order, await self.search(order.need), self.lessons)
 
     async def arrive(self, standing: Standing, report: Report) -> Standing:
         return standing

@@ -92,9 +92,13 @@ async def tell_price(quote: Quote, order: Order, bridge: Bridge, screen: Screen)
     """All that has to be known before money is spent."""
     best, worst = quote.best, quote.worst_case.cents_at_most()
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
+    if quote.passed_over:
+        screen.note(quote.passed_over)
     if quote.others:
         screen.note(f"Should it be gone, others are tried ({quote.others}), for {quote.dearest} per hour at the most.")
     screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")
+    if best.lasts is not None and best.ends_within(order.longest(best.price)):
+        screen.note(f"{best.provider} has it for {spoken(best.lasts)} only: then it ends, whatever runs on it.")
     if gaps := await bridge.gaps(best.provider):
         screen.note(gaps)
     if best.is_pretend:

@@ -42,7 +42,13 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 
 def _row(row: Row) -> tuple[str, ...]:
     offer = row.offer
-    kind = ("spot" if offer.is_spot else "on demand", offer.tier, "pretended" if offer.is_pretend else "", row.warning)
+    kind = (
+        "spot" if offer.is_spot else "on demand",
+        offer.tier,
+        "pretended" if offer.is_pretend else "",
+        "needs an --image" if offer.needs_image else "",
+        row.warning,
+    )
     return (
         offer.name,
         offer.title,

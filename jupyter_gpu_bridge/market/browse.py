@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence, Sized
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import timedelta
-from typing import TypeVar
 
+from jupyter_gpu_bridge.aside import aside
 from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.market.conditions import Condition, conditions, require_sense
 from jupyter_gpu_bridge.market.facts import figures
@@ -20,12 +20,6 @@ from jupyter_gpu_bridge.market.sources import Browsed, Offered, Source, ask, pla
 from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.model.query import Answer, Excluded, Page, Query, Row
 from jupyter_gpu_bridge.providers.clouds import Clouds
-
-T = TypeVar("T")
-
-_SMALL = 2000
-"""So many offers are sifted at once, where handing them to a thread would take longer."""
-
 
 _MOST_SHELVES = 64
 
@@ -127,24 +121,17 @@ class _Known:
     async def heard(self, name: str, offered: Offered) -> None:
         offers, after = offered.offers, timedelta(seconds=time.monotonic() - self._began)
         self._answers[name] = Answer(name, len(offers), offered.age, offered.is_stale, offered.silent, after)
-        self._columns[name] = await _aside(offers, _shelves.of, name, self._need.wide, offers)
+        self._columns[name] = await aside(offers, _shelves.of, name, self._need.wide, offers)
 
     async def page(self, awaited: Sequence[str]) -> Page:
         shelves = [self._columns[name] for name in sorted(self._columns)]
         everything = range(sum(map(len, shelves)))
-        rows, fitting, excluded = await _aside(everything, sift, self._query, self._asked, shelves, self.lessons)
+        rows, fitting, excluded = await aside(everything, sift, self._query, self._asked, shelves, self.lessons)
         hint = ""
         if not fitting and not awaited:
             hint = misspelt(self._need, {offer.gpu.casefold() for each in shelves for offer in each.offers})
         answers = [self._answers[name] for name in sorted(self._answers)]
         return Page(rows, fitting, answers, sorted(awaited), excluded, hint)
-
-
-async def _aside(offers: Sized, work: Callable[..., T], *arguments: object) -> T:
-    """In a thread where there is much to do: the event loop has other things to do meanwhile."""
-    if len(offers) <= _SMALL:
-        return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
 
 
 def sift(

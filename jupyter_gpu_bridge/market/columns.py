@@ -118,7 +118,7 @@ class Columns:
 
     def _at(self, place: Place) -> Truths:
         where = self._is("provider", place.provider) & self._is("host", place.host)
-        return where if place.host else where & self._is("gpu", place.gpu)
+        return where if place.host else where & self._is("gpu", place.gpu) & self._is("tier", place.tier)
 
     def _boot(self, lessons: Lessons) -> Numbers:
         import numpy as np

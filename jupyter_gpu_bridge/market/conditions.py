@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -112,6 +113,8 @@ def _of_terms(need: Need) -> Iterable[Condition | None]:
         yield Bound("not to be taken back (no spot)", "spot", Comparison.AT_MOST, 0)
     if need.lasts is not None:
         yield _at_least(f"to be had for {spoken(need.lasts)}", "lasts", need.lasts.total_seconds())
+    elif need.must_last is not None and not need.offers:
+        yield _at_least(until_the_end(need.must_last), "lasts", need.must_last.total_seconds())
     if need.stock:
         yield _at_least(f"{need.stock} stock at least", "stock", facts.stock(need.stock))
 
@@ -126,6 +129,11 @@ def _of_host(need: Need) -> Iterable[Condition | None]:
     yield _at_least(f"{need.down_mbps} Mbit/s down", "down", need.down_mbps)
     yield _at_least(f"{need.up_mbps} Mbit/s up", "up", need.up_mbps)
     yield _version("CUDA", "cuda", need.cuda)
+    yield _at_least("that the usual image runs on it (--image gives another)", "usual_image", int(need.for_usual_image))
+
+
+def until_the_end(deadline: timedelta) -> str:
+    return f"to be had until the deadline in {spoken(deadline)}"
 
 
 def holds(condition: Condition, offer: Offer) -> bool:

@@ -75,6 +75,7 @@ NUMBERS: Mapping[str, Callable[[Offer], float]] = {
     "score": _raw,
     "reliability": lambda offer: _maybe(offer.reliability),
     "verified": lambda offer: _maybe(offer.is_verified),
+    "usual_image": lambda offer: not offer.needs_image,
     "arm": lambda offer: _has_arm_host(offer.gpu),
     "spot": lambda offer: offer.is_spot,
     "cpus": lambda offer: offer.cpus or UNKNOWN,

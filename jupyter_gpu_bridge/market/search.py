@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jupyter_gpu_bridge import gpus
+from jupyter_gpu_bridge.aside import aside
 from jupyter_gpu_bridge.errors import BridgeError, NothingFits
-from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking
+from jupyter_gpu_bridge.market.conditions import Condition, conditions, lacking, until_the_end
 from jupyter_gpu_bridge.market.intent import completed
-from jupyter_gpu_bridge.market.lessons import learned
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons, learned
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.market.sources import Anew, Source, ask, places_for
 from jupyter_gpu_bridge.model import Need, Offer, Ranking
@@ -29,6 +30,8 @@ class Found:
     offers: Sequence[Offer]
     silent: Sequence[str]
     """One phrase for each cloud that did not answer, also where it is known what it offered before."""
+    lessons: Lessons = NOTHING
+    """By which some come after all others."""
 
 
 async def search(need: Need, clouds: Clouds, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
@@ -41,12 +44,22 @@ async def search(need: Need, clouds: Clouds, source: Source | None = None, ranki
     offers = [offer for answer in answers for offer in answer.offers]
     silent = [answer.silent for answer in answers if answer.silent]
     asked = conditions(need)
-    fitting = ranked(
-        (offer for offer in offers if not lacking(offer, asked)), ranking, lessons=lessons, weight=health.weight
-    )
+    weights = {name: health.weight(name) for name in names}  # which is known in this very thread
+    fitting = await aside(offers, _judged, offers, asked, ranking, lessons, weights)
     if not fitting:
-        raise nothing_fits(need, asked, offers, silent, names)
-    return Found(fitting, silent)
+        raise await aside(offers, nothing_fits, need, asked, offers, silent, names)
+    return Found(fitting, silent, lessons)
+
+
+def _judged(
+    offers: Sequence[Offer],
+    asked: Sequence[Condition],
+    ranking: Ranking,
+    lessons: Lessons,
+    weights: Mapping[str, float],
+) -> Sequence[Offer]:
+    fitting = (offer for offer in offers if not lacking(offer, asked))
+    return ranked(fitting, ranking, lessons=lessons, weight=lambda name: weights.get(name, 1.0))
 
 
 def nothing_fits(
@@ -62,8 +75,15 @@ def nothing_fits(
     what = f"None of {len(offers)} offers fits: {excluded}." if offers else "Nothing is offered now."
     if silent:
         what = f"{what} {'; '.join(silent)}."
-    advice = "Ask for less, or try again later. Nothing was rented."
+    advice = f"{_sooner(need, asked, offers)}Ask for less, or try again later. Nothing was rented."
     return NothingFits(what, advice=f"{misspelt(need, {offer.gpu.casefold() for offer in offers})}{advice}")
+
+
+def _sooner(need: Need, asked: Sequence[Condition], offers: Sequence[Offer]) -> str:
+    """What helps where all that is lacking is that it can be had for long enough."""
+    if need.must_last is None or (until_the_end(need.must_last),) not in {lacking(offer, asked) for offer in offers}:
+        return ""
+    return "Take an earlier deadline (--for), or say for how long is enough (--available-for). "
 
 
 def misspelt(need: Need, offered: set[str]) -> str:

@@ -95,6 +95,8 @@ class CreatePlan:
     limit: timedelta
     """For clouds that end a machine by themselves."""
     image: str | None = None
+    cuda: str = ""
+    """At least this version is demanded of the host's driver; for clouds that choose the host themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,15 +46,23 @@ class Outcome(Enum):
 
 
 class Place(NamedTuple):
-    """Where a machine stands: the very host, or where its provider does not say which, whatever has this GPU."""
+    """Where a machine stands: the very host, or where its provider does not say which, its kind: this GPU in this tier.
+
+    Tiers are other houses and other owners: what fails in one says nothing of another.
+    """
 
     provider: str
     host: str = ""
     gpu: str = ""
+    tier: str = ""
 
     @classmethod
     def of(cls, offer: Offer) -> Place:
-        return cls(offer.provider, offer.host) if offer.host else cls(offer.provider, "", offer.gpu)
+        return cls.where(offer.provider, offer.host, offer.gpu, offer.tier)
+
+    @classmethod
+    def where(cls, provider: str, host: str, gpu: str, tier: str) -> Place:
+        return cls(provider, host) if host else cls(provider, "", gpu, tier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -53,12 +53,18 @@ class Offer:
     cuda: str = ""
     """The newest that its driver takes."""
     compute_capability: str = ""
+    needs_image: bool = False
+    """What is taken where an order names no image does not run on it."""
     seen: datetime | None = None
 
     @property
     def name(self) -> str:
         """What tells it from all others: `vast:12345`."""
         return f"{self.provider}:{self.offer_id}"
+
+    def ends_within(self, time: timedelta) -> bool:
+        """As far as its provider says; one that says nothing of it has no end."""
+        return self.lasts is not None and self.lasts < time
 
     @property
     def title(self) -> str:
@@ -106,11 +112,16 @@ class Need:
     """At least: `8.0`."""
     lasts: timedelta | None = None
     """It can be had for so long at least; a provider that says nothing of it has no end."""
+    must_last: timedelta | None = None
+    """The same where nobody has said it: until the deadline of its order. Who names an offer takes it as it is."""
+    for_usual_image: bool = False
+    """Its order names no image, so what is taken without one has to run there."""
 
     @property
     def wide(self) -> Need:
         """What of it changes the offers themselves, not only which of them fit."""
-        return Need(gpu_count=self.gpu_count, disk_gib=self.disk_gib, allows_spot=self.allows_spot or self.only_spot)
+        spot = self.allows_spot or self.only_spot
+        return Need(gpu_count=self.gpu_count, disk_gib=self.disk_gib, allows_spot=spot, offers=self.offers)
 
 
 class Ranking(Enum):
@@ -160,7 +171,16 @@ class Order:
     image: str | None = None
     python: str | None = None
 
+    @property
+    def full_need(self) -> Need:
+        """With what the rest of this order asks of an offer."""
+        return replace(self.need, must_last=self.deadline, for_usual_image=self.image is None)
+
     def worst_case(self, price: Money) -> Money:
         """The largest bill that this order can cause at such a price."""
         bill = price.during(self.deadline)
         return bill if self.budget is None else min(bill, self.budget)
+
+    def longest(self, price: Money) -> timedelta:
+        """Until its deadline, or until its budget is used up at such a price."""
+        return self.deadline if self.budget is None else min(self.deadline, self.budget.lasts(price))

@@ -33,6 +33,7 @@ from jupyter_gpu_bridge.errors import (
 from jupyter_gpu_bridge.keys import LAMBDA, KeyInUse
 from jupyter_gpu_bridge.model import Account, Created, CreatePlan, Money, Need, Offer, Ref, Seen, SeenState, Traits
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import Answer, HttpClient
 from jupyter_gpu_bridge.providers.user_data import user_data
@@ -44,6 +45,7 @@ LOGIN = "ubuntu"
 _ADDRESS = "https://cloud.lambda.ai"
 _ADDRESS_VARIABLE = "LAMBDA_BASE_URL"
 _API = "/api/v1"
+settings.api_paths(NAME, _API)
 _LAUNCH, _TERMINATE = f"{_API}/instance-operations/launch", f"{_API}/instance-operations/terminate"
 _LAUNCH_WITHIN = 90.0
 
@@ -212,7 +214,7 @@ class LambdaCloud:
             address = self._address or os.environ.get(_ADDRESS_VARIABLE) or _ADDRESS
             client = HttpClient(
                 TITLE,
-                address.rstrip("/"),
+                settings.without_api(NAME, address),
                 headers={"Authorization": f"Bearer {key}", "User-Agent": "jupyter-gpu-bridge"},
                 secrets=[key],
                 rate=self.rate,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
+from jupyter_gpu_bridge.aside import aside
 from jupyter_gpu_bridge.model import Money, Need, Offer
 from jupyter_gpu_bridge.providers import configuration, metrics, settings
 from jupyter_gpu_bridge.providers.cache import AdaptiveCache, CacheRules, Kept
@@ -25,7 +26,7 @@ class RememberedOffers:
 
         async def asked() -> Sequence[Offer]:
             metrics.look_up(provider, "asked")
-            return _dated(await ask())
+            return await _dated(await ask())
 
         configuration.known()
         metrics.look_up(provider, "wanted")
@@ -33,7 +34,7 @@ class RememberedOffers:
 
     async def anew(self, provider: str, need: Need, ask: Ask) -> Sequence[Offer]:
         """As they are now, whatever is remembered; that is not older then either."""
-        offers = _dated(await ask())
+        offers = await _dated(await ask())
         self.cache.put((provider, _normal(need)), offers)
         return offers
 
@@ -52,15 +53,20 @@ def _normal(need: Need) -> Need:
     )
 
 
-def _dated(offers: Sequence[Offer]) -> Sequence[Offer]:
+async def _dated(offers: Sequence[Offer]) -> Sequence[Offer]:
     """And without what nobody can mean: a price below nothing, or beyond all reason."""
+    return await aside(offers, _sound, offers)
+
+
+def _sound(offers: Sequence[Offer]) -> Sequence[Offer]:
     now = datetime.now(timezone.utc)
-    sound = [offer for offer in offers if Money() <= offer.price <= _MOST]
+    sound = [offer for offer in offers if 0 <= offer.price.micros <= _MOST.micros]
     return [offer if offer.seen is not None else replace(offer, seen=now) for offer in sound]
 
 
 def _essence(offers: Sequence[Offer]) -> object:
-    return frozenset((offer.offer_id, offer.price) for offer in offers)
+    """In whatever order. A number: while a large set is made, all of our memory is gone through for waste."""
+    return len(offers), sum(hash((offer.offer_id, offer.price.micros)) for offer in offers)
 
 
 def _rules() -> CacheRules:

@@ -35,6 +35,7 @@ from jupyter_gpu_bridge.model import (
     Traits,
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
@@ -47,6 +48,8 @@ CUDA = "12.8"
 DISK_GIB = 20
 DISK_PRICE = Decimal("0.10") / 730
 """Dollars per hour for each GB of a container's disk while it runs; the price list says it per month."""
+
+settings.api_paths(NAME, "/v2", "/graphql")
 
 _CLOUDS = ("SECURE", "COMMUNITY")
 _COUNTS = (1, 2, 4, 8)
@@ -118,20 +121,21 @@ class RunPod:
         return Account(mark, fields.text("email", ""), balance)
 
     async def offers(self, need: Need) -> Sequence[Offer]:
-        count = max(1, need.gpu_count)
+        named = _counts_named(need)
         now = datetime.now(timezone.utc)
         found: list[Offer] = []
-        for cloud in _CLOUDS:
-            asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
-            async with self._http() as http:
-                answer = await http.read("/v2/catalog/gpus", asked)
-            for gpu in answer.fields.list("gpus"):
-                found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now)
+        for count in named or [max(1, need.gpu_count)]:
+            for cloud in _CLOUDS:
+                asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
+                async with self._http() as http:
+                    answer = await http.read("/v2/catalog/gpus", asked)
+                for gpu in answer.fields.list("gpus"):
+                    found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now, is_named=bool(named))
         return found
 
     async def create(self, plan: CreatePlan) -> Created:
         cloud, count, place, gpu = _parts(plan.offer.offer_id)
-        image = plan.image or IMAGE
+        image, cuda = plan.image or IMAGE, _cuda(plan, gpu)
         variables = {
             "PUBLIC_KEY": plan.public_key.strip(),
             _SCRIPT: _packed(plan.start_script),
@@ -157,11 +161,11 @@ class RunPod:
                 "terminateAfter": _moment(datetime.now(timezone.utc) + plan.limit),
             }
             asked |= {"dataCenterId": place} if place else {}
-            asked |= {"minCudaVersion": CUDA} if image == IMAGE and not gpu.startswith("AMD") else {}
+            asked |= {"minCudaVersion": cuda} if cuda else {}
             data = await self._asked(_CREATE, {"input": asked})
             return Created(Ref(data.inner("podFindAndDeployOnDemand").text("id")))
         what: dict[str, object] = {"id": gpu, "count": count}
-        what |= {"minCudaVersion": CUDA} if image == IMAGE and not gpu.startswith("AMD") else {}
+        what |= {"minCudaVersion": cuda} if cuda else {}
         order: dict[str, object] = {
             "name": plan.name,
             "image": image,
@@ -243,20 +247,34 @@ def _address() -> str:
     return os.environ.get("RUNPOD_BASE_URL") or os.environ.get("RUNPOD_API_BASE_URL") or ADDRESS
 
 
-def _sound(address: str) -> str:
+def _sound(said: str) -> str:
+    address = settings.without_api(NAME, said)
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise BadRequest(
-            f"{address!r} is no address of RunPod.", advice="RUNPOD_BASE_URL has a scheme and a host, and no path."
+            f"{said!r} is no address of RunPod.", advice="RUNPOD_BASE_URL has a scheme and a host, and no other path."
         )
-    return address.rstrip("/")
+    return address
 
 
 # what is for sale ----------------------------------------------------------------------------------------------------
 
 
-def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> Iterator[Offer]:
-    """One for each data centre that has some; larger ones than were asked for without a place, their stock unknown."""
+def _counts_named(need: Need) -> Sequence[int]:
+    """How many GPUs the offers have that somebody names: only who is asked for so many says where they are."""
+    named = [
+        each.split(":")[2] for each in need.offers if each.casefold().startswith(f"{NAME}:") and each.count(":") > 3
+    ]
+    return sorted({int(count) for count in named if re.fullmatch("[1-9][0-9]?", count)})
+
+
+def _offers(
+    gpu: Fields, cloud: str, count: int, disk: int, now: datetime, *, is_named: bool = False
+) -> Iterator[Offer]:
+    """One for each data centre that has some; larger ones than were asked for without a place, their stock unknown.
+
+    `is_named`: one of so many GPUs is, so whatever it was shown for is found: also without a place, and none larger.
+    """
     prices, most = gpu.inner("price"), gpu.inner("maxCount") if gpu.has("maxCount") else Fields(TITLE, {})
     word = cloud.lower()
     if not gpu.truth(word, True) or gpu.text("availability", "") == "NONE" or gpu.text("id") == "unknown":
@@ -268,9 +286,13 @@ def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> It
     here = [(each.text("id"), each.text("availability", "")) for each in places]
     here = [(place, stock) for place, stock in here if stock != "NONE"] or [("", gpu.text("availability", ""))]
     rows = [(count, place, stock) for place, stock in here] if count <= largest else []
-    rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
+    if is_named and rows and rows[0][1]:
+        rows.append((count, "", gpu.text("availability", "")))
+    elif not is_named:
+        rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
     sold_as, memory = gpu.text("id"), gpu.whole("memory", 0) * 1024
     model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
+    cuda = _newest_cuda(gpu)
     for number, place, stock in rows:
         yield Offer(
             provider=NAME,
@@ -284,7 +306,8 @@ def _offers(gpu: Fields, cloud: str, count: int, disk: int, now: datetime) -> It
             sold_as=sold_as,
             tier=word,
             stock=stock.lower(),
-            cuda=_newest_cuda(gpu),
+            cuda=cuda,
+            needs_image=_is_of_amd(sold_as) or (bool(cuda) and _version(cuda) < _version(CUDA)),
             seen=now,
         )
 
@@ -296,8 +319,18 @@ def _disk_price(gib: int) -> Money:
 def _newest_cuda(gpu: Fields) -> str:
     versions = gpu.list("cudaVersions") if gpu.has("cudaVersions") else []
     found = [each.text("version", "") for each in versions if each.truth("available", False)]
-    numbers = [each for each in found if re.fullmatch(r"\d+\.\d+", each)]
-    return max(numbers, key=lambda each: [int(part) for part in each.split(".")], default="")
+    return max((each for each in found if re.fullmatch(r"\d+\.\d+", each)), key=_version, default="")
+
+
+def _version(text: str) -> tuple[int, int]:
+    """The first two parts, which is what RunPod takes."""
+    major, minor, *_ = [*text.split("."), "0"]
+    return int(major), int(minor)
+
+
+def _is_of_amd(sold_as: str) -> bool:
+    """It has no CUDA, and which image for ROCm would be good there is not known."""
+    return sold_as.startswith("AMD")
 
 
 def _parts(offer_id: str) -> tuple[str, int, str, str]:
@@ -309,6 +342,16 @@ def _parts(offer_id: str) -> tuple[str, int, str, str]:
 
 
 # what is ordered -----------------------------------------------------------------------------------------------------
+
+
+def _cuda(plan: CreatePlan, gpu: str) -> str:
+    """The least that the host's driver has to take: what is demanded, and what our image needs. Raises `Refused`."""
+    if _is_of_amd(gpu):
+        if plan.image is None:
+            raise Refused(f"{gpu} has no CUDA, and {IMAGE} needs it.", advice="Name an image for ROCm: --image")
+        return ""
+    asked = [*([CUDA] if plan.image in (None, IMAGE) else []), *([plan.cuda] if plan.cuda else [])]
+    return ".".join(map(str, max(map(_version, asked)))) if asked else ""
 
 
 def _packed(script: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BadRequest
@@ -60,7 +61,25 @@ def base_url(provider: str, usual: str, part: str = "") -> str:
     """
     configuration.known()
     setting = _base_url(_name(f"{provider}_{part}" if part else provider, "BASE_URL"))
-    return setting.read() if settings.variable(setting.name) else usual
+    if not settings.variable(setting.name):
+        return usual
+    return setting.read() if part else without_api(provider, setting.read())
+
+
+def api_paths(provider: str, *paths: str) -> None:
+    """Told by an adapter as it is loaded: what it writes behind an address. Who has written it already is right too."""
+    _api_paths[provider] = sorted(paths, key=len, reverse=True)
+
+
+def without_api(provider: str, address: str) -> str:
+    """`https://a.b/api/v1/` is `https://a.b` to an adapter that has told `/api/v1`."""
+    bare = address.strip().rstrip("/")
+    path = urlsplit(bare).path
+    written = next((each for each in _api_paths.get(provider, ()) if path.endswith(each)), "")
+    return bare.removesuffix(written).rstrip("/")
+
+
+_api_paths: dict[str, Sequence[str]] = {}
 
 
 def rate_limit(provider: str, usual: str) -> Setting[Rate]:

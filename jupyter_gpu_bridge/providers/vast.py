@@ -34,6 +34,7 @@ from jupyter_gpu_bridge.model import (
     Traits,
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
+from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, words_of
@@ -44,6 +45,8 @@ IMAGE = "pytorch/pytorch:2.4.0-cuda12.4-cudnn9-runtime"
 MOST_START = 4096
 """Characters of `onstart`; the start script is longer, however it is packed, so it travels in the environment."""
 MOST_ENVIRONMENT = 32_768
+
+settings.api_paths(NAME, "/api", "/api/v0", "/api/v1")
 
 _CUDA_OF_IMAGE = 12.4
 _USUAL_DISK_GIB = 30
@@ -102,7 +105,7 @@ class Vast:
         """Without them: the key from where it is kept, the address from the environment."""
         self._given_key = key
         self._key = KeyInUse(VAST)
-        self._address = (address or os.environ.get("VAST_BASE_URL") or USUAL_ADDRESS).rstrip("/")
+        self._address = settings.without_api(NAME, address or os.environ.get("VAST_BASE_URL") or USUAL_ADDRESS)
         self._clients: dict[str, HttpClient] = {}
         """By key: a new one may be given while the old one is in use."""
         own = f"{self._address}/api/v0/instances/{{CONTAINER_ID}}/"

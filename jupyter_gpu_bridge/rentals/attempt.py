@@ -118,6 +118,7 @@ class Attempt:
             start_script=start_script(lease),
             limit=self.allowance.lasts(self.offer.price),
             image=order.image,
+            cuda=order.need.cuda,
         )
         return rental, plan
 

@@ -48,6 +48,7 @@ from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing, standings
 
 if TYPE_CHECKING:
+    from jupyter_gpu_bridge.market.search import Found
     from jupyter_gpu_bridge.market.sources import Source
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.quote import Quote
@@ -69,23 +70,23 @@ class Orders:
         """The best first, as they were a moment ago. Raises `NothingFits`."""
         from jupyter_gpu_bridge.market.sources import Browsed
 
-        return await self._searched(need, Browsed())
+        return (await self._searched(need, Browsed())).offers
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
+        from jupyter_gpu_bridge.aside import aside
         from jupyter_gpu_bridge.rentals.quote import quote
 
-        return quote(order, await self._searched(order.need, ranking=order.ranking))
+        found = await self._searched(order.full_need, ranking=order.ranking)
+        return await aside(found.offers, quote, order, found.offers, found.lessons)
 
-    async def _searched(
-        self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE
-    ) -> Sequence[Offer]:
+    async def _searched(self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
         from jupyter_gpu_bridge.market.search import search
         from jupyter_gpu_bridge.providers.clouds import Clouds
 
         clouds = Clouds()
         try:
-            return (await search(need, clouds, source, ranking)).offers
+            return await search(need, clouds, source, ranking)
         finally:
             await clouds.close()
 

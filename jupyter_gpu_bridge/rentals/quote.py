@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
+from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
+from jupyter_gpu_bridge.model.experience import REMEMBERED_FOR
 
 _MOST_TRIES = 12
 _DEARER = 3
@@ -22,6 +25,8 @@ class Quote:
     """Of all these, per hour."""
     worst_case: Money
     """The largest possible bill, whichever of them it will be."""
+    passed_over: str = ""
+    """One sentence about a cheaper offer that would come first, had nothing gone wrong there; empty without one."""
 
 
 class Tries:
@@ -45,8 +50,22 @@ class Tries:
         return None
 
 
-def quote(order: Order, offers: Sequence[Offer]) -> Quote:
+def quote(order: Order, offers: Sequence[Offer], lessons: Lessons = NOTHING) -> Quote:
+    """`offers`: the best first, by what these lessons say."""
     tries = Tries(offers, order.need)
     tried = list(iter(lambda: tries.next(offers), None))
     dearest = max(offer.price for offer in tried)
-    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest))
+    passed = _passed_over(tried[0], offers, lessons, order)
+    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest), passed)
+
+
+def _passed_over(best: Offer, offers: Sequence[Offer], lessons: Lessons, order: Order) -> str:
+    sunk = [offer for offer in offers if offer.price < best.price and lessons.trouble(offer)]
+    first = ranked([best, *sunk], order.ranking)[0]
+    if first is best or lessons.trouble(best):
+        return ""
+    whose = "its host" if first.host else " ".join(filter(None, ("such a machine", first.tier and f"({first.tier})")))
+    return (
+        f"A cheaper offer comes after all others, {first.title} at {first.provider} for {first.price} per hour "
+        f"({best.price - first.price} less): within {REMEMBERED_FOR.days} days {whose} {lessons.warning(first)}."
+    )

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jupyter_gpu_bridge.bridge import Standing
-from jupyter_gpu_bridge.model import Money, Order
+from jupyter_gpu_bridge.market.lessons import Lessons
+from jupyter_gpu_bridge.model import Money, Order, Place, Reputation
 from tests.bridges import ScriptedBridge
 from tests.cli.calls import Call
 from tests.renting import A100, RENTED, WISH, wish
@@ -84,3 +85,12 @@ def test_limits_of_what_is_rented_already_count_and_are_told(
     assert "the largest possible bill is $5.00." in said
     assert "bill is $1.00" not in said
     assert f"jupyter gpu stop {WISH[:8]}" in said
+
+
+def test_who_is_to_pay_more_because_something_has_failed_is_told_so(bridge: ScriptedBridge, call: Call) -> None:
+    cheap = replace(A100, offer_id="offer-2", price=Money.parse("2"), host="h-1")
+    bridge.offers = [A100, cheap]
+    assert "comes after all others" not in call("profiles", "add", "p1", "--rent").err
+    bridge.lessons = Lessons({Place.of(cheap): Reputation(tries=2, failures=2, why="it hung")})
+    said = call("profiles", "add", "p1", "--rent").err
+    assert "$2.00 per hour ($0.50 less): within 30 days its host failed 2 of 2 times (it hung)." in said

@@ -83,6 +83,13 @@ def test_a_pretence_says_so(bridge: ScriptedBridge, call: Call) -> None:
     assert "on demand, pretended" in call("search").out
 
 
+def test_an_offer_that_needs_an_image_of_ones_own_is_marked(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.market = [replace(CHEAP, needs_image=True)]
+    assert "needs an --image" in call("search").out
+    (offer,) = call("search", "--json").data["offers"]
+    assert offer["needs_image"]
+
+
 def test_what_makes_no_sense_is_refused_with_an_example(call: Call) -> None:
     assert "no share; write for example 0.98 or 98%" in call("search", "--reliability", "very").err
     refused = call("search", "gimme")

@@ -243,6 +243,8 @@ class RunPod(Front):
         gpu = goods.find(order.gpu_id)
         if gpu is None or order.count < 1 or gpu.availability(order.cloud, order.count, order.places) == "NONE":
             raise No(400, "", GONE)
+        if not gpu.meets(order.cloud, order.least_cuda, order.allowed_cuda):
+            raise No(400, "", GONE)
         if self._balance(account) < self._price(gpu.gpu_id, order.cloud, order.count):
             raise No(402, "", "Insufficient balance to cover one hour of this pod.")
         item = goods.item_id(order.cloud, order.count, gpu.gpu_id)

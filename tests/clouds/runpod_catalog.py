@@ -78,7 +78,7 @@ def _availability(gpu: GpuType, cloud: str, count: int, places: Sequence[str] | 
             for each in gpu.places(places)
         ]
     if gpu.cuda:
-        found["cudaVersions"] = [{"version": each, "available": each != "12.8" or cloud == SECURE} for each in gpu.cuda]
+        found["cudaVersions"] = [{"version": each, "available": gpu.has_cuda(each, cloud)} for each in gpu.cuda]
     return found
 
 

@@ -43,8 +43,23 @@ class GpuType:
         found = {self.stock[each] for each in self.places(places)}
         return next((each for each in ("HIGH", "MEDIUM", "LOW") if each in found), "NONE")
 
+    def has_cuda(self, version: str, cloud: str) -> bool:
+        """Whether some host there takes exactly this version."""
+        return version in self.cuda and (version != "12.8" or cloud == SECURE)
+
+    def meets(self, cloud: str, least: str, allowed: Sequence[str]) -> bool:
+        """Whether some host there has a driver such as an order demands."""
+        there = [each for each in self.cuda if self.has_cuda(each, cloud)]
+        if allowed:
+            return any(each in allowed for each in there)
+        return not least or any(_parts(each) >= _parts(least) for each in there)
+
     def places(self, among: Sequence[str] | None = None) -> Sequence[str]:
         return [each for each in self.stock if among is None or each in among]
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _both(secure: str, community: str) -> Mapping[str, str]:

@@ -108,6 +108,8 @@ def of_rest(body: Any) -> Ordered:
         argv=[*(body.get("entrypoint") or []), *(body.get("cmd") or [])],
         mounts=mounts,
         starts_ssh=bool(body.get("startSsh")),
+        least_cuda=_versions(gpu.get("minCudaVersion") or "")[0],
+        allowed_cuda=_versions(*(gpu.get("allowedCudaVersions") or ())),
     )
 
 
@@ -143,7 +145,17 @@ def of_input(asked: Any) -> Ordered:
         mounts={},
         starts_ssh=bool(asked.get("startSsh")),
         seconds_left=_left(asked.get("terminateAfter")),
+        least_cuda=_versions(asked.get("minCudaVersion") or "")[0],
+        allowed_cuda=_versions(*(asked.get("allowedCudaVersions") or ())),
     )
+
+
+def _versions(*said: Any) -> Sequence[str]:
+    """Each as two numbers, or empty."""
+    for each in said:
+        if each and not (isinstance(each, str) and re.fullmatch(r"\d+\.\d+", each)):
+            raise unfit(f"$.gpu: {each!r} is no version of CUDA")
+    return said
 
 
 def _left(said: Any) -> float | None:

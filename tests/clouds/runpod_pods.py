@@ -45,6 +45,8 @@ class Ordered:
     """The account's keys may enter, if no other is named."""
     seconds_left: float | None = None
     """Until `terminateAfter`."""
+    least_cuda: str = ""
+    allowed_cuda: Sequence[str] = ()
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)

@@ -46,7 +46,9 @@ class Market:
         for ask in ASKS.values():
             price, lowest_bid = market.price(ask.item, now), market.price(ask.bid_item, now)
             found = ask.row(price, lowest_bid, query.disk, query.kind, now)
-            rows.append({**found, "rented": ask.number in taken, "rentable": ask.number not in taken})
+            lasts = float(self.notes.switches.get("lasts") or found["duration"])
+            ends = {"duration": lasts, "end_date": now + lasts}
+            rows.append({**found, **ends, "rented": ask.number in taken, "rentable": ask.number not in taken})
         return query.found(rows, as_asked=not self.notes.switches.get("stray"))
 
     def _taken(self) -> set[int]:

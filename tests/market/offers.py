@@ -40,6 +40,7 @@ offers = st.builds(
     up_mbps=st.sampled_from([None, 100]),
     cuda=_VERSIONS,
     compute_capability=_VERSIONS,
+    needs_image=st.booleans(),
 )
 
 _SUMS = st.one_of(st.none(), _PRICES)
@@ -68,4 +69,6 @@ needs = st.builds(
     cuda=st.sampled_from(["", "12.4", "12.9"]),
     compute_capability=st.sampled_from(["", "8.0", "9.0"]),
     lasts=_SPANS,
+    must_last=_SPANS,
+    for_usual_image=st.booleans(),
 )

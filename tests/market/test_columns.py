@@ -25,8 +25,9 @@ SEVERAL = st.lists(offers, max_size=30, unique_by=lambda offer: offer.name)
 _FAILS = Reputation(tries=2, failures=2)
 LESSONS = Lessons(
     {
-        Place("vast", "", "RTX 4090"): _FAILS,
-        Place("runpod", "", "H100 SXM"): _FAILS,
+        Place("vast", "", "RTX 4090", "secure"): _FAILS,
+        Place("vast", "", "L4"): _FAILS,
+        Place("runpod", "", "H100 SXM", "Community"): _FAILS,
         Place("vast", "host-7"): _FAILS,
         Place("runpod", "host-7"): Reputation(tries=9, failures=2),
     },

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -27,9 +28,12 @@ class Shelf(MemoryCloud):
     """It notes what it was asked for."""
 
     asked: Need | None = None
+    offered: Sequence[Offer] | None = None
 
     async def offers(self, need: Need) -> Sequence[Offer]:
         self.asked = need
+        if self.offered is not None:
+            return self.offered
         return [Offer(self.name, str(number), gpu, 1, 81_920, PRICE) for number, gpu in enumerate(OFFERED)]
 
 
@@ -101,3 +105,25 @@ def test_an_arm_host_is_for_those_who_name_its_gpu() -> None:
 def test_a_spot_offer_that_is_named_is_taken_as_it_is() -> None:
     assert _fits(Need(offers=("vast:1",)), is_spot=True)
     assert not _fits(Need(), is_spot=True)
+
+
+class Told(str):
+    """A GPU's name that notes in which thread somebody reads it."""
+
+    readers: ClassVar[set[int]] = set()
+
+    def casefold(self) -> str:
+        self.readers.add(threading.get_ident())
+        return super().casefold()
+
+
+@pytest.mark.parametrize("gpu", ["RTX 4090", "RTX 5090"])
+async def test_a_great_many_offers_are_judged_out_of_the_event_loops_way(shelf: Shelf, gpu: str) -> None:
+    """Whether some of them fit or none does."""
+    shelf.offered = [Offer(shelf.name, str(number), Told("RTX 4090"), 1, 24_564, PRICE) for number in range(3000)]
+    Told.readers.clear()
+    with contextlib.suppress(NothingFits):
+        assert len(await _found(gpu)) == 3000
+        assert gpu == "RTX 4090"
+    assert Told.readers
+    assert threading.get_ident() not in Told.readers

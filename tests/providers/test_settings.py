@@ -143,6 +143,28 @@ def test_an_address_that_would_give_the_key_away_is_refused_also_for_a_call(
         settings.base_url("acme", "https://usual.example")
 
 
+@pytest.mark.parametrize("slash", ["", "/", "//"])
+@pytest.mark.parametrize("path", ["", "/api", "/api/v1"])
+def test_an_address_may_have_the_path_that_its_adapter_writes_behind_it(
+    path: str, slash: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.api_paths("pathy", "/api", "/api/v1")
+    for bare in ("https://a.b:8443", "https://proxy.example/to/it", "https://api"):
+        monkeypatch.setenv("PATHY_BASE_URL", f"{bare}{path}{slash}")
+        assert settings.base_url("pathy", "https://usual.example") == bare
+
+
+@pytest.mark.parametrize(
+    "address", ["https://a.b/api/v2", "https://api/v1", "https://a.b/api/v1/x", "https://a.b/xapi"]
+)
+def test_no_other_path_is_taken_away(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.api_paths("pathy", "/api", "/api/v1")
+    monkeypatch.setenv("PATHY_BASE_URL", address)
+    assert settings.base_url("pathy", "https://usual.example") == address
+    monkeypatch.setenv("OTHER_BASE_URL", "https://a.b/api/v1")
+    assert settings.base_url("other", "https://usual.example") == "https://a.b/api/v1"
+
+
 def test_each_address_of_a_provider_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ACME_GRAPHQL_BASE_URL" in refused("ACME_GRAPHQL_BASE_URL", "http://far.example", monkeypatch).what
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import insert, select
 
 from jupyter_gpu_bridge.db import Database, tables
@@ -14,7 +15,16 @@ from jupyter_gpu_bridge.model import GpuCompared, Outcome, Place, Rental, Reputa
 from jupyter_gpu_bridge.model.experience import REMEMBERED_FOR
 
 _MOST_WHY = 300
-_O, _C = tables.outcomes, tables.gpu_checks
+_O, _C, _R = tables.outcomes, tables.gpu_checks, tables.rentals
+
+
+class _Tier(msgspec.Struct):
+    """What of an offer is written nowhere but in the ledger."""
+
+    tier: str = ""
+
+
+_tiers = msgspec.json.Decoder(_Tier)
 
 
 class Experience:
@@ -59,20 +69,31 @@ class Experience:
     def reputations(self, providers: Collection[str], now: datetime) -> Mapping[Place, Reputation]:
         """Of every place of these providers of which anything is known: look up `Place.of(offer)`."""
         since = now - REMEMBERED_FOR
-        told = select(_O.c.provider, _O.c.host, _O.c.gpu, _O.c.attempt_id, _O.c.what, _O.c.why, _O.c.at)
-        checks = select(_C).where(_C.c.provider.in_(providers), _C.c.at > since).order_by(_C.c.at, _C.c.number)
+        told = select(_O, _R.c.offer).join(_R).where(_O.c.provider.in_(providers), _O.c.at > since)
+        checks = select(_C, _R.c.offer).join(_R).where(_C.c.provider.in_(providers), _C.c.at > since)
         with self._database.reading() as connection:
-            outcomes = connection.execute(
-                told.where(_O.c.provider.in_(providers), _O.c.at > since).order_by(_O.c.at, _O.c.number)
-            ).all()
-            measured = connection.execute(checks).all()
+            outcomes = connection.execute(told.order_by(_O.c.at, _O.c.number)).all()
+            measured = connection.execute(checks.order_by(_C.c.at, _C.c.number)).all()
         return judged(
-            [Happened(row.provider, row.host, row.gpu, row.attempt_id, row.what, row.why, row.at) for row in outcomes],
+            [
+                Happened(
+                    row.provider,
+                    row.host,
+                    row.gpu,
+                    _tier(row.offer),
+                    row.attempt_id,
+                    row.what,
+                    row.why,
+                    row.at,
+                )
+                for row in outcomes
+            ],
             [
                 CheckedGpu(
                     row.provider,
                     row.host,
                     row.gpu,
+                    _tier(row.offer),
                     row.attempt_id,
                     row.at,
                     _share(row.mb_per_second, row.mb_per_second_claimed),
@@ -97,6 +118,14 @@ class Experience:
 def _whose(rental: Rental) -> dict[str, str]:
     offer = rental.offer
     return {"provider": rental.provider, "host": offer.host, "gpu": offer.gpu, "attempt_id": rental.attempt_id}
+
+
+def _tier(offer: str) -> str:
+    """Of the rental's offer, as the ledger has it; what cannot be read has none."""
+    try:
+        return _tiers.decode(offer).tier
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _thousandths(figure: float | None) -> int | None:

@@ -20,6 +20,7 @@ class Happened(NamedTuple):
     provider: str
     host: str
     gpu: str
+    tier: str
     attempt_id: str
     what: str
     """May be a word of a newer version."""
@@ -33,6 +34,7 @@ class CheckedGpu(NamedTuple):
     provider: str
     host: str
     gpu: str
+    tier: str
     attempt_id: str
     at: datetime
     bandwidth_share: float | None
@@ -46,9 +48,11 @@ class CheckedGpu(NamedTuple):
 
 def of_each(offers: Iterable[Offer], known: Mapping[Place, Reputation]) -> Sequence[Reputation | None]:
     """In the order of the offers, of which there may be a great many: as `known.get(Place.of(offer))`, and faster."""
-    places = cast(Mapping[tuple[str, str, str], Reputation], known)  # to which a plain tuple is the same
+    places = cast(Mapping[tuple[str, str, str, str], Reputation], known)  # to which a plain tuple is the same
     find = places.get
-    return [find((one.provider, one.host, "") if one.host else (one.provider, "", one.gpu)) for one in offers]
+    return [
+        find((one.provider, one.host, "", "") if one.host else (one.provider, "", one.gpu, one.tier)) for one in offers
+    ]
 
 
 def judged(outcomes: Sequence[Happened], checks: Sequence[CheckedGpu]) -> Mapping[Place, Reputation]:
@@ -63,7 +67,7 @@ def judged(outcomes: Sequence[Happened], checks: Sequence[CheckedGpu]) -> Mappin
 
 
 def _place(fact: Happened | CheckedGpu) -> Place:
-    return Place(fact.provider, fact.host) if fact.host else Place(fact.provider, "", fact.gpu)
+    return Place.where(fact.provider, fact.host, fact.gpu, fact.tier)
 
 
 def _judge(place: Place, outcomes: Sequence[Happened], checks: Sequence[CheckedGpu]) -> Reputation:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from jupyter_gpu_bridge import settings
+from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import (
     AccountUnclear,
     BridgeError,
@@ -122,7 +123,7 @@ class Filling:
     async def _offered(self, order: Order, places: Sequence[str]) -> Sequence[Offer]:
         """What can be had now, by somebody who knows what he has already: before each attempt. Raises `NothingFits`."""
         found, _ = await asyncio.gather(
-            search(order.need, self._clouds, ranking=order.ranking), self._others.compare(places)
+            search(order.full_need, self._clouds, ranking=order.ranking), self._others.compare(places)
         )
         return found.offers
 
@@ -137,6 +138,8 @@ class Filling:
             raise RentFailed(f"{offer.title} not tried, since {why_not}")
         doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
         bill = f", at most {allowance.in_all(offer.price)} in all"
+        if offer.lasts is not None and offer.ends_within(allowance.lasts(offer.price)):
+            bill += f", to be had for {spoken(offer.lasts)} only"
         await self._stage("renting", doing + bill + await self._usually("renting", offer))
         rental = await Attempt(wish, offer, allowance, cloud, account, self._book, user_limits()).request()
         await self._took("renting", rental, began)

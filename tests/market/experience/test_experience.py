@@ -76,6 +76,24 @@ def test_where_no_host_is_named_the_gpu_of_that_provider_has_the_reputation(ledg
     assert [Place.of(OFFER), Place.of(unnamed)] == [HOST, MODEL]
 
 
+def test_where_no_host_is_named_each_tier_has_a_reputation_of_its_own(ledger: Ledger, scene: Scene) -> None:
+    kinds = [replace(OFFER, host="", tier=tier) for tier in ("community", "secure", "")]
+    community, secure, unsaid = kinds
+    for number, (offer, what) in enumerate(
+        [(community, Outcome.BOOT_FAILED), (community, Outcome.NEVER_ENTERED), (secure, Outcome.ENTERED)]
+    ):
+        ledger.experience.happened(scene.intend(scene.wish(f"profile:{number}"), offer=offer), what, "", NOON)
+    slow = scene.intend(scene.wish("profile:slow"), offer=secure)
+    ledger.experience.measured(slow, [compare_one(SLOW)], "2.9", NOON)
+    known = reputations(ledger)
+    assert {place.tier: (each.tries, each.failures, each.sinks) for place, each in known.items()} == {
+        "community": (2, 2, True),
+        "secure": (2, 1, False),
+    }
+    assert of_each(kinds, known) == [known[Place.of(community)], known[Place.of(secure)], None]
+    assert Place.of(unsaid) == MODEL
+
+
 def test_a_gpu_that_does_half_of_what_it_should_sinks_its_host_until_it_is_measured_again(
     ledger: Ledger, scene: Scene
 ) -> None:

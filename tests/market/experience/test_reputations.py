@@ -21,7 +21,7 @@ _shares = st.none() | st.floats(0.01, 1.5)
 
 def happened(story: list[tuple[str, str]], host: str = "h") -> list[Happened]:
     return [
-        Happened("vast", host, "RTX 4090", attempt, what, "why", NOON + timedelta(minutes=number))
+        Happened("vast", host, "RTX 4090", "secure", attempt, what, "why", NOON + timedelta(minutes=number))
         for number, (attempt, what) in enumerate(story)
     ]
 
@@ -53,7 +53,7 @@ def test_a_host_sinks_by_the_worst_gpu_of_its_last_check_alone(
     story: list[tuple[float | None, float | None, bool, int]],
 ) -> None:
     checks = [
-        CheckedGpu("vast", "h", "RTX 4090", "a", NOON + timedelta(hours=hour), memory, products, other)
+        CheckedGpu("vast", "h", "RTX 4090", "secure", "a", NOON + timedelta(hours=hour), memory, products, other)
         for memory, products, other, hour in sorted(story, key=lambda each: each[3])
     ]
     last = [each for each in checks if each.at == checks[-1].at]

@@ -98,7 +98,7 @@ def test_the_address_is_the_newer_variable_then_the_older_then_the_real_one(bare
     assert _address(RunPod(address="http://127.0.0.1:3")) == "http://127.0.0.1:3"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ftp://x", "https://api.runpod.io/v2", "https://"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ftp://x", "https://api.runpod.io/v1", "https://"])
 def test_an_address_has_a_scheme_and_a_host_and_no_path(address: str) -> None:
     with pytest.raises(BadRequest, match="is no address of RunPod"):
         RunPod(address=address)

@@ -88,6 +88,50 @@ async def test_without_a_limit_it_is_ordered_by_rest() -> None:
 
 
 @pytest.mark.parametrize("limits", [True, False])
+@pytest.mark.parametrize(
+    ("demanded", "image", "asked"),
+    [
+        ("", None, "12.8"),
+        ("12.4", None, "12.8"),
+        ("12.10", None, "12.10"),
+        ("13", None, "13.0"),
+        ("12.4", "mine", "12.4"),
+        ("12.6.3", "mine", "12.6"),
+        ("", "mine", None),
+    ],
+)
+async def test_the_driver_takes_what_is_demanded_and_what_our_image_needs(
+    limits: bool, demanded: str, image: str | None, asked: str | None
+) -> None:
+    async with scripted(made() if limits else Answer(201, {"id": "abc"})) as script:
+        provider = RunPod(key="k", address=script.address, limits_at_create=limits)
+        await provider.create(plan(cuda=demanded, image=image))
+        body = script.heard[0].body
+        what = body["variables"]["input"] if limits else body["gpu"]
+        assert what.get("minCudaVersion") == asked
+        await provider.close()
+
+
+@pytest.mark.parametrize("limits", [True, False])
+async def test_a_host_with_an_older_driver_than_is_demanded_is_not_taken(cloud: SimulatedCloud, limits: bool) -> None:
+    async with account(cloud, limits_at_create=limits) as provider:
+        there = replace(OFFER, offer_id="COMMUNITY:1:EU-RO-1:NVIDIA GeForce RTX 4090")
+        with pytest.raises(NoCapacity):
+            await provider.create(plan(there, image="mine", cuda="12.7"))
+        assert (await provider.create(plan(there, image="mine", cuda="12.6"))).ref
+
+
+async def test_a_gpu_of_amd_gets_no_image_for_cuda(cloud: SimulatedCloud) -> None:
+    there = replace(OFFER, offer_id="SECURE:1:EU-RO-1:AMD Instinct MI300X OAM")
+    async with account(cloud) as provider:
+        with pytest.raises(Refused, match="has no CUDA") as refused:
+            await provider.create(plan(there))
+        assert "--image" in refused.value.advice
+        assert await provider.list() == []
+        assert (await provider.create(plan(there, image="rocm/pytorch"))).ref
+
+
+@pytest.mark.parametrize("limits", [True, False])
 async def test_a_pod_is_entered_with_our_keys_and_its_limit_is_the_clouds(cloud: SimulatedCloud, limits: bool) -> None:
     async with account(cloud, limits_at_create=limits) as provider:
         seen = await rent(cloud, provider)

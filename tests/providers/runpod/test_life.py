@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
+from jupyter_gpu_bridge.errors import NothingFits
 from jupyter_gpu_bridge.model import RENTED, Need, Order, Profile, RentalState
 from jupyter_gpu_bridge.providers.runpod import RunPod
 from tests.rentals.renting.test_kernels import said
@@ -96,3 +98,21 @@ async def test_stock_that_is_gone_makes_it_try_the_next_offer(world: Renting) ->
     assert world.created() == 1
     assert await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     await world.until_over(standing.wish.wish_id)
+
+
+async def test_a_gpu_that_our_image_does_not_run_on_is_rented_with_another_and_not_without(world: Renting) -> None:
+    order = replace(ORDER, need=replace(ORDER.need, gpus=("MI300X",)))
+    with pytest.raises(NothingFits, match=r"that the usual image runs on it \(--image gives another\) excludes"):
+        await world.rent(order)
+    assert world.created() == 0
+    standing = await world.rent(replace(order, image="rocm/pytorch"))
+    assert standing.rental is not None
+    assert standing.rental.offer.gpu == "MI300X"
+    assert await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
+
+
+async def test_what_is_demanded_of_the_driver_is_demanded_of_the_pod(world: Renting) -> None:
+    await world.rent(replace(ORDER, image="mine", need=replace(ORDER.need, cuda="12.5")))
+    (pod,) = world.cloud.control("POST", "runpod", {})["pods"].values()
+    assert (pod["image"], pod["least_cuda"]) == ("mine", "12.5")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jupyter_gpu_bridge.errors import Unclear
+from jupyter_gpu_bridge.market.browse import whole
 from jupyter_gpu_bridge.model import Money, Need, Offer
+from jupyter_gpu_bridge.model.query import Query
 from jupyter_gpu_bridge.providers.runpod import RunPod
 from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from tests.clouds.cloud import SimulatedCloud
@@ -41,7 +44,7 @@ async def _offers(gpu: object, need: Need | None = None) -> list[Offer]:
     async with scripted(answer) as script:
         provider = RunPod(key="k", address=script.address)
         try:
-            return list(await provider.offers(need or Need()))
+            return [replace(each, seen=None) for each in await provider.offers(need or Need())]
         finally:
             await provider.close()
 
@@ -66,6 +69,48 @@ async def test_an_offer_says_where_it_stands_and_how_much_there_is(cloud: Simula
         assert found["AMD Instinct MI300X OAM", "secure", "EU-RO-1"].cuda == ""
         assert not any(gpu == "NVIDIA B200" for gpu, _, _ in found)  # there are none
         assert ("NVIDIA H100 80GB HBM3", "secure", "US-KS-2") not in found
+
+
+async def test_an_offer_is_found_again_by_its_name_whatever_count_it_was_shown_for(cloud: SimulatedCloud) -> None:
+    async with account(cloud) as provider:
+        shown = {
+            offer.name: offer.price for count in (1, 2, 4, 8) for offer in await provider.offers(Need(gpu_count=count))
+        }
+        assert len({name.split(":")[2] for name in shown}) == 4
+        for name, price in shown.items():
+            for count in (1, 2):
+                found = [
+                    each for each in await provider.offers(Need(gpu_count=count, offers=(name,))) if each.name == name
+                ]
+                assert [each.price for each in found] == [price], name
+
+
+async def test_one_that_is_named_is_found_by_those_who_only_look_too(
+    cloud: SimulatedCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNPOD_API_KEY", cloud.another_key())
+    monkeypatch.setenv("RUNPOD_BASE_URL", str(cloud.api["address"]))
+    name = "runpod:SECURE:2:CA-MTL-1:NVIDIA A100 80GB PCIe"
+    for named in (name, name.casefold()):
+        page = await whole(Query(Need(offers=(named,))), within=20)
+        assert [row.offer.name for row in page.rows] == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["runpod:", "runpod:a:b", "runpod:SECURE:0::L4", "runpod:SECURE:x::L4", "vast:1:2:3:4"]
+)
+async def test_what_is_no_name_of_an_offer_changes_nothing(name: str) -> None:
+    assert await _offers(GPU, Need(offers=(name,))) == await _offers(GPU)
+
+
+async def test_what_our_image_does_not_run_on_is_said(cloud: SimulatedCloud) -> None:
+    async with account(cloud) as provider:
+        needs = {(each.sold_as, each.tier): each.needs_image for each in await provider.offers(Need())}
+        assert needs["AMD Instinct MI300X OAM", "secure"]
+        assert needs["NVIDIA A100 80GB PCIe", "community"]  # no driver there takes 12.8
+        assert not needs["NVIDIA A100 80GB PCIe", "secure"]
+    (first, *_) = await _offers({**GPU, "cudaVersions": []})
+    assert not first.needs_image  # it is not known
 
 
 async def test_a_larger_disk_is_paid_for(cloud: SimulatedCloud) -> None:
