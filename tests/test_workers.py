@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ Pytest = Callable[..., subprocess.CompletedProcess[str]]
 def run_pytest(tmp_path: Path) -> Pytest:
     """Runs these files in a folder of their own."""
 
-    def run(files: dict[str, str], arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        files: dict[str, str], arguments: Sequence[str], before: Callable[[], object] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
             file = tmp_path / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,7 @@ def run_pytest(tmp_path: Path) -> Pytest:
             text=True,
             timeout=60,
             check=False,
+            preexec_fn=before,
         )
 
     return run
@@ -108,6 +112,35 @@ def test_the_environment_that_a_folder_leaves_changed_is_found_in_each_worker(ru
     assert "6 passed, 2 errors" in ran.stdout
     for name in ("LEFT_A", "LEFT_B"):
         assert f"these tests have left the environment changed: {name}\n" in ran.stdout
+
+
+def test_an_answer_to_a_signal_that_a_test_leaves_changed_is_found_and_mended(run_pytest: Pytest) -> None:
+    changes = (
+        "import signal\n"
+        "def test_before(): pass\n"
+        "def test_changes(): signal.signal(signal.SIG{0}, signal.SIG_IGN)\n"
+        "def test_after(): assert signal.getsignal(signal.SIG{0}) is not signal.SIG_IGN\n"
+    )
+    files = {f"test_{name}.py": changes.format(name) for name in ("INT", "TERM", "CHLD")}
+    ran = run_pytest(files, _IN_TWO_WORKERS)
+    assert ran.returncode == 1
+    assert "9 passed, 3 errors" in ran.stdout
+    for name in ("INT", "TERM", "CHLD"):
+        assert f"ERROR test_{name}.py::test_changes" in ran.stdout
+        assert f"this test has left other answers to signals: SIG{name}" in ran.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), _IN_TWO_WORKERS], ids=["no workers", "two workers"])
+def test_what_tests_start_hears_ctrl_c_also_when_a_script_runs_them_in_the_background(
+    run_pytest: Pytest, arguments: Sequence[str]
+) -> None:
+    hears = (
+        "import subprocess, sys\n"
+        "CODE = 'import os, signal; os.kill(os.getpid(), signal.SIGINT)'\n"
+        "def test_hears(): assert subprocess.run([sys.executable, '-c', CODE], stderr=-1).returncode == -2\n"
+    )
+    ran = run_pytest({"test_a.py": hears}, arguments, lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert ran.returncode == 0, ran.stdout
 
 
 @pytest.mark.parametrize("worker", ["gw0", "gw1", "gw2", "gw3"])

@@ -16,7 +16,7 @@ from jupyter_gpu_bridge.cli.orders import living, order_of, tell_living, tell_pr
 from jupyter_gpu_bridge.cli.screen import Screen, ago
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
-from jupyter_gpu_bridge.model import KernelState, Order, Rental
+from jupyter_gpu_bridge.model import Event, KernelState, Order, Rental
 from jupyter_gpu_bridge.naming import check_name
 
 INTERRUPTED = 130
@@ -123,9 +123,18 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         )
     if took:
         screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
-    for event in events:
+    for event in (each for each in events if not each.is_console):
         screen.say(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<11}{event.text}")
+    for event in (each for each in events if each.is_console):
+        _tell_console(event, screen)
     return 0
+
+
+def _tell_console(event: Event, screen: Screen) -> None:
+    """Apart, lest anybody take it for words of ours."""
+    screen.say(f"\nWhat the machine of the attempt {(event.attempt_id or '?')[:8]} itself has written last:")
+    for line in event.text.splitlines():
+        screen.say(f"    {line}")
 
 
 def _told_stage(took: Took) -> str:

@@ -12,6 +12,7 @@ from jupyter_gpu_bridge.model.clouds import (
     Seen,
     SeenState,
     TellsBill,
+    TellsLog,
     Traits,
 )
 from jupyter_gpu_bridge.model.experience import Outcome, Place, Reputation
@@ -43,9 +44,10 @@ from jupyter_gpu_bridge.model.machines import (
 from jupyter_gpu_bridge.model.market import Need, Offer, Order, Ranking, WhenBusy
 from jupyter_gpu_bridge.model.money import Money
 from jupyter_gpu_bridge.model.removal import PowerOff, RemovalStep, SelfRemovalCall
-from jupyter_gpu_bridge.model.rentals import AttemptId, Event, Rental, RentalState, Wish, WishId
+from jupyter_gpu_bridge.model.rentals import CONSOLE, AttemptId, Event, Rental, RentalState, Wish, WishId
 
 __all__ = [
+    "CONSOLE",
     "RENTED",
     "Account",
     "AttemptId",
@@ -94,6 +96,7 @@ __all__ = [
     "SelfRemovalCall",
     "Stage",
     "TellsBill",
+    "TellsLog",
     "Traits",
     "WhenBusy",
     "Wish",

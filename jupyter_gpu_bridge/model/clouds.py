@@ -36,6 +36,8 @@ class Traits:
     """That limit can be moved later: see `PutsOff`. Where it cannot, no deadline can be put off."""
     tells_bill: bool = False
     """It says what a machine has cost in all, which may be more than its price comes to: see `TellsBill`."""
+    tells_log: bool = False
+    """It tells what a machine has written on its own console: see `TellsLog`."""
     has_spot: bool = False
     bills_stopped: bool = True
     """A machine that is only stopped still costs something."""
@@ -178,4 +180,15 @@ class TellsBill(Protocol):
         """All that it has billed for this machine until now, with disks and traffic; nothing as long as it has not.
 
         `since`: it was not there before. Also of a machine that is gone. Raises `KeyRefused`, `Unclear`.
+        """
+
+
+class TellsLog(Protocol):
+    """What a cloud with `traits.tells_log` can do besides."""
+
+    async def last_lines(self, ref: Ref) -> str:
+        """What this machine has written last on its own console, or in its container's log; empty: nothing yet.
+
+        Asked once, of a machine that cannot be used, within seconds and just before it is destroyed. Whatever is
+        raised is said nowhere but in the log.
         """

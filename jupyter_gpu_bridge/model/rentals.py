@@ -11,6 +11,8 @@ from jupyter_gpu_bridge.model.clouds import Ref
 from jupyter_gpu_bridge.model.market import Offer, Order
 from jupyter_gpu_bridge.model.money import Money
 
+CONSOLE = "console"
+
 WishId = NewType("WishId", str)
 AttemptId = NewType("AttemptId", str)
 """128 random bits, in hexadecimal."""
@@ -119,5 +121,10 @@ class Event:
     wish_id: WishId
     attempt_id: AttemptId | None
     kind: str
-    """A stage (`renting`, `booting`, ...), or `warning`, `settled`, `limit`, `state`."""
+    """A stage (`renting`, `booting`, ...), or `warning`, `settled`, `limit`, `state`, `extended`, `console`."""
     text: str
+
+    @property
+    def is_console(self) -> bool:
+        """Lines that the machine itself has written: whatever they say, it is not we who say it."""
+        return self.kind == CONSOLE

@@ -60,6 +60,7 @@ class Sandbox:
             limits_at_create=limits_at_create,
             puts_off=limits_at_create,
             tells_bill=True,
+            tells_log=True,
             has_spot=True,
             boot_limit=timedelta(minutes=5),
             login_limit=timedelta(minutes=2),
@@ -118,6 +119,10 @@ class Sandbox:
     async def bill(self, ref: Ref, since: datetime) -> Money:
         rows = (await (await self._http()).read("/v1/billing")).fields.list("machines")
         return next((each.money("amount") for each in rows if each.text("machine_id") == ref), Money())
+
+    async def last_lines(self, ref: Ref) -> str:
+        answer = await (await self._http()).read(f"/v1/machines/{ref}/console", also=(404,))
+        return "" if answer.status == 404 else answer.fields.text("console")
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def load(attempt_id: AttemptId) -> AttemptKeys:
         host_key=(folder / f"{_ITS}.pub").read_text().strip(),
         private_host_key=(folder / _ITS).read_text(),
     )
+
+
+def private(attempt_id: AttemptId) -> Sequence[str]:
+    """What must be seen nowhere: the private halves, as far as they are there."""
+    paths = [_folder(attempt_id) / name for name in (_OURS, _ITS)]
+    return [path.read_text() for path in paths if path.exists()]
 
 
 def find(start: str) -> AttemptKeys | None:

@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.rentals import key_pairs, resolve
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.billing import count_bill
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.last_lines import LastLines
 from jupyter_gpu_bridge.rentals.ledger.steps import WITHOUT_MACHINE
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
 
@@ -33,11 +34,18 @@ _WRITTEN_AGAIN = timedelta(seconds=5)
 
 
 async def release(
-    rental: Rental, cloud: Provider, book: Book, because: str, *, ended: datetime | None = None
+    rental: Rental,
+    cloud: Provider,
+    book: Book,
+    because: str,
+    *,
+    ended: datetime | None = None,
+    last_lines: LastLines | None = None,
 ) -> Rental:
     """The attempt once it is gone. May be called again and again, by several, and after any crash.
 
     `ended`: when its provider took it back, as far as is known; what is still there has not ended.
+    `last_lines`: to be kept, for some seconds at the most, between the entry that it is to end and its end.
     """
     if rental.state in (RentalState.INTENT, RentalState.REQUESTED, RentalState.UNKNOWN):
         found = await look_for(rental, cloud, book)
@@ -48,6 +56,8 @@ async def release(
         with _unwritten(rental):
             rental = await book.advance(rental, RentalState.RELEASING, because)
     reached("releasing")
+    if last_lines is not None:
+        await last_lines.keep(rental)
     earliest = await _earliest(ended, rental, cloud, book)
     was_there = await _destroy(rental, cloud, book, earliest)
     ended = book.clock.now() if was_there else earliest

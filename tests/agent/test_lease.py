@@ -18,18 +18,11 @@ from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.machine.lease import Renewal
 from tests.machine.lease.rented import FIRST_LEASE, HARD, Rented, rented
 from tests.machine.link.near import DEADLINE, Near, client_of, near
+from tests.on_asyncio import anyio_backend, on_asyncio
+
+__all__ = ["anyio_backend", "on_asyncio"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90), pytest.mark.needs("dash")]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
 
 
 @asynccontextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.clouds.fixtures import one_for_all
 from tests.providers.lambda_cloud.world import Lambda
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.needs("ssh-keygen")]
@@ -17,12 +17,11 @@ LAUNCH = "/api/v1/instance-operations/launch"
 ORDER = {"region_name": "us-east-1", "instance_type_name": "gpu_1x_a10", "ssh_key_names": ["laptop"]}
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[Lambda]:
-    cloud = Lambda()
-    with cloud:
-        assert _asked(cloud, "POST", "/api/v1/ssh-keys", {"name": "laptop", "public_key": "ssh-ed25519 AAAA"})[0] == 200
-        yield cloud
+def _with_a_key(cloud: Lambda) -> None:
+    assert _asked(cloud, "POST", "/api/v1/ssh-keys", {"name": "laptop", "public_key": "ssh-ed25519 AAAA"})[0] == 200
+
+
+cloud = one_for_all(Lambda, _with_a_key, scope="module")
 
 
 def _asked(cloud: Lambda, method: str, path: str, body: object = None) -> tuple[int, Any]:

@@ -6,13 +6,14 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.clouds.cloud import SimulatedCloud
+from tests.clouds.fixtures import empty_runpod, end_pod, one_for_all, put_right_after_each, runpod
 from tests.clouds.runpod_graphql import BadQuery, parse, pick
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.needs("ssh-keygen")]
@@ -28,25 +29,14 @@ CATALOG = "/v2/catalog/gpus"
 WITH_STOCK = f"{CATALOG}?include=AVAILABILITY&product=POD"
 
 
-@pytest.fixture(scope="module")
-def one_cloud() -> Iterator[SimulatedCloud]:
-    with SimulatedCloud("runpod") as cloud:
-        assert isinstance(cloud, SimulatedCloud)
-        yield cloud
-
-
-@pytest.fixture
-def cloud(one_cloud: SimulatedCloud) -> Iterator[SimulatedCloud]:
-    yield one_cloud
-    one_cloud.mend()
+def _as_usual(cloud: SimulatedCloud) -> None:
     usual = {"balance": "100", "per_minute": 0, "forbids": "", "ssh_keys": [], "is_cluster": False}
-    one_cloud.control("POST", "runpod", usual)
-    for pod in one_cloud.ask("GET", "/v2/pods")[1]["pods"]:
-        _end(one_cloud, pod["id"])
+    cloud.control("POST", "runpod", usual)
+    empty_runpod(cloud)
 
 
-def _end(cloud: SimulatedCloud, ref: str) -> None:
-    cloud.ask("POST", "/graphql", {"query": f'mutation{{podTerminate(input:{{podId:"{ref}"}})}}'})
+one_cloud = one_for_all(runpod, scope="module")
+cloud = put_right_after_each(_as_usual)
 
 
 def _raw(cloud: SimulatedCloud, method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
@@ -127,7 +117,7 @@ def test_args_of_ones_own_keep_ssh_from_starting(cloud: SimulatedCloud, args: st
     for extra, has_ssh in (({}, True), ({"args": args}, False), ({"args": "bash -c 'exec /start.sh'"}, True)):
         pod = cloud.ask("POST", "/v2/pods", {**ORDER, **extra})[1]
         assert cloud.truth(pod["id"])["has_ssh"] is has_ssh
-        _end(cloud, pod["id"])
+        end_pod(cloud, pod["id"])
 
 
 def test_every_answer_says_what_is_left_of_the_minute(cloud: SimulatedCloud) -> None:

@@ -6,13 +6,13 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.clouds.cloud import SimulatedCloud
+from tests.clouds.fixtures import empty_vast, one_for_all, put_right_after_each, vast
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.needs("ssh-keygen")]
 
@@ -24,20 +24,8 @@ ORDER: dict[str, Any] = {
 ASK = 20000002
 
 
-@pytest.fixture(scope="module")
-def one_cloud() -> Iterator[SimulatedCloud]:
-    with SimulatedCloud("vast", stock=40) as cloud:
-        assert isinstance(cloud, SimulatedCloud)
-        yield cloud
-
-
-@pytest.fixture
-def cloud(one_cloud: SimulatedCloud) -> Iterator[SimulatedCloud]:
-    yield one_cloud
-    one_cloud.control("POST", "vast/mend", {})
-    one_cloud.mend()
-    for row in one_cloud.ask("GET", "/api/v0/instances/")[1]["instances"]:
-        one_cloud.ask("DELETE", f"/api/v0/instances/{row['id']}/")
+one_cloud = one_for_all(vast, scope="module")
+cloud = put_right_after_each(empty_vast)
 
 
 def ordered(cloud: SimulatedCloud, ask: int = ASK, **change: Any) -> int:

@@ -16,16 +16,6 @@ from tests.rentals.renting.in_memory import MemoryCloud, Timeline
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
-
-
 class Stall(MemoryCloud):
     async def offers(self, need: Need) -> Sequence[Offer]:
         if self.is_down:

@@ -18,16 +18,6 @@ from tests.rentals.renting.in_memory import PRICE, START, MemoryCloud, Timeline
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
-
-
 def _rental(account: str) -> Rental:
     return Rental(
         AttemptId("a" * 32),

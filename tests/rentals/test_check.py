@@ -14,8 +14,11 @@ from jupyter_gpu_bridge.errors import BadRequest, HostKeyChanged, HostKeyUnknown
 from jupyter_gpu_bridge.model import CarrierChoice
 from jupyter_gpu_bridge.providers.local import THIS_COMPUTER
 from tests.faults.processes import kill, until
+from tests.on_asyncio import anyio_backend, on_asyncio
 from tests.rentals.two_machines import TwoMachines, process_of, two_machines
 from tests.sshd import Sshd
+
+__all__ = ["anyio_backend", "on_asyncio"]
 
 pytestmark = [
     pytest.mark.anyio,
@@ -24,16 +27,6 @@ pytestmark = [
 ]
 
 _PYTHON = sys.executable
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
 
 
 @pytest.fixture

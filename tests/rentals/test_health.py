@@ -21,21 +21,12 @@ from jupyter_gpu_bridge.rentals import health as rentals_health
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.market.shops import BROKEN, GOOD, NEED, Shop, shops
+from tests.on_asyncio import anyio_backend, on_asyncio
 from tests.own_home import own_home
 
-__all__ = ["own_home"]
+__all__ = ["anyio_backend", "on_asyncio", "own_home"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
 
 
 @pytest.fixture(autouse=True)

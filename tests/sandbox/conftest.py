@@ -4,17 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.on_asyncio import anyio_backend, on_asyncio
 from tests.sandbox.cloud import SandboxCloud
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
+__all__ = ["anyio_backend", "on_asyncio"]
 
 
 @pytest.fixture(scope="package")

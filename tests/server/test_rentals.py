@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_gpu_bridge.errors import LedgerBroken
-from jupyter_gpu_bridge.model import Money, RentalState
+from jupyter_gpu_bridge.model import CONSOLE, Money, RentalState
 from tests.bridges import ScriptedBridge
 from tests.renting import WISH, machine_view, minutes, over, standing, warning
 from tests.server.test_handlers import Fetch, bridge, extension_of, jp_server_config, refused
@@ -65,10 +65,13 @@ async def test_a_broken_ledger_is_said_and_hides_nothing_silently(bridge: Script
 
 async def test_a_rental_is_shown_with_all_that_happened(bridge: ScriptedBridge, jp_fetch: Fetch) -> None:
     bridge.standings = [standing()]
-    bridge.events = [warning("Look here.")]
+    bridge.events = [warning("Look here."), replace(warning("no space\nleft"), kind=CONSOLE)]
     answer = await asked(jp_fetch, "rentals", WISH[:6])
     assert (answer["id"], answer["warning"]) == (WISH, "Look here.")
-    assert [event["text"] for event in answer["events"]] == ["Look here."]
+    assert [(event["kind"], event["text"]) for event in answer["events"]] == [
+        ("warning", "Look here."),
+        ("console", "no space\nleft"),
+    ]
     code, unknown = await refused(jp_fetch, "rentals", "ffff")
     assert (code, unknown["error"]) == (404, "rental-unknown")
 

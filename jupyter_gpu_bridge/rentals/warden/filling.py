@@ -30,13 +30,14 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import CONSOLE, Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, TooDear, until_running
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
+from jupyter_gpu_bridge.rentals.last_lines import LastLines
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.quote import Tries
@@ -101,6 +102,7 @@ class Filling:
         reached("searched")
         offers = await self._without_avoided(first)
         failures: list[str] = []
+        console = ""
         unclear: AccountUnclear | None = None
         tries = Tries(offers, wish.order.need)
         while (offer := tries.next(offers)) is not None:
@@ -108,6 +110,7 @@ class Filling:
                 return await self._try(wish, offer)
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
+                console = error.details.get(CONSOLE, console)
             except AccountUnclear as error:
                 unclear = error
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
@@ -118,6 +121,7 @@ class Filling:
             f"Tried {len(failures)} of {len(first)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
             advice=_advice(wish, first),
             billing="Nothing is billed.",
+            details=_details(console),
         )
 
     async def _offered(self, order: Order, places: Sequence[str]) -> Sequence[Offer]:
@@ -195,13 +199,16 @@ class Filling:
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
             reached("failed")
             rental = await self._book.rental(rental.attempt_id)
+            lines = LastLines(cloud, self._book)
             if wish.order.keeps_failed and isinstance(error, SetUpFailed):
                 kept = await self._keep(rental, error)
+                await lines.keep(rental)
                 await self._tell(rental, error, wish.order)
                 raise kept from error
-            await release(rental, cloud, self._book, error.what)
+            asked = lines if isinstance(error, MachineFailed) else None
+            await release(rental, cloud, self._book, error.what, last_lines=asked)
             await self._tell(rental, error, wish.order)
-            raise RentFailed(f"{error.what}, destroyed") from error
+            raise RentFailed(f"{error.what}, destroyed", details=_details(lines.text)) from error
 
     async def _boot_and_enter(self, wish: Wish, rental: Rental, cloud: Provider) -> tuple[Rental, Target]:
         await self._stage("booting", f"the machine starts{await self._usually('booting', rental.offer)}")
@@ -340,6 +347,11 @@ class Filling:
             rental.provider,
             rental.offer.gpu,
         )
+
+
+def _details(console: str) -> dict[str, str]:
+    """Beside the sentence: what the last machine that had something to say has said."""
+    return {CONSOLE: console} if console else {}
 
 
 def _advice(wish: Wish, offers: Sequence[Offer]) -> str:

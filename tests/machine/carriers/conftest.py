@@ -12,17 +12,10 @@ import pytest
 from jupyter_gpu_bridge.machine.carriers import Dialer, PipeDialer, SshTarget
 from jupyter_gpu_bridge.machine.carriers.openssh import OpenSshDialer
 from jupyter_gpu_bridge.machine.carriers.paramiko_ssh import ParamikoDialer
+from tests.on_asyncio import anyio_backend, on_asyncio
 from tests.sshd import Sshd
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
+__all__ = ["anyio_backend", "on_asyncio"]
 
 
 @pytest.fixture(scope="session")

@@ -13,20 +13,13 @@ from jupyter_gpu_bridge.errors import MachineUnfit
 from jupyter_gpu_bridge.machine.lease import LeaseNews, Renewal
 from jupyter_gpu_bridge.machine.lease.renewal import BootClock
 from jupyter_gpu_bridge.machine.link.questions import CarrierLost
+from tests.on_asyncio import anyio_backend, on_asyncio
+
+__all__ = ["anyio_backend", "on_asyncio"]
 
 pytestmark = pytest.mark.anyio
 
 LEASE = 1200.0
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def on_asyncio(anyio_backend: str) -> None:
-    """anyio only notices its tests by this fixture where pytest-jupyter has made the test items before it."""
 
 
 class StandingClock:

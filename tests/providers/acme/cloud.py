@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -26,7 +27,8 @@ _VERBS = {
     ("GET", "/boxes"): "list",
     ("POST", "/boxes"): "create",
 }
-_OF_ONE = {"GET": "get", "DELETE": "destroy"}
+_OF_ONE = {("GET", ""): "get", ("DELETE", ""): "destroy", ("GET", "/console"): "console"}
+_BOX = re.compile(r"/boxes/([^/]+)(/console|)")
 _STATES = {
     Status.PROVISIONING: "queued",
     Status.ACTIVE: "up",
@@ -45,13 +47,13 @@ class Acme(Front):
         self.cloud.market.is_steady = True
 
     def find(self, request: Request) -> Call:
-        folder, _, one = request.path.rpartition("/")
-        verb = _VERBS.get((request.method, request.path)) or (
-            _OF_ONE.get(request.method) if folder == "/boxes" else None
-        )
+        verb = _VERBS.get((request.method, request.path))
+        one = _BOX.fullmatch(request.path)
+        if verb is None and one is not None:
+            verb = _OF_ONE.get((request.method, one[2]))
         if verb is None:
             raise No(404, "no_such_route", f"There is no {request.method} {request.path}.")
-        call = Call(verb, one if verb in ("get", "destroy") else "")
+        call = Call(verb, one[1] if one is not None else "")
         call.name = str(_order(request).get("label", "")) if verb == "create" else self.name_of(call.machine_id)
         return call
 
@@ -66,6 +68,8 @@ class Acme(Front):
                 return Answer(200, {"boxes": [_box(each) for each in cloud.shown(account)]})
             case "get":
                 return Answer(200, _box(cloud.get(account, call.machine_id)))
+            case "console":
+                return Answer(200, {"console": cloud.console(account, call.machine_id)})
             case "destroy":
                 await cloud.destroy(account, call.machine_id, f"asked by the {call.key}")
                 return Answer(204)

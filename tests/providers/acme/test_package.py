@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -77,6 +78,22 @@ async def test_a_provider_that_pip_has_installed_is_rented_from_and_its_bill_end
     await until(lambda: not world.wardens())
     said = [given, tested, listed, healthy, rented, standing, worked, stopped]
     assert not [each for each in said if key in each.out + each.err]
+
+
+async def test_its_machine_that_cannot_be_entered_has_its_last_lines_shown(world: Renting) -> None:
+    await well("keys", "set", "acme", given=str(world.cloud.api["account_key"]))
+    world.cloud.fault("no-ssh", calls=1)
+    renting_it = asyncio.ensure_future(ran("rent", "--provider", "acme", "--name", "box", "--yes", "--json"))
+    await until(lambda: any(Path(each["folder"], "console.log").exists() for each in world.billed()))
+    (machine,) = world.billed()
+    Path(machine["folder"], "console.log").write_text("the shelf is wet\n")
+    told = json.loads((await renting_it).out)  # nothing else was agreed to
+    assert (told["error"], told["details"]) == ("rent-failed", {"console": "the shelf is wet"})
+    (standing,) = await world.bridge.rentals(ended=True)
+    shown = (await well("show", standing.wish.wish_id)).out
+    assert shown.endswith(" itself has written last:\n    the shelf is wet\n"), shown
+    assert world.billed() == []
+    await until(lambda: not world.wardens())
 
 
 def test_the_guide_shows_this_package() -> None:

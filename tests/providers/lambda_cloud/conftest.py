@@ -1,25 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
+from tests.clouds.fixtures import one_for_all, put_right_after_each
 from tests.providers.lambda_cloud.world import Lambda
 from tests.providers.unhurried import unhurried
 
 __all__ = ["unhurried"]
 
+one_cloud = one_for_all(Lambda)
+"""For all these tests: each has an account of its own."""
 
-@pytest.fixture(scope="package")
-def one_cloud() -> Iterator[Lambda]:
-    """For all these tests: each has an account of its own."""
-    cloud = Lambda()
-    with cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(one_cloud: Lambda) -> Iterator[Lambda]:
-    yield one_cloud
-    one_cloud.mend()
-    one_cloud.reset()
+cloud = put_right_after_each(Lambda.reset)

@@ -37,7 +37,6 @@ class Command:
                 stdin=pipe if reads else asyncio.subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
-                preexec_fn=_as_in_a_terminal,
             )
         )
 
@@ -66,8 +65,3 @@ class Command:
 
 async def ran(*words: str, program: str = "jupyter_gpu_bridge.cli", given: str = "") -> Ran:
     return await (await Command.start(*words, program=program, reads=bool(given))).ended(given)
-
-
-def _as_in_a_terminal() -> None:
-    """Ctrl-C is heard, also where whoever runs these tests, or one of them, ignores it: that is handed down."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -21,7 +21,7 @@ IN_USE = ["in-use"]
 WHEN_IT_ENDS = ["closed", "releasing", "destroy-asked", "destroyed", "accrued", "billed", "gone"]
 ANSWER_LOST = ["unknown", "found"]
 ANSWERS = ["answer-lost", "error-after", "garbage"]
-FAILED = ["failed", "refused"]
+FAILED = ["failed", "refused", "console"]
 LIMIT = ["limit", "farewell"]
 ASKING = ["wish", "unwanted"]
 """These the process comes to that asks; all before its warden."""

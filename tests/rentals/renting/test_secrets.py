@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.errors import BadRequest, RentFailed
 from jupyter_gpu_bridge.model import RENTED, Profile
 from tests.postgres import Postgres
-from tests.rentals.renting.world import PRETEND, Renting
+from tests.rentals.renting.command import ran
+from tests.rentals.renting.world import PRETEND, Renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -94,6 +97,45 @@ async def test_the_key_of_an_account_is_had_by_wardens_and_goes_no_further(
         await manager.shutdown_kernel(now=True)
         await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
         await world.until_over(standing.wish.wish_id)
+
+
+async def test_what_a_machine_that_failed_says_gives_nothing_away(world: Renting) -> None:
+    world.cloud.fault("no-ssh")
+    standing = await world.want()
+    arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
+    await until(lambda: any(Path(each["folder"], "console.log").exists() for each in world.billed()))
+    (machine,) = world.billed()
+    console = Path(machine["folder"], "console.log")
+    (attempt,) = (world.home.bridge / "keys").iterdir()
+    account_key = str(world.cloud.api["account_key"])
+    keys = [(attempt / name).read_text() for name in ("identity", "host")]
+    variables = psutil.Process(machine["pids"][0]).environ()
+    its_own = json.loads(Path(machine["folder"], "disk", "sandbox.json").read_text())["key"]
+    in_one_line = "".join(keys).replace("\n", "\\n")
+    words = ["it begins", str(variables), account_key, f"key {its_own}", *keys, in_one_line, "it ends"]
+    console.write_text(console.read_text() + "\n".join(words))
+    world.cloud.fault("no-capacity")
+    with pytest.raises(RentFailed) as failed:
+        await arriving
+    over = await world.until_over(standing.wish.wish_id)
+    events = await world.bridge.rental_events(standing.wish.wish_id)
+    (said,) = [event.text for event in events if event.is_console]
+    assert "it begins" in said
+    assert said.endswith("it ends")
+    shown = (
+        repr([plain.event(event) for event in events])
+        + repr(over.plain())
+        + repr(plain.problem(failed.value.as_problem()))
+    )
+    for how in ((), ("--json",)):
+        shown += (await ran("show", standing.wish.wish_id, *how)).out
+    assert said.splitlines()[-1] in shown
+    left = b"".join(file.read_bytes() for file in _files(world.home.folder, without=world.cloud.cloud))
+    for secret in (account_key, its_own, *(line for key in keys for line in key.splitlines()[1:-1])):
+        assert secret not in shown
+        assert secret.encode() not in left
+    log = (world.folder(standing.machine) / "link.log").read_text()
+    assert "it begins" not in log
 
 
 async def test_the_key_of_an_account_is_not_put_on_a_rented_machine_by_a_profile(world: Renting) -> None:

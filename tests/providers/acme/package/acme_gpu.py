@@ -45,6 +45,7 @@ class Acme:
         title="Acme",
         removal=(SelfRemovalCall("DELETE", "{ACME_API}/boxes/{ACME_BOX}", "ACME_BOX_KEY"),),
         limits_at_create=True,
+        tells_log=True,
         boot_limit=timedelta(minutes=7),
     )
 
@@ -85,6 +86,10 @@ class Acme:
 
     async def destroy(self, ref: Ref) -> None:
         await (await self._http()).destroy(f"/boxes/{quote(ref, safe='')}")
+
+    async def last_lines(self, ref: Ref) -> str:
+        answer = await (await self._http()).read(f"/boxes/{quote(ref, safe='')}/console", also=(404,))
+        return "" if answer.status == 404 else answer.fields.text("console")
 
     async def close(self) -> None:
         held, self._client = self._client, None
