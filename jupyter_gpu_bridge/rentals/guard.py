@@ -14,6 +14,7 @@ from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Rental
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clock import Trust
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import Orphan, compare
@@ -67,7 +68,7 @@ async def _close_overdue(standings: Sequence[Standing], book: Book, troubles: li
     """Whoever has rented one elsewhere may be switched off or lost, with everything that was to end it in time."""
     for standing in standings:
         wish, rental, now = standing.wish, standing.rental, book.clock.now()
-        if rental is None or not rental.state.is_live or not standing.is_elsewhere:
+        if rental is None or not rental.state.is_live or not standing.is_elsewhere or book.clock.trust is Trust.NONE:
             continue
         if now - _ends(rental) < OVERDUE_AFTER:
             continue

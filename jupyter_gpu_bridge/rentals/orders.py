@@ -35,6 +35,7 @@ from jupyter_gpu_bridge.model import (
     Wish,
     WishId,
 )
+from jupyter_gpu_bridge.providers import dates
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
@@ -229,7 +230,7 @@ class Orders:
         clouds = Clouds()
         try:
             cloud = await clouds.of(standing.rental)
-            ended = await ended_alone(standing.rental, standing.wish.order, cloud, book.clock.now())
+            ended = await ended_alone(standing.rental, standing.wish.order, cloud, book.clock)
         except CloudError:
             return True
         finally:
@@ -398,5 +399,6 @@ def forget() -> None:
     global _present
     with _choosing:
         present, _present = _present, None
+    dates.forget()
     if present is not None:
         present.close()
