@@ -345,6 +345,19 @@ class Orders:
         await self.wake(wish.wish_id)
         return await self.find(wish.wish_id)
 
+    async def end_orphan(self, name: str) -> Standing:
+        """Whoever it belongs to: somebody says that he is gone. Raises `RentalUnknown`, `CloudError`."""
+        from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
+        from jupyter_gpu_bridge.rentals.reconcile import end_by_name
+
+        book, clouds = await self._ready(), Clouds()
+        try:
+            wish_id = await end_by_name(name, await asyncio.to_thread(clouds_set_up), book, clouds)
+        finally:
+            await clouds.close()
+        await self.wake(wish_id)
+        return await self.find(wish_id)
+
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
         from jupyter_gpu_bridge.rentals.guard import look

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, RentalUnknown, Unclear
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import Trust
-from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
+from jupyter_gpu_bridge.rentals.installation import former_ids, installation_id, new_attempt_id, parse_machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Differences:
     orphans: Sequence[Orphan] = ()
     missing: Sequence[Rental] = ()
     """Ours, and not listed. Whether they have ended is for their wardens to judge, who look more than once."""
+    elsewhere: Sequence[Seen] = ()
+    """Of an installation whose folder was copied to here, which may use them: they are only shown."""
 
     @property
     def wishes(self) -> Sequence[WishId]:
@@ -98,7 +100,36 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
             found.append(await _returned(rental, seen, book))
         elif (await book.wish(rental.wish_id)).key.startswith(FOUND):
             found.append(await _still_there(rental, seen, book))
-    return Differences(found, await _missing(provider, account, listed, book))
+    elsewhere = [each for each in listed if each.is_billed and await _is_left_alone(each, book)]
+    return Differences(found, await _missing(provider, account, listed, book), elsewhere)
+
+
+async def _is_left_alone(seen: Seen, book: Book) -> bool:
+    name = parse_machine_name(seen.name)
+    if name is None or name[0] not in former_ids():
+        return False
+    rental = await book.read(Ledger.by_name, seen.name)
+    return rental is None or not rental.state.is_live or (await book.wish(rental.wish_id)).is_open
+
+
+async def end_by_name(name: str, providers: Sequence[str], book: Book, clouds: Clouds) -> WishId:
+    """What somebody says is to end, also one of an installation whose folder was copied to here. Its wish, closed.
+
+    Raises `RentalUnknown`, `CloudError`.
+    """
+    parsed = parse_machine_name(name)
+    rental = await book.read(Ledger.by_name, name)
+    if rental is None and parsed is not None and parsed[0] in {installation_id(), *former_ids()}:
+        for provider in providers:
+            account = await clouds.account(provider)
+            seen = next((each for each in await clouds.get(provider).list() if each.name == name), None)
+            if seen is not None:
+                await _enter(clouds.get(provider), account, seen, book)
+        rental = await book.read(Ledger.by_name, name)
+    if rental is None or not rental.state.is_live:
+        raise RentalUnknown(f"There is no machine {name!r} of ours.", advice="See: jupyter gpu orphans")
+    await book.close_wish(rental.wish_id, "It was ended by its name.")
+    return rental.wish_id
 
 
 async def _missing(provider: str, account: Account, listed: Sequence[Seen], book: Book) -> Sequence[Rental]:
