@@ -321,6 +321,10 @@ class Bridge:
         """A machine that nobody knew of is wanted after all."""
         return await _orders().keep(name)
 
+    async def end_orphan(self, name: str) -> Standing:
+        """One that another computer has rented, which is gone."""
+        return await _orders().end_orphan(name)
+
     async def install_guard(self) -> str:
         """Have the system look after what is rented, also when nothing of ours runs; what was done, as a sentence."""
         from jupyter_gpu_bridge.rentals import guard_timer

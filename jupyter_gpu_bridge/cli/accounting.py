@@ -44,6 +44,11 @@ async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.data(standing.plain())
         screen.say(f"Kept as {standing.wish.wish_id[:8]}; it costs money until you end it: jupyter gpu stop")
         return 0
+    if arguments.end is not None:
+        standing = await bridge.end_orphan(arguments.end)
+        screen.data(standing.plain())
+        screen.say(f"It is being ended; to see how that goes: jupyter gpu show {standing.wish.wish_id[:8]}")
+        return 0
     round_ = await bridge.guard()
     found, troubles = round_.orphans, round_.troubles
     orphans = [{"provider": each.provider, "name": each.seen.name, "text": each.text} for each in found]

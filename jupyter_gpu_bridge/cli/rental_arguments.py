@@ -50,6 +50,7 @@ def add_rental_nouns(nouns: Any, add: Add) -> None:
     orphans.add_argument(
         "--keep", metavar="NAME", help="do not end this one: it is yours, and costs money until you stop it"
     )
+    orphans.add_argument("--end", metavar="NAME", help="end this one: whoever has rented it elsewhere is gone")
     guard = add(nouns, "guard", "look after everything that is rented, once; for the system to run every few minutes")
     guard.add_argument("action", choices=("install", "remove", "status"), nargs="?", metavar="install|remove|status")
     limits = add(nouns, "limits", "what may be spent over all rentals; without an option, show it")

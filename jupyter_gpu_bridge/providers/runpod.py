@@ -35,7 +35,7 @@ from jupyter_gpu_bridge.model import (
     Traits,
 )
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
-from jupyter_gpu_bridge.providers import settings
+from jupyter_gpu_bridge.providers import dates, settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
@@ -158,7 +158,7 @@ class RunPod:
                 "startJupyter": False,
                 "dockerArgs": command,
                 "env": [{"key": name, "value": value} for name, value in variables.items()],
-                "terminateAfter": _moment(datetime.now(timezone.utc) + plan.limit),
+                "terminateAfter": _moment(dates.now() + plan.limit),
             }
             asked |= {"dataCenterId": place} if place else {}
             asked |= {"minCudaVersion": cuda} if cuda else {}

@@ -161,6 +161,7 @@ async def until_running(rental: Rental, cloud: Provider, book: Book, since: date
     while True:
         try:
             seen = None if rental.ref is None else await cloud.get(rental.ref)
+            book.clock.believe()
             if seen is not None and seen.price is not None and seen.price > rental.price:
                 rental = await book.dearer(rental, seen.price)
             if agreed is not None and rental.price > agreed:

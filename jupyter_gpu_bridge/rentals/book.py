@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from jupyter_gpu_bridge.model import AttemptId, Money, Rental, RentalState, Wish, WishId
-from jupyter_gpu_bridge.rentals.clock import Clock
+from jupyter_gpu_bridge.rentals.clock import Clock, Trust
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_AHEAD = timedelta(minutes=5)
+"""Clocks of several computers that write in one ledger may differ by as much."""
+_SOME_MORE = timedelta(seconds=5)
 
 
 class Book:
@@ -60,9 +64,33 @@ class Book:
         await self.read(Ledger.note, wish_id, None, kind, text, self.clock.now())
 
     async def accrue(self, rental: Rental, until: datetime | None = None) -> Rental:
-        """Up to now, or to when it ended."""
+        """Up to now, or to when it ended; by a clock that may be wrong no more than its limits allow."""
+        rental = await self.in_our_time(rental)
         now = self.clock.now()
-        return await self.read(Ledger.accrue, rental.attempt_id, now if until is None else min(until, now))
+        end = now if until is None else min(until, now)
+        if self.clock.trust in (Trust.NONE, Trust.WALL):
+            end = min(end, _limit(rental))
+        return await self.read(Ledger.accrue, rental.attempt_id, end)
+
+    async def in_our_time(self, rental: Rental) -> Rental:
+        """What was written by a clock that was ahead would be counted no more until ours has come that far."""
+        now = self.clock.now()
+        if _counted(rental) - now <= _AHEAD:
+            return rental
+        return await self.read(Ledger.bring_back, rental.attempt_id, now)
 
     async def close_wish(self, wish_id: WishId, because: str, *, only_for: str | None = None) -> bool:
         return await self.read(Ledger.close_wish, wish_id, because, self.clock.now(), only_for=only_for)
+
+
+def _counted(rental: Rental) -> datetime:
+    return rental.accrued_until or rental.requested or rental.written
+
+
+def _limit(rental: Rental) -> datetime:
+    """When its budget or its time was used up, and a moment later, so that it is seen to be so."""
+    since = _counted(rental)
+    left = rental.deadline - since
+    if rental.ceiling is not None:
+        left = min(left, (rental.ceiling - rental.accrued).lasts(rental.price))
+    return since + max(left, timedelta(0)) + _SOME_MORE

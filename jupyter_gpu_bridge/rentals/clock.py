@@ -2,6 +2,9 @@
 
 All processes of one start of this computer count from the same moment, which is kept in a file: one that is killed and
 followed by another, while somebody sets the clock, would else have let a machine run for days within a second.
+
+After another start nobody knows whether the clock is right now, or was before. The clouds do: each answer of theirs is
+dated, bills go by that, and so do we. Until one has been heard nothing is judged by time.
 """
 
 from __future__ import annotations
@@ -13,15 +16,16 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.files import replace_file
+from jupyter_gpu_bridge.providers import dates
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +37,31 @@ _VARIABLE = "JUPYTER_GPU_BRIDGE_CLOCK"
 """`RATE@SECONDS`: since that moment of the epoch time goes so much faster; for tests and demonstrations."""
 
 
+class Trust(Enum):
+    """In the time that this clock tells, as a measure of what was written down before."""
+
+    NONE = "none"
+    """It is what this computer shows after another start."""
+    WALL = "wall"
+    """The same, and the clouds that were asked say nothing of the time."""
+    COUNTED = "counted"
+    """Nothing was rented when it was read, and since then it was counted."""
+    HEARD = "heard"
+    """A cloud has said so."""
+
+
 class Clock(Protocol):
     def now(self) -> datetime:
         """In UTC."""
+
+    def elapsed(self) -> timedelta:
+        """For how long something in this process takes; what is now may be corrected meanwhile."""
+
+    @property
+    def trust(self) -> Trust: ...
+
+    def believe(self) -> None:
+        """A cloud was asked, and if that has not told the time, there is nothing better than what we have."""
 
     async def sleep(self, time: timedelta) -> None: ...
 
@@ -53,11 +79,13 @@ class Sources:
     """Since this computer was started, with the time that it slept; nobody sets that."""
     start: Callable[[], str]
     """Which start of this computer it is."""
+    said: Callable[[], tuple[datetime, timedelta] | None] = lambda: None
+    """What a cloud has said last, and what was counted then."""
     rate: int = 1
     """How much faster than real time both go."""
 
 
-def clock_of_environment() -> Clock:
+def clock_of_environment() -> AnchoredClock:
     """The same in every process of this user."""
     rate, _, since = os.environ.get(_VARIABLE, "").partition("@")
     sources = _quick(int(rate), int(since)) if rate else _OF_THIS_COMPUTER
@@ -70,19 +98,58 @@ class AnchoredClock:
     def __init__(self, anchor: Path, sources: Sources) -> None:
         self._anchor = anchor
         self._sources = sources
+        self._trust = Trust.NONE
         self._wall, self._counted = self._known() or self._found()
 
     def now(self) -> datetime:
-        return self._wall + (self._sources.counted() - self._counted)
+        self._listen()
+        return self._told()
+
+    def elapsed(self) -> timedelta:
+        return self._sources.counted()
+
+    @property
+    def trust(self) -> Trust:
+        self._listen()
+        return self._trust
+
+    @property
+    def wrong_by(self) -> timedelta:
+        """How much this computer's clock is ahead of what clouds have said; nothing worth a word is zero."""
+        off = self._sources.wall() - self.now()
+        return off if self._trust is Trust.HEARD and self._is_leap(off) else timedelta(0)
+
+    def believe(self) -> None:
+        if self.trust is Trust.NONE:
+            self._keep(Trust.WALL)
 
     async def sleep(self, time: timedelta) -> None:
-        end = self.now() + time
-        while (left := (end - self.now()) / self._sources.rate) > timedelta(0):  # noqa: ASYNC110 - nobody tells
+        end = self.elapsed() + time
+        while (left := (end - self.elapsed()) / self._sources.rate) > timedelta(0):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(min(left.total_seconds(), _LONGEST_NAP))
 
     def trust_the_wall(self) -> None:
-        if self._is_leap(self._sources.wall() - self.now()):
-            self._wall, self._counted = self._found()
+        if self.trust is not Trust.HEARD:
+            if self._is_leap(self._sources.wall() - self._told()):
+                self._wall, self._counted = self._sources.wall(), self._sources.counted()
+            self._keep(Trust.COUNTED)
+
+    def _told(self) -> datetime:
+        return self._wall + (self._sources.counted() - self._counted)
+
+    def _listen(self) -> None:
+        """One cloud is believed, once for each start; after that only where this computer's clock says so too."""
+        said = self._sources.said()
+        if said is None:
+            return
+        theirs = said[0] + (self._sources.counted() - said[1])
+        is_other = self._is_leap(theirs - self._told())
+        if self._trust is Trust.HEARD and (not is_other or self._is_leap(theirs - self._sources.wall())):
+            return
+        if is_other:
+            log.warning("a cloud says that it is %s, and not %s: time is counted by that", theirs, self._told())
+            self._wall, self._counted = theirs, self._sources.counted()
+        self._keep(Trust.HEARD)
 
     def _known(self) -> tuple[datetime, timedelta] | None:
         """The moment from which others count already, unless the clock has only been corrected since."""
@@ -90,11 +157,13 @@ class AnchoredClock:
             kept = json.loads(self._anchor.read_bytes())
             wall, counted = datetime.fromisoformat(kept["wall"]), timedelta(seconds=kept["counted_s"])
             is_of_this_start = kept["start"] == self._sources.start() and wall.tzinfo is not None
+            trust = Trust(kept.get("trust", Trust.COUNTED.value))
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
         passed = self._sources.counted() - counted
         if not is_of_this_start or passed < timedelta(0):
             return None
+        self._trust = trust
         leapt = self._sources.wall() - (wall + passed)
         if not self._is_leap(leapt):
             return None
@@ -103,20 +172,24 @@ class AnchoredClock:
 
     def _found(self) -> tuple[datetime, timedelta]:
         """The time of day, from which all that come later count as well."""
-        wall, counted = self._sources.wall(), self._sources.counted()
-        kept = {"start": self._sources.start(), "wall": wall.isoformat(), "counted_s": counted.total_seconds()}
+        self._wall, self._counted = self._sources.wall(), self._sources.counted()
+        self._keep(self._trust)
+        return self._wall, self._counted
+
+    def _keep(self, trust: Trust) -> None:
+        self._trust = trust
+        kept = {
+            "start": self._sources.start(),
+            "wall": self._wall.isoformat(),
+            "counted_s": self._counted.total_seconds(),
+            "trust": trust.value,
+        }
         with contextlib.suppress(OSError):  # without it, each process counts from its own start
             self._anchor.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_file(self._anchor, json.dumps(kept).encode())
-        return wall, counted
 
     def _is_leap(self, off: timedelta) -> bool:
         return abs(off) > _CORRECTION * self._sources.rate
-
-
-def _counted() -> timedelta:
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the latter counts sleep on macOS
-    return timedelta(microseconds=time.clock_gettime_ns(clock) // 1000)
 
 
 def _start() -> str:
@@ -130,9 +203,21 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-_OF_THIS_COMPUTER = Sources(_now, _counted, _start)
+def _said() -> tuple[datetime, timedelta] | None:
+    """Not what comes from this computer, which goes by the same clock."""
+    last = dates.last()
+    return None if last is None else (last.at, last.counted)
+
+
+_OF_THIS_COMPUTER = Sources(_now, dates.counted, _start, _said)
 
 
 def _quick(rate: int, since: int) -> Sources:
     began = datetime.fromtimestamp(since, timezone.utc)
-    return Sources(lambda: began + (_now() - began) * rate, lambda: _counted() * rate, _start, rate)
+
+    def said() -> tuple[datetime, timedelta] | None:
+        """The sandbox's clock goes as quickly."""
+        last = dates.last(here=True)
+        return None if last is None or last.by != "sandbox" else (last.at, last.counted * rate)
+
+    return Sources(lambda: began + (_now() - began) * rate, lambda: dates.counted() * rate, _start, said, rate)

@@ -188,11 +188,18 @@ async def _rented() -> Sequence[Finding]:
         guard = await doctor_rented.of_guard(unsettled)
     except _HINDRANCES as hindrance:
         guard = _hindered("guard", hindrance)
-    return [ledger, *_alone("limits", _limits), *await doctor_rented.of_keys(), guard]
+    ours = [*_alone("limits", _limits), *_alone("clock", _clock)]
+    return [ledger, *ours, *await doctor_rented.of_keys(), guard]
 
 
 def _limits() -> Iterator[Finding]:
     yield doctor_rented.of_limits()
+
+
+def _clock() -> Iterator[Finding]:
+    finding = doctor_rented.of_clock()
+    if finding is not None:
+        yield finding
 
 
 async def _reached(name: str, check_host: CheckHost) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from jupyter_gpu_bridge import keys, settings
 from jupyter_gpu_bridge.errors import BridgeError
@@ -11,6 +12,7 @@ from jupyter_gpu_bridge.keys import SourceKind
 from jupyter_gpu_bridge.model import RENTED, Finding, Profile
 from jupyter_gpu_bridge.providers.clouds import cloud_names
 from jupyter_gpu_bridge.rentals import order_words
+from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.guard_timer import timer_now
 from jupyter_gpu_bridge.rentals.limits import limits_file, user_limits
 
@@ -33,6 +35,21 @@ def of_limits() -> Finding:
     }
     said = ", ".join(f"{limit} {name}" for name, limit in named.items() if limit is not None)
     return Finding("limits", True, f"{said} ({limits_file()})." if said else "No limit over all rentals.")
+
+
+def of_clock() -> Finding | None:
+    """Nothing, unless it is wrong: our times are right then, and those that others show are not."""
+    off = clock_of_environment().wrong_by if settings.has_ledger() else timedelta(0)
+    if not off:
+        return None
+    way = "ahead of" if off > timedelta(0) else "behind"
+    return Finding(
+        "clock",
+        False,
+        f"This computer's clock is {abs(off) // timedelta(minutes=1)} min {way} what the clouds say that it is. What "
+        "is rented is counted by theirs.",
+        "Set it, or have the system keep it right by the network's time (for example: timedatectl set-ntp true).",
+    )
 
 
 async def of_keys() -> Sequence[Finding]:

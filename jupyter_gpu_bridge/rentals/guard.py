@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 
 from jupyter_gpu_bridge.errors import BridgeError, ProviderMissing
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Rental
+from jupyter_gpu_bridge.model import Rental, Seen
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clock import Trust
+from jupyter_gpu_bridge.rentals.installation import former_ids
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import Orphan, compare
@@ -67,9 +69,9 @@ async def _close_overdue(standings: Sequence[Standing], book: Book, troubles: li
     """Whoever has rented one elsewhere may be switched off or lost, with everything that was to end it in time."""
     for standing in standings:
         wish, rental, now = standing.wish, standing.rental, book.clock.now()
-        if rental is None or not rental.state.is_live or not standing.is_elsewhere:
+        if rental is None or not rental.state.is_live or not standing.is_elsewhere or book.clock.trust is Trust.NONE:
             continue
-        if now - _ends(rental) < OVERDUE_AFTER:
+        if now - _ends(rental) < OVERDUE_AFTER or wish.installation in former_ids():
             continue
         whose = f"{rental.name}, rented elsewhere by {wish.asked_by or 'somebody'} for {rental.price} per hour"
         try:
@@ -94,6 +96,13 @@ def _missing(rental: Rental) -> str:
     )
 
 
+def _left_alone(provider: str, seen: Seen) -> str:
+    return (
+        f"{seen.name} runs at {provider}, and was rented by the installation that this folder was copied from. It is "
+        f"left to that one; if that is gone, end it: jupyter gpu orphans --end {seen.name}"
+    )
+
+
 async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
     """A provider that was used up and taken away is no trouble; one that may still bill us and is silent is."""
     rentals = await book.read(Ledger.rentals, live_only=False)
@@ -108,6 +117,7 @@ async def _compare_all(book: Book) -> tuple[list[Orphan], list[str]]:
                 found = await compare(provider, book, clouds)
                 orphans += found.orphans
                 troubles += [_missing(each) for each in found.missing]
+                troubles += [_left_alone(provider, each) for each in found.elsewhere]
             except BridgeError as error:
                 log.warning("%s could not be asked for its machines: %s", provider, error)
                 at_stake = [f"{each.name} at {each.price} per hour" for each in live if each.provider == provider]

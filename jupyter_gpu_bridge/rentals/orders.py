@@ -35,6 +35,7 @@ from jupyter_gpu_bridge.model import (
     Wish,
     WishId,
 )
+from jupyter_gpu_bridge.providers import dates
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
@@ -230,7 +231,7 @@ class Orders:
         clouds = Clouds()
         try:
             cloud = await clouds.of(standing.rental)
-            ended = await ended_alone(standing.rental, standing.wish.order, cloud, book.clock.now())
+            ended = await ended_alone(standing.rental, standing.wish.order, cloud, book.clock)
         except CloudError:
             return True
         finally:
@@ -345,6 +346,19 @@ class Orders:
         await self.wake(wish.wish_id)
         return await self.find(wish.wish_id)
 
+    async def end_orphan(self, name: str) -> Standing:
+        """Whoever it belongs to: somebody says that he is gone. Raises `RentalUnknown`, `CloudError`."""
+        from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
+        from jupyter_gpu_bridge.rentals.reconcile import end_by_name
+
+        book, clouds = await self._ready(), Clouds()
+        try:
+            wish_id = await end_by_name(name, await asyncio.to_thread(clouds_set_up), book, clouds)
+        finally:
+            await clouds.close()
+        await self.wake(wish_id)
+        return await self.find(wish_id)
+
     async def guard(self) -> Round:
         """Look after everything that is rented, once."""
         from jupyter_gpu_bridge.rentals.guard import look
@@ -399,5 +413,6 @@ def forget() -> None:
     global _present
     with _choosing:
         present, _present = _present, None
+    dates.forget()
     if present is not None:
         present.close()

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from jupyter_gpu_bridge.errors import BridgeError, CloudError, Unclear
+from jupyter_gpu_bridge.errors import BridgeError, CloudError, RentalUnknown, Unclear
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import Account, Provider, Rental, RentalState, Seen, SeenState, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.book import Book
-from jupyter_gpu_bridge.rentals.installation import installation_id, new_attempt_id, parse_machine_name
+from jupyter_gpu_bridge.rentals.clock import Trust
+from jupyter_gpu_bridge.rentals.installation import former_ids, installation_id, new_attempt_id, parse_machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Differences:
     """Ours, and not listed. Whether they have ended is for their wardens to judge, who look more than once."""
     unwanted: Sequence[Rental] = ()
     """Ours, listed, and wanted no more: whoever was to end them may be dead."""
+    elsewhere: Sequence[Seen] = ()
+    """Of an installation whose folder was copied to here, which may use them: they are only shown."""
 
     @property
     def wishes(self) -> Sequence[WishId]:
@@ -92,6 +95,7 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
     listed = await clouds.get(provider).list()
     if (await clouds.get(provider).check()).fingerprint != account.fingerprint:
         raise Unclear(f"The key of {provider} was changed while it was asked.", advice="It is asked again.")
+    book.clock.believe()
     reached("listed")
     found, unwanted = [], []
     for seen in listed:
@@ -110,7 +114,8 @@ async def compare(provider: str, book: Book, clouds: Clouds) -> Differences:
             found.append(await _still_there(rental, seen, book))
         elif wish is not None and not wish.is_open:
             unwanted.append(rental)
-    return Differences(found, await _missing(provider, account, listed, book), unwanted)
+    elsewhere = [each for each in listed if each.is_billed and await _is_left_alone(each, book)]
+    return Differences(found, await _missing(provider, account, listed, book), unwanted, elsewhere)
 
 
 def _is_twin(seen: Seen, rental: Rental, listed: Sequence[Seen]) -> bool:
@@ -125,6 +130,34 @@ async def _end_twin(rental: Rental, seen: Seen, cloud: Provider, book: Book) -> 
         await book.note(rental, "warning", f"{text}: it is ended, and has cost something until now.")
     except BridgeError as error:
         log.warning("%s, and which is not ended yet: %s", text, error)
+
+
+async def _is_left_alone(seen: Seen, book: Book) -> bool:
+    name = parse_machine_name(seen.name)
+    if name is None or name[0] not in former_ids():
+        return False
+    rental = await book.read(Ledger.by_name, seen.name)
+    return rental is None or not rental.state.is_live or (await book.wish(rental.wish_id)).is_open
+
+
+async def end_by_name(name: str, providers: Sequence[str], book: Book, clouds: Clouds) -> WishId:
+    """What somebody says is to end, also one of an installation whose folder was copied to here. Its wish, closed.
+
+    Raises `RentalUnknown`, `CloudError`.
+    """
+    parsed = parse_machine_name(name)
+    rental = await book.read(Ledger.by_name, name)
+    if rental is None and parsed is not None and parsed[0] in {installation_id(), *former_ids()}:
+        for provider in providers:
+            account = await clouds.account(provider)
+            seen = next((each for each in await clouds.get(provider).list() if each.name == name), None)
+            if seen is not None:
+                await _enter(clouds.get(provider), account, seen, book)
+        rental = await book.read(Ledger.by_name, name)
+    if rental is None or not rental.state.is_live:
+        raise RentalUnknown(f"There is no machine {name!r} of ours.", advice="See: jupyter gpu orphans")
+    await book.close_wish(rental.wish_id, "It was ended by its name.")
+    return rental.wish_id
 
 
 async def _missing(provider: str, account: Account, listed: Sequence[Seen], book: Book) -> Sequence[Rental]:
@@ -185,7 +218,9 @@ async def _still_there(rental: Rental, seen: Seen, book: Book) -> Orphan:
 async def end_unless_kept(wish_id: WishId, book: Book) -> Wish:
     """The wish of a machine that was found, closed once its owner has had the time to say that he wants to keep it."""
     wish = await book.wish(wish_id)
-    if not wish.key.startswith(FOUND) or not wish.is_open or book.clock.now() - wish.asked < GRACE:
+    if not wish.key.startswith(FOUND) or not wish.is_open or book.clock.trust is Trust.NONE:
+        return wish
+    if abs(book.clock.now() - wish.asked) < GRACE:  # found in the future is found by a clock that was wrong
         return wish
     await book.close_wish(wish_id, "Nobody knew of it, and nobody wanted to keep it.", only_for=wish.key)
     reached("unkept")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -50,8 +52,10 @@ class _Bad(Exception):
 class Server:
     """Serves on 127.0.0.1 until it is closed."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, now: Callable[[], float] = time.time) -> None:
+        """`now`: what each answer is dated by, in seconds since 1970."""
         self._handler = handler
+        self._now = now
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._busy: set[asyncio.Task[Answer]] = set()
@@ -79,10 +83,11 @@ class Server:
                 if answer.hangs_up:
                     writer.transport.abort()
                     return
-                writer.write(_packed(answer))
+                writer.write(_packed(answer, self._now()))
                 await writer.drain()
         except _Bad:
-            writer.write(_packed(Answer(400, {"error": {"code": "bad_request", "message": "That is no request."}})))
+            no = Answer(400, {"error": {"code": "bad_request", "message": "That is no request."}})
+            writer.write(_packed(no, self._now()))
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
@@ -127,9 +132,9 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
     return Request(words[0].upper(), path, query, token, content, headers)
 
 
-def _packed(answer: Answer) -> bytes:
+def _packed(answer: Answer, now: float) -> bytes:
     content = answer.raw if answer.raw is not None else _json(answer)
-    headers = {"Content-Type": "application/json", **answer.headers}
+    headers = {"Content-Type": "application/json", "Date": formatdate(now, usegmt=True), **answer.headers}
     lines = [f"HTTP/1.1 {answer.status} {_WORDS.get(answer.status, 'Other')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines.append(f"Content-Length: {len(content)}")

@@ -77,7 +77,7 @@ class _Process:
         account_key, control_key = self._keys()
         front = self._front(cloud, control_key, self._end.set)
         front.on_request = self._asked.set
-        server = Server(front.handle)
+        server = Server(front.handle, cloud.clock.now)
         port = await server.listen(int(cloud.store.fact("port") or 0))
         cloud.store.note("port", port)
         cloud.address = f"http://127.0.0.1:{port}"

@@ -24,7 +24,7 @@ from jupyter_gpu_bridge.errors import (
     Refused,
     Unclear,
 )
-from jupyter_gpu_bridge.providers import http
+from jupyter_gpu_bridge.providers import dates, http
 from jupyter_gpu_bridge.providers.http import HttpClient
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.ports import free_port
@@ -263,3 +263,15 @@ async def test_no_error_and_no_repr_tells_a_secret() -> None:
                 await one.once("POST", "/things", {"key": SECRET})
             error = caught.value
             assert SECRET not in f"{error} {error!r} {json.dumps(error.details)} {error.as_problem()} {one!r}"
+
+
+async def test_each_answer_says_what_time_it_is_at_its_cloud() -> None:
+    dates.forget()
+    refused = Answer(404, None, headers={"Date": "Fri, 20 Nov 2026 12:00:00 GMT"})
+    async with scripted(refused) as script, client(script) as one:
+        with pytest.raises(CloudError):
+            await one.read("/things")
+    said = dates.last(here=True)
+    assert said is not None
+    assert (said.by, said.at) == ("a", datetime(2026, 11, 20, 12, tzinfo=timezone.utc))
+    assert dates.last() is None, "this computer is no witness of its own clock"

@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
 from jupyter_gpu_bridge.errors import Unreachable
 from jupyter_gpu_bridge.model import RENTED, Finding, Host, MachineRef, Need, Order, Profile, Stage
+from jupyter_gpu_bridge.providers import dates
 from jupyter_gpu_bridge.providers.hosts import Hosts
 from jupyter_gpu_bridge.rentals import doctor, doctor_rented
 from jupyter_gpu_bridge.rentals.guard_timer import GuardTimer
@@ -160,3 +162,17 @@ def test_that_nothing_runs_the_guard_is_a_hint_where_something_is_rented(monkeyp
     guard = look()["guard"]
     assert (guard.ok, "jupyter gpu guard install" in guard.advice) == (True, True)
     assert "1 rented now" in look()["ledger"].text
+
+
+def test_a_clock_that_is_wrong_by_what_clouds_say_is_told(own_home: Path) -> None:
+    Ledger.open().close()
+    assert "clock" not in look()
+    dates.note(
+        {"Date": format_datetime(datetime.now(timezone.utc) - timedelta(hours=5), usegmt=True)}, "vast", is_here=False
+    )
+    try:
+        finding = look()["clock"]
+    finally:
+        dates.forget()
+    assert not finding.ok
+    assert "300 min ahead" in finding.text or "299 min ahead" in finding.text

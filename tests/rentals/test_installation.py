@@ -13,6 +13,7 @@ import pytest
 from jupyter_gpu_bridge.model import AttemptId
 from jupyter_gpu_bridge.rentals.installation import (
     InstallationId,
+    former_ids,
     installation_id,
     machine_name,
     new_attempt_id,
@@ -53,7 +54,7 @@ def test_it_survives_the_loss_of_either_file(usual_home: Path) -> None:
     assert installation_id() == found
     copy.unlink()
     assert installation_id() == found
-    assert (data / "installation").read_text() == f"{found}\n"
+    assert (data / "installation").read_text().startswith(f"{found} ")
     assert re.fullmatch(rf"{found} [0-9a-f]{{12}}\n", copy.read_text())
     (data / "installation").write_text("")
     assert installation_id() == found
@@ -69,6 +70,54 @@ def test_settings_that_are_carried_to_another_computer_do_not_make_it_the_same(u
     assert there != found
     assert installation_id() == there
     assert copy.read_text().startswith(found), "what belongs to the other one is left to it"
+
+
+def test_a_folder_that_is_copied_is_another_installation(usual_home: Path) -> None:
+    """It would take the machines of the first one for its own, and end them."""
+    found = installation_id()
+    there = usual_home / "there"
+    shutil.copytree(usual_home / "data" / "gpu-bridge", there)
+    os.environ["JUPYTER_GPU_BRIDGE_HOME"] = str(there)
+    try:
+        other = installation_id()
+        assert other != found
+        assert (installation_id(), former_ids()) == (other, frozenset({found}))
+    finally:
+        del os.environ["JUPYTER_GPU_BRIDGE_HOME"]
+    assert (installation_id(), former_ids()) == (found, frozenset())
+
+
+def test_a_folder_of_another_computer_is_another_installation(usual_home: Path) -> None:
+    found, main = installation_id(), usual_home / "data" / "gpu-bridge" / "installation"
+    main.write_text(f"{found} {'0' * 12} 1 /home/ada/.local/share/jupyter/gpu-bridge\n")
+    (usual_home / "config" / "gpu-bridge-installation").write_text(f"{found} {'0' * 12}\n")
+    there = installation_id()
+    assert there != found
+    assert (installation_id(), former_ids()) == (there, frozenset({found}))
+
+
+def test_a_container_that_has_another_name_each_time_keeps_what_is_its_own(usual_home: Path) -> None:
+    """And so do all computers that see the same folder."""
+    found, main = installation_id(), usual_home / "data" / "gpu-bridge" / "installation"
+    main.write_text(f"{found} {'0' * 12} {main.parent.stat().st_ino} /some/where else\n")
+    assert (installation_id(), former_ids()) == (found, frozenset())
+
+
+def test_a_folder_that_is_restored_on_its_computer_is_the_same(usual_home: Path) -> None:
+    found, data = installation_id(), usual_home / "data" / "gpu-bridge"
+    shutil.copytree(data, usual_home / "backup")
+    data.rename(usual_home / "broken")
+    shutil.rmtree(usual_home / "broken")
+    (usual_home / "taken").mkdir()
+    shutil.copytree(usual_home / "backup", data)
+    assert (installation_id(), former_ids()) == (found, frozenset())
+
+
+def test_the_id_of_an_earlier_version_is_taken_over(usual_home: Path) -> None:
+    found, main = installation_id(), usual_home / "data" / "gpu-bridge" / "installation"
+    main.write_text(f"{found}\n")
+    assert installation_id() == found
+    assert len(main.read_text().split()) == 4
 
 
 def test_a_home_that_was_chosen_keeps_to_itself(own_home: Path, usual_home: Path) -> None:

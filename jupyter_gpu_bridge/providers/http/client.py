@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
-from jupyter_gpu_bridge.providers import settings
+from jupyter_gpu_bridge.providers import dates, settings
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome
 from jupyter_gpu_bridge.providers.gate import Call, Failure, Gate, gates, not_sent
 from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
@@ -63,7 +63,8 @@ class HttpClient:
             address = settings.base_url(self.name, address, part)
         except BadRequest as error:  # said with each call, as what is in the way of it
             self._address_trouble = str(error)
-        self._wire = Wire(address, headers, trust_env=trust_env and not is_of_this_computer(address))
+        self._is_here = is_of_this_computer(address)
+        self._wire = Wire(address, headers, trust_env=trust_env and not self._is_here)
 
     def __repr__(self) -> str:
         return f"<HttpClient of {self._wording.title}>"
@@ -152,6 +153,7 @@ class HttpClient:
         except TooLarge as error:
             raise Failure(self._wording.unclear("has answered too much", str(error))) from None
         call.is_answered()
+        dates.note(received.headers, self.name, is_here=self._is_here)
         return self._judged(call, received, asked)
 
     # what an answer means ------------------------------------------------------------------------------------------

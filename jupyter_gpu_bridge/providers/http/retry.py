@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+
+from jupyter_gpu_bridge.providers.dates import date
 
 _FAR = 10.0 * 365 * 86400
 """Seconds; whatever is said beyond it is no less far away."""
@@ -56,16 +57,8 @@ def retry_after(headers: Mapping[str, str], now: Callable[[], datetime] | None =
         return None
     if said.isascii() and said.isdigit():
         return min(float(said[:20]), _FAR)
-    when = _date(said)
+    when = date(said)
     if when is None:
         return None
-    since = _date(headers.get("Date", "")) or (now() if now else datetime.now(timezone.utc))
+    since = date(headers.get("Date", "")) or (now() if now else datetime.now(timezone.utc))
     return min(max(0.0, (when - since).total_seconds()), _FAR)
-
-
-def _date(said: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(said)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)

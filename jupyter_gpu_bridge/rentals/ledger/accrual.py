@@ -10,9 +10,11 @@ from sqlalchemy import Connection, insert, select, update
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.model import AttemptId, Money, Rental
 from jupyter_gpu_bridge.rentals.ledger.chapter import Chapter
+from jupyter_gpu_bridge.rentals.ledger.history import write_event
 from jupyter_gpu_bridge.rentals.ledger.registry import read_rental
 
-_R, _D = tables.rentals, tables.days
+_R, _D, _W = tables.rentals, tables.days, tables.wishes
+_TIMES = ("deadline", "written", "requested", "created", "accrued_until", "gone", "resurrected", "lease_until")
 
 
 class Accrual(Chapter):
@@ -30,6 +32,23 @@ class Accrual(Chapter):
             for day, cost in by_day(rental.price, since, end):
                 _add(connection, attempt_id, day, cost)
             connection.execute(update(_R).where(_R.c.attempt_id == attempt_id).values(accrued_until=end))
+            return read_rental(connection, attempt_id)
+
+    def bring_back(self, attempt_id: AttemptId, now: datetime) -> Rental:
+        """What was counted by a clock that was ahead was counted until now, and all other times of its wish are as far
+        from that as they were: it goes on at once, and has as much time left."""
+        with self._database.writing() as connection:
+            rental = read_rental(connection, attempt_id)
+            ahead = (rental.accrued_until or rental.requested or rental.written) - now
+            if ahead <= timedelta(0):
+                return rental
+            for row in connection.execute(select(_R).where(_R.c.wish_id == rental.wish_id)).all():
+                times = {name: getattr(row, name) - ahead for name in _TIMES if getattr(row, name) is not None}
+                connection.execute(update(_R).where(_R.c.attempt_id == row.attempt_id).values(times))
+            wish = connection.execute(select(_W.c.asked).where(_W.c.wish_id == rental.wish_id)).scalar_one()
+            connection.execute(update(_W).where(_W.c.wish_id == rental.wish_id).values(asked=wish - ahead))
+            text = f"Its times were {ahead} ahead of what it is now, and were corrected by that."
+            write_event(connection, rental.wish_id, attempt_id, "clock", text, now)
             return read_rental(connection, attempt_id)
 
     def bill(self, attempt_id: AttemptId, total: Money) -> Rental:

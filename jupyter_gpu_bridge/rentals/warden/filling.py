@@ -36,6 +36,7 @@ from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
 from jupyter_gpu_bridge.rentals.attempt import Attempt, TooDear, until_running
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clock import Trust
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.last_lines import LastLines
 from jupyter_gpu_bridge.rentals.ledger import Ledger
@@ -179,7 +180,7 @@ class Filling:
         """Nobody has looked after it for a while, and it may have ended itself. Raises `RentalEnded`."""
         try:
             cloud = await self._clouds.of(rental)
-            ended = await ended_alone(rental, wish.order, cloud, self._book.clock.now())
+            ended = await ended_alone(rental, wish.order, cloud, self._book.clock)
         except CloudError:
             return  # it is looked after all the same, and asked again
         if ended is not None:
@@ -245,12 +246,15 @@ class Filling:
 
     async def _until_limit(self, wish: Wish, rental: Rental) -> str:
         """Which one it was, as a phrase."""
-        begun, over_all = rental.requested or rental.written, OverAll(self._book)
+        over_all = OverAll(self._book)
         while True:
+            if self._book.clock.trust is Trust.NONE:  # its cloud is asked, and says what time it is
+                await self._book.clock.sleep(TICK)
+                continue
             with contextlib.suppress(LedgerBroken):
                 rental = await self._book.accrue(rental)
                 await over_all.look(rental)
-            now = self._book.clock.now()
+            now, begun = self._book.clock.now(), rental.requested or rental.written
             if now + TICK >= rental.deadline:
                 return "its deadline came before it could be used"
             if rental.ceiling is not None and rental.price.during(now + TICK - begun) >= rental.ceiling:

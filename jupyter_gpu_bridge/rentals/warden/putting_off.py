@@ -20,14 +20,14 @@ class PuttingOff:
 
     def __init__(self, rental: Rental, order: Order, begun: datetime, lease: Renewal) -> None:
         """`begun`: when the first attempt for its wish did, for the deadline counts from then on."""
-        self._first = begun + order.deadline
+        self._first = begun + order.deadline - rental.written
         self._lease = lease
         self._told = self._limit(rental, self._first)
         self._not_before = rental.written
 
     async def follow(self, rental: Rental, now: datetime, cloud_of: Callable[[Rental], Awaitable[Provider]]) -> str:
         """What is in the way, as a sentence; empty when all is told."""
-        limit = self._limit(rental, rental.deadline)
+        limit = self._limit(rental, rental.deadline - rental.written)
         extra = (limit - self._limit(rental, self._first)).total_seconds()
         if extra > self._lease.extra:
             self._lease.extra = extra
@@ -46,6 +46,6 @@ class PuttingOff:
         return ""
 
     @staticmethod
-    def _limit(rental: Rental, deadline: datetime) -> timedelta:
+    def _limit(rental: Rental, time: timedelta) -> timedelta:
         """From the beginning of this attempt: by time, or by its budget at the price that was quoted."""
-        return Allowance(deadline - rental.written, rental.cap, None).lasts(rental.offer.price)
+        return Allowance(time, rental.cap, None).lasts(rental.offer.price)

@@ -19,6 +19,7 @@ from jupyter_gpu_bridge.model import KernelId, Order, Outcome, Provider, Rental,
 from jupyter_gpu_bridge.providers.clouds import require_account
 from jupyter_gpu_bridge.rentals import billing
 from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.clock import Trust
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.ledger.limits import WARN_AT
@@ -46,12 +47,12 @@ class Tending:
         self._cloud_of = cloud_of
         self._book = book
         self._link = link
-        self._used = book.clock.now()
+        self._used = book.clock.elapsed()
         """When somebody last had something from this machine."""
         self._activity: dict[KernelId, float] = {}
         """When each kernel did something last, as it was at the last look."""
-        self._asked = book.clock.now()
-        self._billed = book.clock.now()
+        self._asked = book.clock.elapsed()
+        self._billed = book.clock.elapsed()
         """When the provider was asked for its bill."""
         self._absent_since: datetime | None = None
         self._ended_alone: EndedAlone | None = None
@@ -104,6 +105,9 @@ class Tending:
         """The reason, too. Of a machine that cannot be set up: it only costs, until its deadline."""
         self._wish = await self._book.wish(self._rental.wish_id)
         while True:
+            if not await self._knows_the_time():
+                await self._book.clock.sleep(TICK)
+                continue
             await self._count()
             await self._count_bill()
             reason = await self._lost() or self._spent() or self._forbidden()
@@ -113,6 +117,11 @@ class Tending:
 
     async def _until_limit(self, putting_off: PuttingOff) -> str:
         while True:
+            if not await self._knows_the_time():
+                await self._look_at_wish()
+                if self._wish.is_open and not self._has_ended_itself:
+                    await self._book.clock.sleep(TICK)
+                    continue
             await self._look_after_a_gap()
             await self._count()
             reached("counted")
@@ -184,7 +193,7 @@ class Tending:
 
         So is a check of its GPUs: somebody has asked for it, and waits.
         """
-        now = self._book.clock.now()
+        now = self._book.clock.elapsed()
         activity = {kernel.order.kernel_id: kernel.facade.last_activity for kernel in self._link.kernels()}
         if (
             activity != self._activity
@@ -252,14 +261,23 @@ class Tending:
 
     # the provider's side -------------------------------------------------------------------------------------------
 
+    async def _knows_the_time(self) -> bool:
+        """After another start of this computer a clock that is wrong would end what is in use, or never end it."""
+        clock, ref = self._book.clock, self._rental.ref
+        if clock.trust is Trust.NONE and ref is not None:
+            with contextlib.suppress(CloudError):
+                await (await self._cloud_of(self._rental)).get(ref)
+                clock.believe()
+        return clock.trust is not Trust.NONE or ref is None
+
     async def _look_after_a_gap(self) -> None:
         """Before anything is counted: this computer may have slept for days, and the machine ended itself long ago."""
         with contextlib.suppress(CloudError):
             cloud = await self._cloud_of(self._rental)
-            self._ended_alone = await ended_alone(self._rental, self._wish.order, cloud, self._book.clock.now())
+            self._ended_alone = await ended_alone(self._rental, self._wish.order, cloud, self._book.clock)
 
     async def _count_bill(self) -> None:
-        now = self._book.clock.now()
+        now = self._book.clock.elapsed()
         if now - self._billed < billing.EVERY:
             return
         self._billed = now
@@ -268,10 +286,10 @@ class Tending:
 
     async def _lost(self) -> str:
         """Whether the provider has ended it; asked now and then, and an answer that fails says nothing."""
-        now = self._book.clock.now()
-        if now - self._asked < _ASK_EVERY or self._rental.ref is None:
+        elapsed = self._book.clock.elapsed()
+        if elapsed - self._asked < _ASK_EVERY or self._rental.ref is None:
             return ""
-        self._asked = now
+        self._asked, now = elapsed, self._book.clock.now()
         try:
             cloud = await self._cloud_of(self._rental)
             seen = await cloud.get(self._rental.ref)

@@ -59,6 +59,10 @@ class Timeline:
     def __init__(self) -> None:
         self.elapsed = timedelta(0)
         self.jump = timedelta(0)
+        self.starts = 1
+        """How often this computer was started."""
+        self.heard: tuple[datetime, timedelta] | None = None
+        """What a cloud said last of the time, and when, since this start."""
         self._sleepers: list[tuple[timedelta, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
         self.watch: Callable[[timedelta, timedelta], None] = lambda since, until: None
@@ -109,7 +113,8 @@ class Process(AnchoredClock):
         sources = Sources(
             wall=lambda: timeline.true_now + timeline.jump,
             counted=lambda: timeline.elapsed,
-            start=lambda: "one",
+            start=lambda: str(timeline.starts),
+            said=lambda: timeline.heard,
         )
         super().__init__(settings.data_folder() / "clock.json", sources)
         self._timeline = timeline
@@ -178,6 +183,8 @@ class MemoryCloud:
     """Its machines do, when nobody renews their lease, or at their own limit."""
     quote: Money = PRICE
     """What somebody was shown before."""
+    says_time: bool = False
+    """With each answer."""
     factor: int = 1
     """By which its prices are higher than what was quoted."""
 
@@ -269,6 +276,8 @@ class MemoryCloud:
     def _refuse_when_down(self) -> None:
         if self.is_down:
             raise Unclear("The cloud does not answer.")
+        if self.says_time:
+            self.timeline.heard = self.timeline.true_now, self.timeline.elapsed
 
     def bring_back(self, machine: Machine) -> None:
         """Once, and for ever: what ended it before does not end it again."""

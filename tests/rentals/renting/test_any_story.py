@@ -1,4 +1,11 @@
-"""Whatever is wished, killed, started again and broken, in whatever order: nothing unwanted stays billed."""
+"""Whatever is wished, killed, started again and broken, in whatever order: nothing unwanted stays billed.
+
+So it is also when this computer is started anew with a clock that is two days wrong:
+1. what is counted is at most what the limits allow, and a moment more;
+2. no machine outlives its deadline, its lease or its budget by more than it takes to see that;
+3. nothing that is to be destroyed waits for a clock;
+4. what is in use is not ended for a clock.
+"""
 
 from __future__ import annotations
 
@@ -120,8 +127,10 @@ class Story(RuleBasedStateMachine):
         outcomes=st.lists(st.sampled_from(["made", "lost", "error", "full", "stuck"]), max_size=6),
         ends_by=st.sampled_from(["provider", "itself", "nobody else"]),
         key=st.sampled_from(KEYS),
+        says_time=st.booleans(),
     )
-    def the_cloud_has_its_moods(self, outcomes: list[str], ends_by: str, key: str) -> None:
+    def the_cloud_has_its_moods(self, outcomes: list[str], ends_by: str, key: str, says_time: bool) -> None:
+        self._cloud.says_time = says_time and isinstance(self._cloud, MemoryCloud)
         self._cloud.outcomes = outcomes
         self._cloud.traits = replace(self._cloud.traits, limits_at_create=ends_by == "provider")
         self._cloud.ends_itself = ends_by != "nobody else"
@@ -167,6 +176,20 @@ class Story(RuleBasedStateMachine):
             self._run(self._timeline.pass_(timedelta(seconds=5)))
             assert rental.name in [each.name for each in self._cloud.living()], "it was ended with its warden"
             assert self._made_for(rental.wish_id) == many, "another one was rented beside it"
+
+    @precondition(lambda self: self._cloud.says_time)
+    @rule(days=st.sampled_from([-2, 0, 2]), seconds=st.sampled_from([0, 60, 7200]))
+    def the_computer_is_started_anew(self, days: int, seconds: int) -> None:
+        """And has another time of day then, which may be wrong, or may have been before."""
+        used = [each for key in KEYS for each in self._in_use(key)]
+        self._run(self._bury_all())
+        self._timeline.starts += 1
+        self._timeline.jump, self._timeline.heard = timedelta(days=days), None
+        self._run(self._timeline.pass_(timedelta(seconds=seconds)))
+        self._run(self._look())
+        self._run(self._timeline.pass_(timedelta(seconds=5)))
+        left = [each.name for each in self._cloud.living()]
+        assert seconds > 60 or all(each.name in left for each in used), "it was ended for a clock"
 
     @precondition(lambda self: self._cloud.traits.puts_off)
     @rule(key=st.sampled_from(KEYS))
@@ -379,7 +402,7 @@ class Story(RuleBasedStateMachine):
         return self._loop.run_until_complete(work)
 
     def _now(self) -> datetime:
-        return Process(self._timeline).now()
+        return self._timeline.true_now if self._cloud.says_time else Process(self._timeline).now()
 
     async def _look(self) -> None:
         """As the guard does."""

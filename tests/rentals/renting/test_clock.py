@@ -1,14 +1,17 @@
-"""Somebody sets this computer's clock while a machine is rented, and its warden is started again."""
+"""Somebody sets this computer's clock while a machine is rented, and its warden or the whole computer starts again."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from jupyter_gpu_bridge.model import Money
+from jupyter_gpu_bridge.rentals import orders
 from tests.rentals.renting.world import PRETEND, RATE, Renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -61,4 +64,42 @@ async def test_a_deadline_comes_when_it_was_to_come_whatever_the_clock_shows(
     await world.bridge.guard()
     over = await world.until_over(standing.wish.wish_id)
     assert over.wish.closed_because == "Its deadline has come."
+    assert world.billed() == []
+
+
+def _start_computer(world: Renting, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    """Anew: nobody knows any more what was counted before."""
+    world.kill_wardens()
+    file = world.home.bridge / "clock.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"start": "another one"}))
+    _set_clock(monkeypatch, days)
+    orders.forget()
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+async def test_a_clock_that_is_wrong_after_a_start_of_the_computer_is_not_gone_by(
+    world: Renting, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """Its cloud says what time it is."""
+    budget = Money.parse("0.10")
+    standing = await world.rent(replace(PRETEND, budget=budget, lease=timedelta(hours=6)))
+    assert standing.rental is not None
+    wish_id = standing.wish.wish_id
+    _start_computer(world, monkeypatch, days)
+    await world.bridge.guard()
+
+    async def accrued() -> Money:
+        now = await world.bridge.rental(wish_id)
+        assert now.rental is not None
+        return now.rental.accrued
+
+    give_up, soon = time.monotonic() + 60, await accrued() + standing.rental.price.during(timedelta(minutes=5))
+    while await accrued() < min(soon, Money.parse("0.09")):
+        assert (await world.bridge.rental(wish_id)).wish.is_open, "it was ended for a clock"
+        assert time.monotonic() < give_up, "its cost is not counted any more"
+        await asyncio.sleep(0.1)
+    over = await world.until_over(wish_id)
+    assert "budget" in over.wish.closed_because
+    assert over.rental is not None
+    assert over.rental.accrued <= budget + over.rental.price.during(timedelta(minutes=1))
     assert world.billed() == []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.model import RentalState
+from jupyter_gpu_bridge.rentals import orders
 from jupyter_gpu_bridge.rentals.reconcile import GRACE
 from tests.rentals.renting.command import ran
 from tests.rentals.renting.world import RATE, Renting, renting
@@ -112,3 +115,29 @@ async def _reachable(world: Renting, wish_id: str) -> None:
 
     while not await is_reachable():
         await asyncio.sleep(0.1)
+
+
+async def test_what_a_copied_folder_knows_of_is_left_to_whoever_uses_it(
+    world: Renting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await world.rent(key="name:before")
+    there = tmp_path / "bridge"
+    shutil.copytree(world.home.bridge, there, ignore=shutil.ignore_patterns("sandbox", "run", "links"))
+    (there / "sandbox").symlink_to(world.home.bridge / "sandbox")
+    after = await world.rent(key="name:after")
+    assert before.rental is not None
+    assert after.rental is not None
+    names = {before.rental.name, after.rental.name}
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", str(there))
+    orders.forget()
+    round_ = await world.bridge.guard()
+    assert (round_.orphans, round_.watched) == ([], [])
+    for name in names:
+        assert any(f"orphans --end {name}" in trouble for trouble in round_.troubles), round_.troubles
+    assert {each["name"] for each in world.billed()} == names
+    for name in names:
+        ended = await world.bridge.end_orphan(name)
+        await world.until_over(ended.wish.wish_id)
+    assert world.billed() == []
+    monkeypatch.setenv("JUPYTER_GPU_BRIDGE_HOME", str(world.home.bridge))
+    orders.forget()
