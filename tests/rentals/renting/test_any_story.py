@@ -290,7 +290,7 @@ class Story(RuleBasedStateMachine):
             await self._look()
             await self._timeline.pass_(GRACE)
         wanted = {wish.wish_id for wish in self._ledger.wishes()}
-        unwanted = [each for each in self._ours() if each.has_come_back or self._wish(each) not in wanted]
+        unwanted = [each for each in self._ours() if self._was_missed(each) or self._wish(each) not in wanted]
         await self._timeline.pass_(SLACK)  # for one whose wish has been closed just now
         left = [each.name for each in self._ours() if each in unwanted]
         assert not left, f"billed and not wanted: {left}"
@@ -298,6 +298,11 @@ class Story(RuleBasedStateMachine):
         assert not self._ours(), "a machine outlives all limits"
         self.what_is_of_others_is_not_touched()
         self.nothing_ends_for_a_mistake_of_ours()
+
+    def _was_missed(self, machine: Machine) -> bool:
+        """It has come back; what came back before anybody saw that it was gone is what it was."""
+        rental = self._ledger.by_name(machine.name)
+        return machine.has_come_back and (rental is None or rental.has_returned or rental.state is RentalState.GONE)
 
     # the judge -----------------------------------------------------------------------------------------------------
 
