@@ -28,6 +28,8 @@ class Outcome(Enum):
     """It has said when to come again."""
     FAILED = "failed"
     """No answer, or one that makes no sense, or that it is in trouble itself."""
+    ELSEWHERE = "elsewhere"
+    """Where the provider has sent us there is nothing, or nobody: that says nothing of the provider."""
     CANCELLED = "cancelled"
     NOT_SENT = "not_sent"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import os
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -51,6 +52,10 @@ DISK_PRICE = Decimal("0.10") / 730
 
 settings.api_paths(NAME, "/v2", "/graphql")
 
+_LOG_LINES = 40
+"""No more of them are kept; see `rentals/harmless.py`."""
+_LOG_WITHIN = 2.5
+"""Seconds: whether the stream ends by itself is not known."""
 _CLOUDS = ("SECURE", "COMMUNITY")
 _COUNTS = (1, 2, 4, 8)
 _STATES = {
@@ -106,6 +111,7 @@ class RunPod:
             ),
             limits_at_create=limits_at_create,
             tells_bill=True,
+            tells_log=True,
             bills_stopped=False,
             boot_limit=timedelta(minutes=20),
             login_limit=timedelta(minutes=5),
@@ -204,6 +210,15 @@ class RunPod:
         async with self._http() as http:
             records = (await http.read("/v2/billing/pods", asked)).fields.list("records")
         return sum((each.money("totalAmount") for each in records if each.text("podId") == ref), Money())
+
+    async def last_lines(self, ref: Ref) -> str:
+        """A stream of events, which goes on when it has told what there was."""
+        path, asked = f"/v2/pods/{quote(ref, safe='')}/logs", {"tail": str(_LOG_LINES)}
+        async with self._http() as http:
+            events = await http.first_lines(
+                path, asked, beginning="data:", lines=_LOG_LINES, within=_LOG_WITHIN, also=(404,)
+            )
+        return "\n".join(_line(each.removeprefix("data:")) for each in events)
 
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}
@@ -380,6 +395,16 @@ def _seen(pod: Fields) -> Seen:
         user=user,
         detail="" if status in _STATES and status != "ERROR" else f"RunPod says {status or 'nothing'}",
     )
+
+
+def _line(event: str) -> str:
+    """Of the log; an event in another form is shown as it is."""
+    try:
+        content = json.loads(event)
+    except (ValueError, RecursionError):
+        return event.strip()
+    line = content.get("line") if isinstance(content, dict) else None
+    return line.rstrip("\r\n") if isinstance(line, str) else event.strip()
 
 
 def _name(pod: Fields) -> str:

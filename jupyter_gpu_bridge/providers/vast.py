@@ -78,6 +78,9 @@ _STATES = {
 }
 """What is missing here, or null, is `BOOTING`: it becomes something else, or the time to boot runs out."""
 _DEAD = "oci runtime create failed"
+_LOG_LINES = 100
+_LOG_WITHIN = 4.0
+"""Seconds until the log is at its address."""
 _PORTS_WITHIN = 2
 """Minutes up for which the direct way is waited for, and not the slower proxy taken."""
 _CLEAR = [status for status in range(400, 500) if status not in (408, 429)]
@@ -113,6 +116,7 @@ class Vast:
             title=TITLE,
             removal=(SelfRemovalCall("DELETE", own, "CONTAINER_API_KEY"),),
             tells_bill=True,
+            tells_log=True,
             has_spot=True,
             boot_limit=timedelta(minutes=15),
             console="https://cloud.vast.ai/instances/",
@@ -197,6 +201,17 @@ class Vast:
             if following == token:
                 raise Unclear(f"The bill of {TITLE} does not come to its end.")
             token = following
+
+    async def last_lines(self, ref: Ref) -> str:
+        """Asked for, it is put at an address of a store elsewhere, a moment later."""
+        asked = {"tail": str(_LOG_LINES)}
+        async with self._http() as http:
+            answer = await http.read(
+                f"/api/v0/instances/request_logs/{ref}/", content=asked, method="PUT", also=(404,), verb="logs"
+            )
+            if answer.status == 404:
+                return ""
+            return await http.text_elsewhere(answer.fields.text("result_url"), within=_LOG_WITHIN)
 
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}

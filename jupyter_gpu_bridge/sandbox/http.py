@@ -40,6 +40,8 @@ class Answer:
     """Sent as it is."""
     hangs_up: bool = False
     """Nothing is sent, and the connection is closed."""
+    goes_on: bool = False
+    """More could follow, and does not: the connection stays open until whoever has asked closes it."""
 
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -85,6 +87,9 @@ class Server:
                     return
                 writer.write(_packed(answer, self._now()))
                 await writer.drain()
+                if answer.goes_on:
+                    await reader.read(1)
+                    return
         except _Bad:
             no = Answer(400, {"error": {"code": "bad_request", "message": "That is no request."}})
             writer.write(_packed(no, self._now()))
@@ -137,7 +142,11 @@ def _packed(answer: Answer, now: float) -> bytes:
     headers = {"Content-Type": "application/json", "Date": formatdate(now, usegmt=True), **answer.headers}
     lines = [f"HTTP/1.1 {answer.status} {_WORDS.get(answer.status, 'Other')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines.append(f"Content-Length: {len(content)}")
+    if answer.goes_on:
+        lines.append("Transfer-Encoding: chunked")
+        content = f"{len(content):x}\r\n".encode() + content + b"\r\n" if content else b""
+    else:
+        lines.append(f"Content-Length: {len(content)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
 

@@ -48,6 +48,7 @@ class CloudInProcess:
         self._front = chosen.front(self.cloud, "", lambda: None)
         if isinstance(self._front, RunPod):
             self._front.state.balance = "1000000"
+            self._front.state.logs_end = True  # nobody waits for more of it
         self._server = Server(self._handled)
         self._lock = try_lock(self._folder / "api.lock")
         self._busy = 0

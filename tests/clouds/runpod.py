@@ -5,12 +5,14 @@ What a test may change besides the faults of the sandbox goes to `POST /control/
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from jupyter_gpu_bridge.sandbox.clock import moment
 from jupyter_gpu_bridge.sandbox.cloud import is_same
 from jupyter_gpu_bridge.sandbox.errors import No, bad
 from jupyter_gpu_bridge.sandbox.faults import Kind
@@ -29,6 +31,7 @@ _PROBLEM = "application/problem+json"
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found"}
 _TITLES |= {405: "Method Not Allowed", 409: "Conflict", 422: "Unprocessable Entity", 429: "Too Many Requests"}
 _PER_MINUTE = 60
+_MOST_LOG = 5000
 
 _ROUTES: Sequence[tuple[str, Mapping[str, str]]] = (
     (r"/v2/pods", {"GET": "list", "POST": "create"}),
@@ -170,9 +173,8 @@ class RunPod(Front):
             case "update":
                 return Answer(200, self._shown(self._update(call, request.body)))
             case "logs":
-                lines = self.cloud.console(account, ref).splitlines()[-100:]
-                events = [f'id: {i}\ndata: {{"ts":"","source":"container","line":""}}\n\n' for i, _ in enumerate(lines)]
-                return Answer(200, raw="".join(events).encode(), headers={"Content-Type": "text/event-stream"})
+                told = _log(self.cloud.console(account, ref), request.query, moment(self.cloud.clock.now()))
+                return replace(told, goes_on=not self.state.logs_end)
             case "keys" | "set-keys":
                 if call.verb == "set-keys":
                     self.state.ssh_keys = list((request.body or {}).get("keys", []))
@@ -402,6 +404,16 @@ def _answered(fields: Sequence[Selected], value: Mapping[str, Any]) -> Answer:
         return Answer(200, {"data": pick(dict(value), fields, "Query")})
     except BadQuery as error:
         raise Said(400, str(error)) from None
+
+
+def _log(console: str, asked: Mapping[str, str], now: str) -> Answer:
+    """As events; what is said later would follow."""
+    tail = asked.get("tail", "100")
+    if not tail.isdigit() or not 1 <= int(tail) <= _MOST_LOG:
+        raise unfit(f"tail: must be a number from 1 to {_MOST_LOG}")
+    told = [{"ts": now, "source": "container", "line": line} for line in console.splitlines()[-int(tail) :]]
+    events = "".join(f"id: {now}\ndata: {json.dumps(each)}\n\n" for each in told)
+    return Answer(200, raw=events.encode(), headers={"Content-Type": "text/event-stream"})
 
 
 def _as_graphql(answer: Answer) -> Answer:

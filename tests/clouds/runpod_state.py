@@ -33,5 +33,7 @@ class State:
     """So many answers more come from a proxy, as a page with status 400."""
     quarrels: int = 0
     """So many creates more break a rule of the server's."""
+    logs_end: bool = False
+    """The stream of a pod's log ends when it has told what there was; whether it does is not known."""
     graphql_fails: str = ""
     """What GraphQL says to the next create instead of doing it."""

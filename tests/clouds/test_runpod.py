@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -205,3 +206,27 @@ def _until_running(cloud: SimulatedCloud, path: str) -> dict[str, Any]:
             return pod
         assert time.monotonic() < give_up, pod
         time.sleep(0.05)
+
+
+# logs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_is_a_stream_of_events_that_goes_on(cloud: SimulatedCloud) -> None:
+    ref = cloud.ask("POST", "/v2/pods", {**ORDER, "args": "sh -c 'echo one; echo two; echo three'"})[1]["id"]
+    folder = next(each["folder"] for each in cloud.machines() if each["machine_id"] == ref)
+    console, give_up = Path(folder) / "console.log", time.monotonic() + 20
+    while not (console.exists() and "three" in console.read_text()):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    address = f"{cloud.api['address']}/v2/pods/{ref}/logs?tail=2"
+    key = {"Authorization": f"Bearer {cloud.api['account_key']}"}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=key), timeout=20) as answer:  # noqa: S310
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        said = [answer.readline().decode().rstrip("\n") for _ in range(6)]
+    assert [each.partition(":")[0] for each in said] == ["id", "data", "", "id", "data", ""]
+    told = [json.loads(each.removeprefix("data: ")) for each in said if each.startswith("data: ")]
+    assert [(sorted(each), each["line"]) for each in told] == [
+        (["line", "source", "ts"], each) for each in ("two", "three")
+    ]
+    assert _raw(cloud, "GET", f"/v2/pods/{ref}/logs?tail=9000")[0] == 422
+    assert _raw(cloud, "GET", "/v2/pods/nothing/logs")[0] == 404

@@ -55,6 +55,30 @@ def found(cloud: SimulatedCloud, **query: Any) -> list[dict[str, Any]]:
     return offers
 
 
+# logs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_is_put_elsewhere_a_moment_later_for_whoever_knows_its_address(cloud: SimulatedCloud) -> None:
+    number = ordered(cloud)
+    status, content = cloud.ask("PUT", f"/api/v0/instances/request_logs/{number}/", {"tail": "5"})
+    assert (status, content["success"]) == (200, True)
+    address = content["result_url"]
+    assert _status(address, Authorization=f"Bearer {cloud.api['account_key']}") == 400
+    assert _status(address.replace("Signature=", "Signature=x")) == 403
+    assert [_status(address) for _ in range(4)] == [403, 404, 200, 200]
+    assert cloud.ask("PUT", f"/api/v0/instances/request_logs/{number}/", {"tail": 5})[0] == 400
+    assert cloud.ask("PUT", "/api/v0/instances/request_logs/1/", {"tail": "5"})[0] == 404
+
+
+def _status(address: str, **headers: str) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=20) as answer:  # noqa: S310
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
 # the market ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from tests.clouds.simulators import Simulator
 from tests.clouds.vast_accounts import Accounts
 from tests.clouds.vast_asks import ITEMS
 from tests.clouds.vast_contracts import Contracts
+from tests.clouds.vast_logs import Logs
 from tests.clouds.vast_market import Market
 from tests.clouds.vast_notes import Notes
 
@@ -60,6 +61,7 @@ class Vast(Front):
         self.notes = Notes(cloud.store)
         self._market = Market(cloud, self.notes, self.strikes)
         self._contracts = Contracts(cloud, self.notes, self._market)
+        logs = Logs(cloud)
         self._accounts_rest = Accounts(cloud, self.notes, self._contracts)
         self._answers: Mapping[str, Callable[[Request, Call], Awaitable[Answer]]] = {
             "account": self._accounts_rest.account,
@@ -80,8 +82,8 @@ class Vast(Front):
             "label": self._contracts.label,
             "launch": self._market.launch,
             "list": self._contracts.list,
-            "log-text": self._contracts.log_text,
-            "logs": self._contracts.logs,
+            "log-text": logs.text,
+            "logs": logs.request,
             "offers": self._market.offers,
             "old-list": self._contracts.old_list,
             "reboot": self._contracts.reboot,

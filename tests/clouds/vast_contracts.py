@@ -113,15 +113,6 @@ class Contracts:
             await self.cloud.destroy(call.account, str(number), "asked")
         return Answer(200, {"success": True})
 
-    async def logs(self, request: Request, call: Call) -> Answer:
-        self.own(call)
-        return Answer(200, {"success": True, "result_url": f"{self.cloud.address}/logs/{call.machine_id}"})
-
-    async def log_text(self, request: Request, call: Call) -> Answer:
-        record = self._record(call.machine_id)
-        text = self.cloud.console(record.account, record.machine_id)
-        return Answer(200, raw=text.encode(), headers={"Content-Type": "text/plain"})
-
     def own(self, call: Call) -> Record:
         """Raises `No`."""
         record = self.cloud.get(call.account, call.machine_id)

@@ -26,8 +26,10 @@ from jupyter_gpu_bridge.machine.carriers.route import Hop
 Route = Sequence[Hop]
 
 _NO_NEWS = re.compile(
-    r"^(Warning: |debug\d: |kex_exchange_identification: |Connection closed by UNKNOWN|stdio forwarding failed|\s*$)"
+    r"^(Warning: |debug\d: |kex_exchange_identification: |Connection (closed|reset) by UNKNOWN|"
+    r"banner exchange: Connection to UNKNOWN|stdio forwarding failed|\s*$)"
 )
+"""Among them, how ssh says that its ProxyCommand is gone: in which words is chance, for it was reading or writing."""
 
 
 # what both carriers say the same way -------------------------------------------------------------------------------

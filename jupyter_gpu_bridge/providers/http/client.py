@@ -7,24 +7,25 @@ makes of another 4xx, and `Unclear` for everything that does not tell whether it
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 from jupyter_gpu_bridge.providers import dates, settings
-from jupyter_gpu_bridge.providers.calls import Kind, Outcome
+from jupyter_gpu_bridge.providers.calls import Kind
 from jupyter_gpu_bridge.providers.gate import Call, Failure, Gate, gates, not_sent
 from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
-from jupyter_gpu_bridge.providers.http.retry import NEVER, RetryRules, retry_after
-from jupyter_gpu_bridge.providers.http.wire import NotAnswered, Received, Request, TooLarge, Wire
+from jupyter_gpu_bridge.providers.http.bodies import FirstLines, TooLarge
+from jupyter_gpu_bridge.providers.http.elsewhere import SOON, Elsewhere
+from jupyter_gpu_bridge.providers.http.judge import Asked, Judge
+from jupyter_gpu_bridge.providers.http.retry import NEVER, RetryRules
+from jupyter_gpu_bridge.providers.http.wire import NotAnswered, Request, Wire
 from jupyter_gpu_bridge.providers.http.wording import Wording
 from jupyter_gpu_bridge.providers.setting import is_of_this_computer
 
 ANSWER_WITHIN = 30.0
 USUAL_RATE = "10/s"
+MOST_OF_A_STREAM = 256 << 10
+"""Bytes."""
 
 
 class HttpClient:
@@ -53,9 +54,9 @@ class HttpClient:
         `address`, `rate` and `answer_within` are what is usual there, and settings may say otherwise.
         `key_refusal`: what a 401, 402 or 403 means, where the cloud's own words tell it better than its status.
         """
-        self._key_refusal = key_refusal
         self.name = name or title.split()[0].split(".")[0].lower()
         self._wording = Wording(title, secrets)
+        self._judge = Judge(self._wording, key_refusal)
         self._timeout = settings.timeout(self.name, answer_within)
         self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate, paces)
         self._address_trouble = ""
@@ -63,6 +64,7 @@ class HttpClient:
             address = settings.base_url(self.name, address, part)
         except BadRequest as error:  # said with each call, as what is in the way of it
             self._address_trouble = str(error)
+        self._trusts_env = trust_env
         self._is_here = is_of_this_computer(address)
         self._wire = Wire(address, headers, trust_env=trust_env and not self._is_here)
 
@@ -75,12 +77,59 @@ class HttpClient:
         parameters: Mapping[str, str] | None = None,
         *,
         content: object = None,
+        method: str = "",
         also: Sequence[int] = (),
         verb: str = "",
     ) -> Answer:
         """What changes nothing, repeated: GET, or POST with a content. `also`: other statuses that are answers."""
-        request = Request("GET" if content is None else "POST", path, parameters, content)
-        return await self._called(_Asked(Kind.READ, request, also=also, verb=verb))
+        request = Request(method or ("GET" if content is None else "POST"), path, parameters, content)
+        return await self._called(Asked(Kind.READ, request, also=also, verb=verb))
+
+    async def first_lines(
+        self,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        beginning: str,
+        lines: int,
+        within: float,
+        also: Sequence[int] = (),
+        verb: str = "",
+    ) -> Sequence[str]:
+        """Of a stream that may never end: so many that begin with that, or those that have come in so many seconds.
+
+        Others are not counted, and of all together `MOST_OF_A_STREAM` is read. Asked once. `also`: no lines.
+        """
+
+        def body() -> FirstLines:
+            return FirstLines(lines, MOST_OF_A_STREAM, beginning.encode())
+
+        request = Request("GET", path, parameters)
+        answer = await self._called(Asked(Kind.READ, request, also, within=within, verb=verb, body=body, rules=NEVER))
+        return answer.content.split("\n") if isinstance(answer.content, str) and answer.content else []
+
+    async def text_elsewhere(self, address: str, *, within: float, verb: str = "") -> str:
+        """What the cloud has put at this address, which it has told: the end of a text, repeated until it is there.
+
+        Without the key, and without any header of the account: see `Elsewhere`. `within`: seconds for all of it.
+        """
+        asked = Asked(Kind.READ, Request("GET", ""), within=within, verb=verb, rules=SOON)
+        elsewhere: Elsewhere | None = None
+
+        async def attempt(call: Call, asked: Asked, within: float) -> Answer:
+            nonlocal elsewhere
+            elsewhere = elsewhere or Elsewhere(
+                address, self._wording, trust_env=self._trusts_env, may_be_here=self._is_here
+            )
+            answer = await elsewhere.attempt(within)
+            call.is_answered()
+            return answer
+
+        try:
+            return str((await self._called(asked, attempt)).content)
+        finally:
+            if elsewhere is not None:
+                await elsewhere.close()
 
     async def once(
         self,
@@ -95,7 +144,7 @@ class HttpClient:
     ) -> Answer:
         """Sent exactly once, for what must not be done twice. `within`: seconds to wait for the answer."""
         request, refusal = Request(method, path, None, content), refusal or self._wording.refused
-        return await self._called(_Asked(Kind.ONCE, request, also=also, refusal=refusal, within=within, verb=verb))
+        return await self._called(Asked(Kind.ONCE, request, also=also, refusal=refusal, within=within, verb=verb))
 
     async def destroy(
         self,
@@ -107,7 +156,7 @@ class HttpClient:
         verb: str = "",
     ) -> Answer:
         """Repeated; nothing of ours holds it up."""
-        return await self._called(_Asked(Kind.DESTROY, Request(method, path, None, content), also=also, verb=verb))
+        return await self._called(Asked(Kind.DESTROY, Request(method, path, None, content), also=also, verb=verb))
 
     def masked(self, error: BridgeError) -> BridgeError:
         """The same without any secret, for what an adapter makes of an answer by itself."""
@@ -118,24 +167,24 @@ class HttpClient:
 
     # one call, and its attempts ------------------------------------------------------------------------------------
 
-    async def _called(self, asked: _Asked) -> Answer:
+    async def _called(self, asked: Asked, attempt: _Attempt | None = None) -> Answer:
         try:
             if self._address_trouble:
                 raise not_sent(asked.kind, self._address_trouble)
             with self._gate.call(asked.kind, asked.verb) as call:
-                return await self._attempts(call, asked)
+                return await self._attempts(call, asked, attempt or self._attempt)
         except Failure as failure:
             raise failure.error from None
 
-    async def _attempts(self, call: Call, asked: _Asked) -> Answer:
+    async def _attempts(self, call: Call, asked: Asked, attempt: _Attempt) -> Answer:
         seconds = asked.within or self._timeout.in_any_case()
-        rules = NEVER if asked.kind is Kind.ONCE else _retry_rules()
-        give_up = self._gate.clock() + seconds + rules.patience
+        rules = asked.rules or (NEVER if asked.kind is Kind.ONCE else _retry_rules())
+        give_up = self._gate.clock() + seconds + (0.0 if asked.rules else rules.patience)
         for repeated in range(rules.most + 1):
             await call.turn(give_up - self._gate.clock() if repeated else seconds)
             left = give_up - self._gate.clock()
             try:
-                return await self._attempt(call, asked, min(seconds, left) if repeated else seconds)
+                return await attempt(call, asked, min(seconds, left) if repeated or asked.rules else seconds)
             except Failure as failure:
                 left = give_up - self._gate.clock()
                 pause = rules.pause(repeated, left, failure.seconds) if failure.may_be_repeated else None
@@ -145,89 +194,19 @@ class HttpClient:
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt either returns or raises")
 
-    async def _attempt(self, call: Call, asked: _Asked, within: float) -> Answer:
+    async def _attempt(self, call: Call, asked: Asked, within: float) -> Answer:
         try:
-            received = await self._wire.send(asked.request, within)
+            received = await self._wire.send(asked.request, within, asked.body() if asked.body else None)
         except NotAnswered as error:
             raise Failure(self._wording.unclear("could not be asked", str(error)), may_be_repeated=True) from None
         except TooLarge as error:
             raise Failure(self._wording.unclear("has answered too much", str(error))) from None
         call.is_answered()
         dates.note(received.headers, self.name, is_here=self._is_here)
-        return self._judged(call, received, asked)
-
-    # what an answer means ------------------------------------------------------------------------------------------
-
-    def _judged(self, call: Call, received: Received, asked: _Asked) -> Answer:
-        status, seconds = received.status, retry_after(received.headers)
-        if status in (429, 503) and seconds is not None:
-            call.has_to_wait(seconds)
-        if status in asked.also or 200 <= status < 300:
-            return Answer(self._wording.title, status, self._content(received))
-        if status in (401, 402, 403):
-            raise Failure(self._of_the_key(received), Outcome.REFUSED)
-        if status == 429:
-            self._is_too_much(received, asked, seconds)
-        if 400 <= status < 500 and status != 408:
-            raise Failure(self._no(received, asked), Outcome.REFUSED)
-        if status >= 500 or status == 408:
-            error = self._wording.unclear("is in trouble or too busy", self._wording.words(received))
-            raise Failure(error, seconds=seconds, may_be_repeated=True)
-        raise Failure(self._unexpected(received))
-
-    def _is_too_much(self, received: Received, asked: _Asked, seconds: float | None) -> NoReturn:
-        """One that says when to come again does its work."""
-        error = self._wording.unclear("is in trouble or too busy", self._wording.words(received))
-        raise Failure(
-            error if asked.refusal is None else self._no(received, asked),
-            Outcome.FAILED if seconds is None else Outcome.BUSY,
-            seconds=seconds,
-            may_be_repeated=True,
-        )
-
-    def _no(self, received: Received, asked: _Asked) -> BridgeError:
-        return self._unexpected(received) if asked.refusal is None else self._told(received, asked.refusal)
-
-    def _of_the_key(self, received: Received) -> BridgeError:
-        if self._key_refusal is None:
-            return self._wording.key_refused(received)
-        return self._told(received, self._key_refusal)
-
-    def _told(self, received: Received, refusal: Refusal) -> BridgeError:
-        """What the adapter makes of it."""
-        try:
-            content = self._content(received)
-        except Failure:
-            content = None
-        try:
-            return self._wording.masked(refusal(Answer(self._wording.title, received.status, content)))
-        except BridgeError as error:
-            return self._wording.masked(error)
-
-    def _unexpected(self, received: Received) -> BridgeError:
-        return self._wording.unclear("has answered what was not expected", self._wording.words(received))
-
-    def _content(self, received: Received) -> object:
-        """What its JSON says; without a body, nothing."""
-        if not received.body.strip():
-            return None
-        try:
-            return json.loads(received.body, parse_float=Decimal, parse_constant=_is_no_number)
-        except (ValueError, RecursionError):
-            words = self._wording.words(received)
-            raise Failure(self._wording.unclear("has answered what is no JSON", words)) from None
+        return self._judge.judged(call, received, asked)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One call of an adapter."""
-
-    kind: Kind
-    request: Request
-    also: Sequence[int] = ()
-    refusal: Refusal | None = None
-    within: float = 0.0
-    verb: str = ""
+_Attempt = Callable[[Call, Asked, float], Awaitable[Answer]]
 
 
 def _retry_rules() -> RetryRules:
@@ -237,7 +216,3 @@ def _retry_rules() -> RetryRules:
         settings.MAX_DELAY.in_any_case(),
         settings.JITTER.in_any_case(),
     )
-
-
-def _is_no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")

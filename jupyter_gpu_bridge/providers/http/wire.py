@@ -1,4 +1,4 @@
-"""One request and its answer, read whole; nothing is followed, and nothing is repeated here."""
+"""One request and its answer; nothing is followed, and nothing is repeated here."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_gpu_bridge.in_time import in_time
+from jupyter_gpu_bridge.providers.http.bodies import Body, Whole
 
 if TYPE_CHECKING:
     import httpx
 
 _CONNECT_WITHIN = 10.0
-_LARGEST_ANSWER = 64 << 20
 
 
 class NotAnswered(Exception):
     """Nothing came, or not all of it, in words of its own."""
-
-
-class TooLarge(Exception):
-    """There would be more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,27 @@ class Wire:
         self._trust_env = trust_env
         self._client: httpx.AsyncClient | None = None
 
-    async def send(self, request: Request, within: float) -> Received:
-        """`within`: seconds for all of it. Raises `NotAnswered` or `TooLarge`."""
+    async def send(self, request: Request, within: float, body: Body | None = None) -> Received:
+        """`within`: seconds for all of it; `body`: what is read of the answer, usually all.
+
+        Raises `NotAnswered` or `TooLarge`.
+        """
         import httpx
 
         client = self._ready()  # which takes a moment the first time
+        exchange = _Exchange(request, within, body or Whole())
         try:
-            return await in_time(_sent(client, request, within), within)
+            await in_time(exchange.run(client), within)
         except asyncio.TimeoutError:
-            raise NotAnswered(f"no whole answer within {within:g} s") from None
+            if not exchange.has_enough:
+                raise NotAnswered(f"no whole answer within {within:g} s") from None
         except httpx.TimeoutException as error:
-            raise NotAnswered(f"no answer within {within:g} s ({type(error).__name__})") from None
+            if not exchange.has_enough:
+                raise NotAnswered(f"no answer within {within:g} s ({type(error).__name__})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NotAnswered(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from None
+            if not exchange.has_enough:
+                raise NotAnswered(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from None
+        return exchange.received
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -85,22 +89,40 @@ class Wire:
         return self._client
 
 
-async def _sent(client: httpx.AsyncClient, request: Request, within: float) -> Received:
-    import httpx
+class _Exchange:
+    """One request, and what has come of its answer."""
 
-    content = request.content
-    sending = client.stream(
-        request.method,
-        request.path,
-        params=request.parameters,
-        content=None if content is None else json.dumps(content).encode(),
-        headers={} if content is None else {"Content-Type": "application/json"},
-        timeout=httpx.Timeout(within, connect=min(_CONNECT_WITHIN, within)),
-    )
-    body = bytearray()
-    async with sending as response:
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _LARGEST_ANSWER:
-                raise TooLarge(f"more than {_LARGEST_ANSWER >> 20} MiB")
-        return Received(response.status_code, response.headers, bytes(body))
+    def __init__(self, request: Request, within: float, body: Body) -> None:
+        self._request = request
+        self._within = within
+        self._body = body
+        self._status = 0
+        self._headers: Mapping[str, str] = {}
+
+    async def run(self, client: httpx.AsyncClient) -> None:
+        import httpx
+
+        request, within = self._request, self._within
+        content = request.content
+        sending = client.stream(
+            request.method,
+            request.path,
+            params=request.parameters,
+            content=None if content is None else json.dumps(content).encode(),
+            headers={} if content is None else {"Content-Type": "application/json"},
+            timeout=httpx.Timeout(within, connect=min(_CONNECT_WITHIN, within)),
+        )
+        async with sending as response:
+            self._status, self._headers = response.status_code, response.headers
+            async for piece in response.aiter_bytes():
+                if not self._body.add(piece):
+                    break
+
+    @property
+    def has_enough(self) -> bool:
+        """Though it is not at its end."""
+        return self._status > 0 and self._body.may_be_cut
+
+    @property
+    def received(self) -> Received:
+        return Received(self._status, self._headers, self._body.read())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_gpu_bridge.errors import BridgeError, LoginRefused, Unreachable
-from jupyter_gpu_bridge.machine.carriers.diagnosis import failing_hop, of_ssh, why_ended
+from jupyter_gpu_bridge.machine.carriers.diagnosis import failing_hop, last_words, of_ssh, why_ended
 from jupyter_gpu_bridge.machine.carriers.route import Hop
 
 GPU = Hop(
@@ -30,6 +30,12 @@ GPU = Hop(
 )
 GATE = replace(GPU, host="gate.example")
 BROKEN = "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n"
+WAYS_OF_BREAKING = [
+    BROKEN,
+    "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\n",
+    "kex_exchange_identification: read: Connection reset by peer\nConnection reset by UNKNOWN port 65535\n",
+]
+"""What ssh says of a ProxyCommand that has gone: as it reads its banner, or as it writes its own."""
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,19 @@ def test_the_host_that_failed_is_named(said: str, at: int, words: str) -> None:
     route = [GATE, GPU]
     assert failing_hop(route, said) == at
     assert words in of_ssh("box", route, at, 255, said, 7).what
+
+
+@pytest.mark.parametrize("broken", WAYS_OF_BREAKING)
+def test_what_was_said_before_the_way_broke_is_quoted_however_it_broke(broken: str) -> None:
+    said = "the tunnel is closed today\n" + broken
+    assert last_words(said) == "the tunnel is closed today"
+    assert failing_hop([GATE, GPU], said) == 0
+    assert of_ssh("box", [GPU], 0, 255, said, 7).what.endswith(": the tunnel is closed today.")
+
+
+def test_a_broken_pipe_to_the_host_itself_is_news() -> None:
+    said = "banner exchange: Connection to 1.2.3.4 port 22: Broken pipe\n"
+    assert last_words(said) == said.strip()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ AS_USUAL = {
     "is_cluster": False,
     "html": 0,
     "quarrels": 0,
+    "logs_end": False,
     "graphql_fails": "",
 }
 

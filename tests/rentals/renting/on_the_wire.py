@@ -253,6 +253,10 @@ class _Waited:
     async def bill(self, ref: Ref, since: datetime) -> Money:
         return await self._wired.working(self.adapter.bill(ref, since))
 
+    async def last_lines(self, ref: Ref) -> str:
+        said: str = await self._wired.working(self.adapter.last_lines(ref))
+        return said
+
     async def put_off(self, ref: Ref, limit: timedelta) -> None:
         await self._wired.working(self.adapter.put_off(ref, limit))
 
