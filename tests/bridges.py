@@ -180,7 +180,7 @@ class ScriptedBridge(Bridge):
     async def end_rental(self, wish_id: WishId, because: str) -> bool:
         standing = await self.rental(wish_id)
         closed = replace(standing.wish, closed=datetime.now(timezone.utc), closed_because=because)
-        self._put(Standing(closed, standing.rental))
+        self._put(replace(standing, wish=closed))
         return standing.wish.is_open
 
     async def end_rentals(self, wish_ids: Sequence[WishId], because: str) -> Mapping[WishId, str]:
@@ -193,12 +193,13 @@ class ScriptedBridge(Bridge):
         if standing.rental is None:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
         extended = replace(standing.rental, deadline=standing.rental.deadline + more)
-        self._put(Standing(standing.wish, extended))
+        self._put(replace(standing, rental=extended))
         return extended
 
     def _warned(self, standing: Standing) -> Standing:
         about = [each for each in self.events if each.wish_id == standing.wish.wish_id]
-        return Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
+        known = Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
+        return replace(known, earlier=standing.earlier)
 
     def _put(self, changed: Standing) -> None:
         wish_id = changed.wish.wish_id

@@ -134,7 +134,7 @@ def tell_living(standing: Standing, screen: Screen) -> None:
         )
         screen.note(
             f"It ends after {time_left(rental)} at the latest; "
-            f"the largest possible bill is {rental.worst_case.cents_at_most()}."
+            f"the largest possible bill is {standing.worst_case.cents_at_most()}."
         )
     screen.note(f"These limits count until it ends, not what is said now. End it with: jupyter gpu stop {short}")
 

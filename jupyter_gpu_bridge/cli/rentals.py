@@ -117,10 +117,10 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.say(f"Ended: {wish.closed_because}")
     if rental is not None:
         screen.say(f"{rental.offer.title} at {rental.provider}, {rental.price} per hour, name {rental.name}")
-        cap = f", budget {rental.cap}" if rental.cap is not None else ""
-        screen.say(
-            f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents_at_most()}; {_left(rental)}"
-        )
+        tries = f" ({standing.earlier.cents_at_most()} of it for earlier tries)" if standing.earlier else ""
+        cap = f", budget {standing.budget}" if standing.budget is not None else ""
+        most = standing.worst_case.cents_at_most()
+        screen.say(f"Cost so far {standing.cost.cents()}{tries}{cap}, at most {most}; {_left(rental)}")
     if took:
         screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
     for event in events:
@@ -179,7 +179,7 @@ async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> S
 
 
 def _told_end(standing: Standing) -> str:
-    cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
+    cost = "" if standing.rental is None else f" It cost {standing.cost.cents()}."
     return f"{'Ended' if standing.is_over else 'Ending'} {standing.wish.wish_id[:8]}.{cost}"
 
 
@@ -211,7 +211,7 @@ def _row(standing: Standing) -> tuple[str, ...]:
     if rental is None:
         return (*first, "-", "-", "-", "-", "-")
     title = f"{rental.offer.title} (pretend)" if rental.offer.is_pretend else rental.offer.title
-    return (*first, title, rental.provider, str(rental.price), rental.accrued.cents(), _left(rental))
+    return (*first, title, rental.provider, str(rental.price), standing.cost.cents(), _left(rental))
 
 
 def _state(standing: Standing) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from jupyter_gpu_bridge import plain
-from jupyter_gpu_bridge.model import Event, MachineRef, Rental, Wish, WishId
+from jupyter_gpu_bridge.model import Event, MachineRef, Money, Rental, Wish, WishId
 from jupyter_gpu_bridge.plain import Plain
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish
@@ -43,17 +43,36 @@ class Standing:
     returned: Sequence[Rental] = ()
     """Earlier attempts, whose machines their provider has brought back: they cost money until they are ended."""
 
+    earlier: Money = field(default_factory=Money)
+    """What all attempts but the newest have cost: what was rented and could not be used is paid as well."""
+
     @classmethod
     def of(cls, wish: Wish, attempts: Iterable[Rental], events: Sequence[Event]) -> Standing:
         """`attempts`, `events`: of this wish; of the events those that are `TOLD` at least, the oldest first."""
         newest = max(attempts := list(attempts), key=lambda each: each.written, default=None)
         returned = [each for each in attempts if each.state.is_live and each is not newest]
         step = next((event for event in reversed(events) if event.kind in STEPS), None)
-        return cls(wish, newest, _warning([*returned, newest], events), step, returned)
+        earlier = sum((each.accrued for each in attempts if each is not newest), Money())
+        return cls(wish, newest, _warning([*returned, newest], events), step, returned, earlier)
 
     @property
     def machine(self) -> MachineRef:
         return machine_of_wish(self.wish.wish_id)
+
+    @property
+    def cost(self) -> Money:
+        """Of the wish so far, whichever attempt it was that cost it."""
+        return self.earlier if self.rental is None else self.earlier + self.rental.accrued
+
+    @property
+    def budget(self) -> Money | None:
+        """Of the wish: an attempt has what earlier ones have left."""
+        return None if self.rental is None or self.rental.cap is None else self.earlier + self.rental.cap
+
+    @property
+    def worst_case(self) -> Money:
+        """The largest possible bill, with what earlier attempts have cost."""
+        return self.earlier if self.rental is None else self.earlier + self.rental.worst_case
 
     @property
     def is_elsewhere(self) -> bool:
@@ -63,7 +82,9 @@ class Standing:
     def plain(self) -> Plain:
         """For JSON."""
         elsewhere = self.is_elsewhere
-        return plain.rental(self.wish, self.rental, self.warning, self.step, is_elsewhere=elsewhere)
+        return plain.rental(
+            self.wish, self.rental, self.warning, self.step, is_elsewhere=elsewhere, earlier=self.earlier
+        )
 
     @property
     def is_over(self) -> bool:

@@ -119,6 +119,8 @@ export interface IRental {
   /** Empty, or a sentence. */
   readonly warning: string;
   readonly warned: string | null;
+  /** What attempts before this one have cost; nothing from an older server. */
+  readonly earlier_cost?: string;
   readonly attempt: IAttempt | null;
 }
 

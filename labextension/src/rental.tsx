@@ -13,6 +13,7 @@ import type { ComputeModel } from './model';
 import { shownPrice, shownSum } from './money';
 import {
   currentAttempt,
+  earlierCost,
   rentalDetail,
   rentalFullName,
   rentalName,
@@ -49,7 +50,7 @@ export function RentalItem(props: IRentalProps): React.ReactElement {
     ...props,
     rental,
     attempt,
-    account: new Account(attempt, now)
+    account: new Account(attempt, now, earlierCost(rental))
   };
   return (
     <li className="jp-GpuBridge-rental" data-stage={stage}>

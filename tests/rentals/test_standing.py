@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from jupyter_gpu_bridge.model import AttemptId, Event, RentalState
+from jupyter_gpu_bridge.model import AttemptId, Event, Money, RentalState
 from jupyter_gpu_bridge.rentals.standing import Standing
 from tests.renting import RENTED, WISH, minutes, over, warning, wish
 
@@ -39,6 +39,19 @@ def test_what_has_come_back_is_not_over_and_is_told() -> None:
     assert ended.is_over
     assert not standing.is_over
     assert (standing.rental, standing.returned, standing.warning) == (ended.rental, [back], told)
+
+
+def test_what_an_earlier_attempt_has_cost_is_told_with_the_rest() -> None:
+    failed = replace(
+        RENTED, attempt_id=AttemptId("0" * 32), state=RentalState.GONE, accrued=Money.parse("0.25"), written=minutes(-5)
+    )
+    standing = Standing.of(wish(), [RENTED, failed], ())
+    assert (standing.rental, standing.earlier) == (RENTED, Money.parse("0.25"))
+    assert (standing.cost, standing.budget) == (Money.parse("1.500001"), Money.parse("5.25"))
+    assert standing.worst_case == Money.parse("5.25")
+    told = standing.plain()
+    assert (told["cost"], told["earlier_cost"]) == ("1.500001", "0.25")
+    assert Standing.of(wish(), [], ()).plain()["cost"] == "0.00"
 
 
 def test_what_is_being_done_for_it_is_told() -> None:

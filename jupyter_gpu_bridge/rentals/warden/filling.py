@@ -29,7 +29,7 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import Money, Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
@@ -116,7 +116,7 @@ class Filling:
         raise RentFailed(
             f"Tried {len(failures)} of {len(first)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
             advice=_advice(wish, first),
-            billing="Nothing is billed.",
+            billing=await self._told_spent(),
         )
 
     async def _offered(self, order: Order, places: Sequence[str]) -> Sequence[Offer]:
@@ -178,7 +178,7 @@ class Filling:
         if ended is not None:
             rental = await release(rental, cloud, self._book, ended.because, ended=ended.at)
             await tell_outcome(self._book, rental, Outcome.ENDED_ALONE, ended.because)
-            raise RentalEnded(ended.because, billing=f"It has cost {rental.accrued} at the most.")
+            raise RentalEnded(ended.because, billing=f"It has cost {await self._spent()} at the most.")
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
@@ -323,6 +323,15 @@ class Filling:
         """Not of an image of the user's own: then it may be that."""
         if isinstance(error, MachineFailed) and order.image is None:
             await tell_outcome(self._book, rental, error.outcome, error.what)
+
+    async def _spent(self) -> Money:
+        """By all attempts of this wish."""
+        attempts = await self._book.read(Ledger.of_wish, self._wish_id)
+        return sum((each.accrued for each in attempts), Money())
+
+    async def _told_spent(self) -> str:
+        spent = await self._spent()
+        return f"Nothing is billed any more; the tries cost {spent.cents_at_most()}." if spent else "Nothing is billed."
 
     async def _usually(self, stage: str, offer: Offer) -> str:
         return usually((await self._book.read(Ledger.typical, offer.provider, offer.gpu)).get(stage))

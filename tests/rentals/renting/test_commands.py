@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jupyter_gpu_bridge.model import Money
 from tests.rentals.renting.command import Command, ran
 from tests.rentals.renting.world import Renting, renting
 
@@ -63,3 +64,22 @@ async def test_stop_says_what_it_waits_for(world: Renting) -> None:
     stopped = await ran("stop", standing.wish.wish_id, "--yes")
     assert "as the provider's own listing shows" in stopped.err, stopped
     assert world.billed() == []
+
+
+async def test_what_failed_tries_cost_is_in_all_that_is_told_of_costs(world: Renting) -> None:
+    world.cloud.fault("never-boots", calls=1)
+    rented = await ran("rent", "--provider", "sandbox", "--name", "x", "--json")
+    wish_id = json.loads(rented.out)["id"]
+    stopped = await ran("stop", wish_id, "--yes")
+    (row,) = json.loads((await ran("costs", "--by", "provider", "--json")).out)["costs"]
+    over = json.loads((await ran("show", wish_id, "--json")).out)
+    assert Money.parse(over["earlier_cost"]) > Money()
+    assert Money.parse(over["cost"]) == Money.parse(row["cost"]) > Money.parse(over["attempt"]["cost"])
+    assert f"It cost {Money.parse(row['cost']).cents()}." in stopped.out, stopped
+
+
+async def test_who_gets_nothing_is_told_what_the_tries_cost(world: Renting) -> None:
+    world.cloud.fault("slow-boot", value=240)
+    rented = await ran("rent", "--provider", "sandbox", "--budget", "0.006", "--name", "x")
+    assert rented.status == 1, rented
+    assert "Nothing is billed any more; the tries cost $0.01." in rented.err, rented
