@@ -276,7 +276,11 @@ class Orders:
         return await book.read(Ledger.events, wish_id)
 
     async def extend(self, wish_id: WishId, more: timedelta) -> Rental:
-        """A later deadline. Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all."""
+        """A later deadline, of which its warden tells the machine and the provider; one that is dead is started again.
+
+        Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all, and `LinkLost` when it
+        is put off, and nobody can tell them.
+        """
         book = await self._ready()
         rental = await book.live(wish_id)
         if rental is None or rental.state is RentalState.RELEASING:
@@ -295,7 +299,22 @@ class Orders:
             Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
         )
         reached("extended")
+        await self._tell_extended(wish, extended)
         return extended
+
+    async def _tell_extended(self, wish: Wish, rental: Rental) -> None:
+        if Standing(wish, None).is_elsewhere:
+            return  # there it is read in the ledger
+        try:
+            if replaced := await self.wake(wish.wish_id):
+                await (await self._ready()).note_wish(wish.wish_id, "warning", replaced)
+        except (BridgeError, OSError) as error:
+            raise LinkLost(
+                f"Its deadline is {rental.deadline:%Y-%m-%d %H:%M} UTC now, but nobody tells the machine and its "
+                f"provider, since its warden cannot be woken: {error}",
+                billing="They may end it at the deadline that they know.",
+                advice="Try: jupyter gpu guard",
+            ) from None
 
     async def _require_movable(self, rental: Rental) -> None:
         """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
