@@ -280,6 +280,10 @@ class Bridge:
         """By the beginning of its id, or by that of one of its attempts. Raises `RentalUnknown`."""
         return await _orders().find(start)
 
+    async def look_after(self, standing: Standing) -> bool:
+        """Have somebody look after it again, where nobody has for a while; whether that was so. Raises `LinkLost`."""
+        return await _orders().look_after(standing)
+
     def stages(self, wish: Wish, events: Sequence[Event]) -> Sequence[Took]:
         """How long each stage took until it could be used; `events`: all of that wish."""
         return stages(wish.asked, events)

@@ -179,11 +179,13 @@ def rental(
     *,
     is_elsewhere: bool = False,
     earlier: Money = _NOTHING,
+    cost: Money = _NOTHING,
+    unwatched_since: datetime | None = None,
 ) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere.
 
     `step`: what was done last to have a machine. `is_elsewhere`: wanted by another computer or user of the ledger.
-    `earlier`: what attempts before the newest have cost; `cost` is that of all.
+    `earlier`: what attempts before the newest have cost. `cost`: what all have cost until now, as far as that is known.
     """
     return {
         "id": wish.wish_id,
@@ -200,8 +202,9 @@ def rental(
         "step": None if step is None else event(step),
         "warning": "" if warning is None else warning.text,
         "warned": None if warning is None else moment(warning.at),
-        "cost": _dollars(earlier if newest is None else earlier + newest.accrued),
+        "cost": _dollars(cost),
         "earlier_cost": _dollars(earlier),
+        "unwatched_since": moment(unwatched_since),
         "attempt": None if newest is None else attempt(newest),
     }
 

@@ -92,9 +92,12 @@ async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
             [_row(standing) for standing in standings],
         )
-        for described in listed:
-            if described["warning"]:
-                screen.note(f"{str(described['id'])[:8]}: {described['warning']}")
+        for standing in standings:
+            short = standing.wish.wish_id[:8]
+            if standing.warning is not None:
+                screen.note(f"{short}: {standing.warning.text}")
+            if standing.unwatched_since is not None:
+                screen.note(f"{short}: {standing.told_unwatched} See: jupyter gpu guard")
     else:
         screen.say("Nothing is rented.")
     return 0
@@ -121,11 +124,24 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         cap = f", budget {standing.budget}" if standing.budget is not None else ""
         most = standing.worst_case.cents_at_most()
         screen.say(f"Cost so far {standing.cost.cents()}{tries}{cap}, at most {most}; {_left(rental)}")
+    if standing.unwatched_since is not None:
+        await _look_after(standing, bridge, screen)
     if took:
         screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
     for event in events:
         screen.say(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<11}{event.text}")
     return 0
+
+
+async def _look_after(standing: Standing, bridge: Bridge, screen: Screen) -> None:
+    """Whoever looks at it has somebody look after it again."""
+    try:
+        is_again = await bridge.look_after(standing)
+    except (BridgeError, OSError) as error:
+        screen.note(f"{standing.told_unwatched} {error} See: jupyter gpu guard")
+        return
+    again = "Its warden was started again: look once more in a moment." if is_again else "See: jupyter gpu guard"
+    screen.note(f"{standing.told_unwatched} {again}")
 
 
 def _told_stage(took: Took) -> str:

@@ -16,6 +16,7 @@ from jupyter_gpu_bridge.errors import (
     KeptForDebugging,
     LedgerBroken,
     LinkLost,
+    RentalEnded,
     RentalUnknown,
     VerbUnknown,
 )
@@ -218,6 +219,13 @@ class Orders:
                 await links().run(client.close())
         raise AssertionError("unreachable")
 
+    async def look_after(self, standing: Standing) -> bool:
+        """Start its warden again where that is dead; whether there was need for that. Raises `LinkLost`."""
+        if standing.unwatched_since is None or standing.is_elsewhere:
+            return False
+        await self.wake(standing.wish.wish_id)
+        return True
+
     async def is_there(self, wish_id: WishId) -> bool:
         """For those who come back after a long time. What its provider does not say is no reason to give it up."""
         from jupyter_gpu_bridge.providers.clouds import Clouds
@@ -267,9 +275,9 @@ class Orders:
             rentals = await book.read(Ledger.of_wishes, [wish.wish_id for wish in wishes])
         found = standings(wishes, rentals, {})
         told = await book.read(Ledger.events_of, [each.wish.wish_id for each in found if not each.is_over], TOLD)
-        return [
-            each for each in standings(wishes, rentals, told) if ended or ended_since is not None or not each.is_over
-        ]
+        everything = ended or ended_since is not None
+        seen = book.clock.now()
+        return [each for each in standings(wishes, rentals, told, seen) if everything or not each.is_over]
 
     async def events(self, wish_id: WishId) -> Sequence[Event]:
         book = await self._ready()
@@ -289,6 +297,8 @@ class Orders:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
         await self._require_movable(rental)
         wish = await book.wish(wish_id)
+        if (await self._standing(wish)).unwatched_since is not None and not await self.is_there(wish_id):
+            raise RentalEnded("Its machine is not there any more.", advice=f"See: jupyter gpu show {wish_id[:8]}")
         latest = rental.written + wish.order.deadline + EXTENSION_ROOM
         if rental.deadline + more > latest:
             raise BadRequest(
@@ -373,7 +383,7 @@ class Orders:
         book = await self._ready()
         attempts = await book.read(Ledger.of_wish, wish.wish_id)
         told = await book.read(Ledger.events_of, [wish.wish_id], TOLD)
-        return Standing.of(wish, attempts, told.get(wish.wish_id, ()))
+        return Standing.of(wish, attempts, told.get(wish.wish_id, ()), book.clock.now())
 
     async def _ready(self) -> Book:
         return await asyncio.to_thread(self._open)

@@ -20,7 +20,8 @@ import {
   rentalPurpose,
   rentalState,
   rentedElsewhere,
-  span
+  span,
+  unwatched
 } from './rentalwords';
 import { State } from './state';
 
@@ -76,6 +77,16 @@ export function RentalItem(props: IRentalProps): React.ReactElement {
                 {trans.__('(%1)', Time.formatHuman(warned))}
               </span>
             )}
+          </div>
+        </div>
+      )}
+      {rental.unwatched_since && (
+        <div className="jp-GpuBridge-warning">
+          <errorIcon.react tag="span" aria-hidden="true" />
+          <div>
+            <span role="status">
+              {unwatched(rental.unwatched_since, trans)}
+            </span>
           </div>
         </div>
       )}

@@ -85,6 +85,14 @@ export function rentedElsewhere(
   return trans.__('Rented elsewhere, by %1.', by);
 }
 
+/** Its warden is dead: limits are not kept by us, and costs are an estimate. */
+export function unwatched(since: string, trans: TranslationBundle): string {
+  return trans.__(
+    'It is not looked after since %1, and its cost is an estimate. See: jupyter gpu guard',
+    new Date(since).toLocaleString()
+  );
+}
+
 /** What a person may fear at this stage, as sentences. */
 export function rentalDetail(
   rental: IRental,

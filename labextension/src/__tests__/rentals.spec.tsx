@@ -175,6 +175,13 @@ describe('rentals in the panel', () => {
     expect(await shown([over])).toContain('It cost $2.25.');
   });
 
+  it('says since when nobody looks after it', async () => {
+    const text = await shown([rental({ unwatched_since: minutes(-20) })]);
+    expect(text).toContain('It is not looked after since');
+    expect(text).toContain('See: jupyter gpu guard');
+    expect(await shown([rental()])).not.toContain('looked after');
+  });
+
   it('has no bar without a budget', async () => {
     await shown([rental({ attempt: attempt({ budget: null }) })]);
     expect(row().querySelector('[role=meter]')).toBeNull();

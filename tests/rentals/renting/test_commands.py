@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from jupyter_gpu_bridge.model import Money
 from tests.rentals.renting.command import Command, ran
-from tests.rentals.renting.world import Renting, renting
+from tests.rentals.renting.world import PRETEND, Renting, renting, time_passes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -83,3 +85,32 @@ async def test_who_gets_nothing_is_told_what_the_tries_cost(world: Renting) -> N
     rented = await ran("rent", "--provider", "sandbox", "--budget", "0.006", "--name", "x")
     assert rented.status == 1, rented
     assert "Nothing is billed any more; the tries cost $0.01." in rented.err, rented
+
+
+async def test_what_nobody_looks_after_is_said_and_is_looked_after_once_it_is_shown(world: Renting) -> None:
+    standing = await world.rent()
+    world.kill_wardens()
+    await time_passes(minutes=4)
+    listed = await ran("ls")
+    assert "It is not looked after since" in listed.err, listed
+    (told,) = json.loads((await ran("ls", "--json")).out)["rentals"]
+    assert told["unwatched_since"] is not None
+    assert Money.parse(told["cost"]) > Money.parse(told["attempt"]["cost"])
+    assert world.wardens() == []
+    shown = await ran("show", standing.wish.wish_id)
+    assert "Its warden was started again" in shown.err, shown
+    assert len(world.wardens()) == 1
+
+
+async def test_nobody_puts_off_the_deadline_of_a_machine_that_has_ended_meanwhile(world: Renting) -> None:
+    standing = await world.rent(replace(PRETEND, lease=timedelta(minutes=2)))
+    assert standing.rental is not None
+    world.kill_wardens()
+    world.cloud.control("POST", f"machines/{standing.rental.ref}/reclaim", {"notice": 0})
+    await time_passes(minutes=4)
+    refused = await ran("extend", standing.wish.wish_id, "1h")
+    assert refused.status == 1, refused
+    assert "Its machine is not there any more." in refused.err, refused
+    over = await world.until_over(standing.wish.wish_id)
+    assert over.rental is not None
+    assert over.rental.deadline == standing.rental.deadline
