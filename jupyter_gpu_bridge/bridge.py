@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.model import (
 from jupyter_gpu_bridge.model.query import Page, Query, Row
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import account_keys, check, observe, order_words
+from jupyter_gpu_bridge.rentals import account_keys, check, key_pairs, observe, order_words
 from jupyter_gpu_bridge.rentals.account_keys import Tested
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
@@ -271,6 +271,12 @@ class Bridge:
 
         found = None if ended else await asyncio.to_thread(glance)
         return await _orders().all(ended=ended) if found is None else found
+
+    async def lost_rentals(self) -> str:
+        """That machines were rented here of which the ledger knows nothing, as a sentence; empty if there are none."""
+        if not await asyncio.to_thread(key_pairs.made):
+            return ""  # without a database, for those who rent nothing
+        return await _orders().lost()
 
     async def rentals_lately(self) -> Sequence[Standing]:
         """With those that ended within the last hour; cheap where nothing was ever rented."""

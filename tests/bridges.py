@@ -165,6 +165,9 @@ class ScriptedBridge(Bridge):
             raise self.trouble
         return [self._warned(each) for each in self.standings if ended or not each.is_over]
 
+    async def lost_rentals(self) -> str:
+        return ""
+
     async def rentals_lately(self) -> Sequence[Standing]:
         return await self.rentals(ended=True)
 

@@ -85,8 +85,8 @@ async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: S
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    listed = [standing.plain() for standing in standings]
-    screen.data({"rentals": listed})
+    lost = "" if standings else await bridge.lost_rentals()
+    screen.data({"rentals": [standing.plain() for standing in standings], "lost": lost})
     if standings:
         screen.table(
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
@@ -98,9 +98,11 @@ async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
                 screen.note(f"{short}: {standing.warning.text}")
             if standing.unwatched_since is not None:
                 screen.note(f"{short}: {standing.told_unwatched} See: jupyter gpu guard")
+    elif lost:
+        screen.note(lost)
     else:
         screen.say("Nothing is rented.")
-    return 0
+    return 1 if lost else 0
 
 
 async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -162,6 +164,7 @@ async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if bool(arguments.ids) == arguments.all:
         raise BadRequest("Say which rentals to stop.", advice="Give their ids, or --all alone.")
+    troubles = await _look_for_lost(arguments.yes, bridge, screen) if arguments.all else []
     wanted = await bridge.rentals() if arguments.all else [await bridge.rental(start) for start in arguments.ids]
     left_out = [each for each in wanted if each.is_elsewhere] if arguments.all else []
     if left_out:
@@ -179,15 +182,35 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     screen.data(
         {
             "stopped": [standing.plain() for standing in ended],
-            "troubles": list(wrong.values()),
+            "troubles": [*troubles, *wrong.values()],
             "left_out": [each.wish.wish_id for each in left_out],
         }
     )
     for standing in ended:
         screen.say(_told_end(standing))
-    if not wanted:
+    if not wanted and not troubles:
         screen.say("Nothing else is rented." if left_out else "Nothing is rented.")
-    return 1 if wrong else 0
+    return 1 if wrong or troubles else 0
+
+
+async def _look_for_lost(agreed: bool, bridge: Bridge, screen: Screen) -> Sequence[str]:
+    """Of machines that a ledger knew which was lost; those that are found are rented again. What was in the way."""
+    lost = await bridge.lost_rentals()
+    if not lost:
+        return ()
+    screen.note(f"{lost.partition(' Look for them')[0]} They are looked for.")
+    round_ = await bridge.guard()
+    for orphan in round_.orphans:
+        screen.note(f"{orphan.text}: it is ended in a few minutes, and at once with all the rest.")
+    for trouble in round_.troubles:
+        screen.note(trouble)
+    if round_.orphans and not agreed and not screen.agrees("End at once what was found?"):
+        raise BadRequest(
+            "Nothing was stopped at once.",
+            billing="What was found costs money until it is ended, which is done in a few minutes.",
+            advice="--yes ends all of it at once; to keep one: jupyter gpu orphans --keep NAME",
+        )
+    return round_.troubles
 
 
 async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> Sequence[Standing]:

@@ -43,6 +43,7 @@ from jupyter_gpu_bridge.rentals.experience import tell_measured
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
+from jupyter_gpu_bridge.rentals.lost import LOOK, LOST, is_lost
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
@@ -262,7 +263,17 @@ class Orders:
     async def find(self, start: str) -> Standing:
         """By the first letters of its id, or of an attempt's, as costs are told. Raises `RentalUnknown`."""
         book = await self._ready()
-        return await self._standing(await book.read(Ledger.wish_meant, start))
+        try:
+            wish = await book.read(Ledger.wish_meant, start)
+        except RentalUnknown as error:
+            if await is_lost(book):
+                raise RentalUnknown(error.what, billing=LOST, advice=f"Look for them: {LOOK}") from None
+            raise
+        return await self._standing(wish)
+
+    async def lost(self) -> str:
+        """That machines were rented here of which the ledger knows nothing, as a sentence; empty if there are none."""
+        return f"{LOST} Look for them: {LOOK}" if await is_lost(await self._ready()) else ""
 
     async def all(self, *, ended: bool = False, ended_since: datetime | None = None) -> Sequence[Standing]:
         """The newest first; those that are over only when asked for."""
