@@ -181,11 +181,13 @@ def rental(
     earlier: Money = _NOTHING,
     cost: Money = _NOTHING,
     unwatched_since: datetime | None = None,
+    tried: str = "",
 ) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere.
 
     `step`: what was done last to have a machine. `is_elsewhere`: wanted by another computer or user of the ledger.
-    `earlier`: what attempts before the newest have cost. `cost`: what all have cost until now, as far as that is known.
+    `tried`: which offers came to nothing before it. `earlier`: what attempts before the newest have cost. `cost`: what
+    all have cost until now, as far as that is known.
     """
     return {
         "id": wish.wish_id,
@@ -205,6 +207,7 @@ def rental(
         "cost": _dollars(cost),
         "earlier_cost": _dollars(earlier),
         "unwatched_since": moment(unwatched_since),
+        "tried": tried,
         "attempt": None if newest is None else attempt(newest),
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import (
     BadRequest,
     BridgeError,
@@ -75,9 +76,12 @@ class Orders:
 
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.rentals.quote import quote
+        from jupyter_gpu_bridge.rentals.quote import quote, without_avoided
 
-        return quote(order, await self._searched(order.need, ranking=order.ranking))
+        offers = await self._searched(order.need, ranking=order.ranking)
+        if settings.has_ledger():  # where nothing was ever rented, no host has failed
+            offers = await without_avoided(offers, await self._ready())
+        return quote(order, offers)
 
     async def _searched(
         self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE

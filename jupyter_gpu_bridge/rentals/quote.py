@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jupyter_gpu_bridge.errors import NothingFits
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 _MOST_TRIES = 12
 _DEARER = 3
@@ -45,7 +48,24 @@ class Tries:
         return None
 
 
+async def without_avoided(offers: Sequence[Offer], book: Book) -> Sequence[Offer]:
+    """Those on hosts that did not fail lately; what is quoted and what is tried must be the same."""
+    now = book.clock.now()
+    avoided = {
+        (provider, host)
+        for provider in {offer.provider for offer in offers}
+        for host in await book.read(Ledger.avoided, provider, now)
+    }
+    return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
+
+
 def quote(order: Order, offers: Sequence[Offer]) -> Quote:
+    """Raises `NothingFits` where nothing is left of what is offered."""
+    if not offers:
+        raise NothingFits(
+            "Something is offered, and all the hosts that have it failed within the last hours.",
+            advice="Try again later, or ask for another GPU.",
+        )
     tries = Tries(offers, order.need)
     tried = list(iter(lambda: tries.next(offers), None))
     dearest = max(offer.price for offer in tried)

@@ -31,7 +31,9 @@ STEPS = ("searching", "renting", "booting", "connecting")
 _WARNING = "warning"
 SETTLED = "settled"
 """What was warned of until then is not so any more."""
-TOLD = (_WARNING, SETTLED, *STEPS)
+TRIED = "tried"
+"""Which offers came to nothing before there was a machine, and why."""
+TOLD = (_WARNING, SETTLED, TRIED, *STEPS)
 """Kinds of events that say how a wish stands."""
 
 
@@ -53,6 +55,9 @@ class Standing:
     earlier: Money = field(default_factory=Money)
     """What all attempts but the newest have cost: what was rented and could not be used is paid as well."""
 
+    tried: str = ""
+    """Why it is not the offer that was first, where another one came to nothing; as a sentence."""
+
     seen: datetime | None = field(default=None, compare=False)
     """When it was looked at: until then what is billed is counted, also where nobody has written it down."""
 
@@ -65,7 +70,8 @@ class Standing:
         returned = [each for each in attempts if each.state.is_live and each is not newest]
         step = next((event for event in reversed(events) if event.kind in STEPS), None)
         earlier = sum((each.accrued for each in attempts if each is not newest), Money())
-        return cls(wish, newest, _warning([*returned, newest], events), step, returned, earlier, seen)
+        tried = next((event.text for event in reversed(events) if event.kind == TRIED), "")
+        return cls(wish, newest, _warning([*returned, newest], events), step, returned, earlier, tried, seen)
 
     @property
     def machine(self) -> MachineRef:
@@ -126,6 +132,7 @@ class Standing:
             earlier=self.earlier,
             cost=self.cost,
             unwatched_since=self.unwatched_since,
+            tried=self.tried,
         )
 
     @property

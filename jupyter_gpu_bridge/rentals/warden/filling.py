@@ -38,9 +38,9 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
-from jupyter_gpu_bridge.rentals.quote import Tries
+from jupyter_gpu_bridge.rentals.quote import Tries, without_avoided
 from jupyter_gpu_bridge.rentals.release import look_for, release
-from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
+from jupyter_gpu_bridge.rentals.standing import KEPT_FOR, TRIED
 from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
 from jupyter_gpu_bridge.rentals.warden.failing import BootFailed, MachineFailed, SetUpFailed, never_entered
 from jupyter_gpu_bridge.rentals.warden.others import Others
@@ -98,19 +98,23 @@ class Filling:
         places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         first = await self._offered(wish.order, places)
         reached("searched")
-        offers = await self._without_avoided(first)
+        offers = await without_avoided(first, self._book)
         failures: list[str] = []
         unclear: AccountUnclear | None = None
+        why = ""
         tries = Tries(offers, wish.order.need)
         while (offer := tries.next(offers)) is not None:
             try:
-                return await self._try(wish, offer)
+                found = await self._try(wish, offer, why)
+                if failures:
+                    await self._stage(TRIED, f"{len(failures)} before it came to nothing: {'; '.join(failures)}")
+                return found
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
-                failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
+                failures.append(why := f"{error.what.rstrip('.')} at {offer.provider}")
             except AccountUnclear as error:
-                unclear = error
+                unclear, why = error, error.what.rstrip(".")
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
-                offers = await self._without_avoided(await self._offered(wish.order, places))
+                offers = await without_avoided(await self._offered(wish.order, places), self._book)
         if unclear is not None:
             raise unclear
         raise RentFailed(
@@ -126,8 +130,8 @@ class Filling:
         )
         return found.offers
 
-    async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
-        """Raises `RentFailed` also where the order leaves nothing for it."""
+    async def _try(self, wish: Wish, offer: Offer, why: str) -> tuple[Rental, Target]:
+        """Raises `RentFailed` also where the order leaves nothing for it. `why`: what became of the one before it."""
         cloud = self._clouds.get(offer.provider)
         account = await self._clouds.account(offer.provider)
         began = self._book.clock.now()
@@ -135,7 +139,8 @@ class Filling:
         why_not = allowance.forbids(offer.price)
         if why_not:
             raise RentFailed(f"{offer.title} not tried, since {why_not}")
-        doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
+        doing = f"{why}; " if why else ""
+        doing += f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
         bill = f", at most {allowance.in_all(offer.price)} in all"
         await self._stage("renting", doing + bill + await self._usually("renting", offer))
         rental = await Attempt(wish, offer, allowance, cloud, account, self._book, user_limits()).request()
@@ -187,7 +192,7 @@ class Filling:
         try:
             return await self._within_limits(wish, rental, self._boot_and_enter(wish, rental, cloud))
         except RentFailed as error:
-            if rental.offer.host:
+            if rental.offer.host and isinstance(error, MachineFailed):  # a limit that came first is no fault of a host
                 until = self._book.clock.now() + _AVOIDED_FOR
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
             reached("failed")
@@ -309,15 +314,6 @@ class Filling:
         """For whoever waits, and for whoever looks later."""
         self._report(name, text)
         await self._book.note_wish(self._wish_id, name, text)
-
-    async def _without_avoided(self, offers: Sequence[Offer]) -> Sequence[Offer]:
-        now = self._book.clock.now()
-        avoided = {
-            (provider, host)
-            for provider in {offer.provider for offer in offers}
-            for host in await self._book.read(Ledger.avoided, provider, now)
-        }
-        return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
 
     async def _tell(self, rental: Rental, error: RentFailed, order: Order) -> None:
         """Not of an image of the user's own: then it may be that."""

@@ -114,3 +114,20 @@ async def test_nobody_puts_off_the_deadline_of_a_machine_that_has_ended_meanwhil
     over = await world.until_over(standing.wish.wish_id)
     assert over.rental is not None
     assert over.rental.deadline == standing.rental.deadline
+
+
+async def test_who_gets_another_offer_than_the_first_is_told_why(world: Renting) -> None:
+    world.cloud.fault("no-capacity", calls=1)
+    world.cloud.fault("never-boots", calls=1)
+    rented = await ran("rent", "--provider", "sandbox", "--name", "x")
+    assert rented.status == 0, rented
+    assert re.search(r" renting    .*The offer is taken at sandbox; renting Pretend ", rented.err), rented
+    assert re.search(r" renting    it did not run after 5 min.*, destroyed at sandbox; renting Pretend ", rented.err), (
+        rented
+    )
+    told = r"2 before it came to nothing: .*The offer is taken at sandbox; it did not run after 5 min"
+    assert re.search(rf" tried      {told}", rented.err), rented
+    (listed,) = json.loads((await ran("ls", "--json")).out)["rentals"]
+    assert re.match(told, listed["tried"])
+    shown = await ran("show", listed["id"])
+    assert re.search(rf"tried      {told}", shown.out), shown
