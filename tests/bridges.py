@@ -67,6 +67,7 @@ class ScriptedBridge(Bridge):
     market: Sequence[Offer] = ()
     """What can be looked at."""
     lacking: str = ""
+    lacking_at: Mapping[str, str] = field(default_factory=dict)
     """What providers cannot promise."""
     well: Health = field(default_factory=lambda: Health([]))
     done: list[str] = field(default_factory=list)
@@ -158,7 +159,7 @@ class ScriptedBridge(Bridge):
         return "cron runs the guard every 5 minutes."
 
     async def gaps(self, provider: str) -> str:
-        return self.lacking
+        return self.lacking_at.get(provider, self.lacking)
 
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
         if self.trouble:

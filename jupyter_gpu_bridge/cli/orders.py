@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.bridge import Bridge, Standing, understand
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Order, Ranking, Rental, WhenBusy
+from jupyter_gpu_bridge.model import Money, Offer, Order, Ranking, Rental, WhenBusy
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.bridge import Quote
@@ -70,6 +70,7 @@ _LIMITS: Mapping[str, _Read] = {
     "lease": ("lease", _as_it_is),
     "busy": ("when_busy", WhenBusy),
     "keep_failed": ("keeps_failed", _as_it_is),
+    "unguarded": ("unguarded", _as_it_is),
     "image": ("image", lambda text: text or None),
 }
 _SPELLED = {"deadline": "for", "lasts": "available-for", "ranking": "prefer"}
@@ -94,11 +95,23 @@ async def tell_price(quote: Quote, order: Order, bridge: Bridge, screen: Screen)
     screen.note(f"The best offer is {best.title} at {best.provider} for {best.price} per hour.")
     if quote.others:
         screen.note(f"Should it be gone, others are tried ({quote.others}), for {quote.dearest} per hour at the most.")
-    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")
-    if gaps := await bridge.gaps(best.provider):
-        screen.note(gaps)
+    bill = f"the largest possible bill is {worst}{_told_traffic(quote.tried)}."
+    screen.note(f"It ends after {spoken(order.deadline)} at the latest; {bill}")
+    for provider in dict.fromkeys(offer.provider for offer in quote.tried):
+        if gaps := await bridge.gaps(provider):
+            screen.note(gaps)
     if best.is_pretend:
         screen.note("It is a pretence on this computer: no GPU, and no money.")
+
+
+def _told_traffic(offers: Sequence[Offer]) -> str:
+    """Nobody knows how much of it there will be; empty where it costs nothing."""
+    prices = {
+        "received": max((offer.down_price or Money() for offer in offers), default=Money()),
+        "sent": max((offer.up_price or Money() for offer in offers), default=Money()),
+    }
+    told = [f"{price} per GB {way}" for way, price in prices.items() if price]
+    return f", and traffic at up to {' and '.join(told)}" if told else ""
 
 
 async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Quote | None:

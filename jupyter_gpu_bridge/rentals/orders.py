@@ -81,7 +81,17 @@ class Orders:
         offers = await self._searched(order.need, ranking=order.ranking)
         if settings.has_ledger():  # where nothing was ever rented, no host has failed
             offers = await without_avoided(offers, await self._ready())
-        return quote(order, offers)
+        return quote(order, await self._guarded(offers, order))
+
+    async def _guarded(self, offers: Sequence[Offer], order: Order) -> Sequence[Offer]:
+        from jupyter_gpu_bridge.providers.clouds import Clouds
+        from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
+
+        clouds = Clouds()
+        try:
+            return await without_unguarded(offers, order, clouds)
+        finally:
+            await clouds.close()
 
     async def _searched(
         self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE

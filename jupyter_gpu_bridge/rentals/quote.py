@@ -24,7 +24,9 @@ class Quote:
     dearest: Money
     """Of all these, per hour."""
     worst_case: Money
-    """The largest possible bill, whichever of them it will be."""
+    """The largest possible bill, whichever of them it will be; without traffic: nobody knows how much there will be."""
+    tried: Sequence[Offer]
+    """The best, and the others."""
 
 
 class Tries:
@@ -69,4 +71,4 @@ def quote(order: Order, offers: Sequence[Offer]) -> Quote:
     tries = Tries(offers, order.need)
     tried = list(iter(lambda: tries.next(offers), None))
     dearest = max(offer.price for offer in tried)
-    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest))
+    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest), tried)

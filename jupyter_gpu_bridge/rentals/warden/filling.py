@@ -41,6 +41,7 @@ from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.quote import Tries, without_avoided
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR, TRIED
+from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
 from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
 from jupyter_gpu_bridge.rentals.warden.failing import BootFailed, MachineFailed, SetUpFailed, never_entered
 from jupyter_gpu_bridge.rentals.warden.others import Others
@@ -98,7 +99,7 @@ class Filling:
         places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         first = await self._offered(wish.order, places)
         reached("searched")
-        offers = await without_avoided(first, self._book)
+        offers = await self._usable(first, wish.order)
         failures: list[str] = []
         unclear: AccountUnclear | None = None
         why = ""
@@ -114,7 +115,7 @@ class Filling:
             except AccountUnclear as error:
                 unclear, why = error, error.what.rstrip(".")
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
-                offers = await without_avoided(await self._offered(wish.order, places), self._book)
+                offers = await self._usable(await self._offered(wish.order, places), wish.order)
         if unclear is not None:
             raise unclear
         raise RentFailed(
@@ -129,6 +130,10 @@ class Filling:
             search(order.need, self._clouds, ranking=order.ranking), self._others.compare(places)
         )
         return found.offers
+
+    async def _usable(self, offers: Sequence[Offer], order: Order) -> Sequence[Offer]:
+        """As they were quoted."""
+        return await without_unguarded(await without_avoided(offers, self._book), order, self._clouds)
 
     async def _try(self, wish: Wish, offer: Offer, why: str) -> tuple[Rental, Target]:
         """Raises `RentFailed` also where the order leaves nothing for it. `why`: what became of the one before it."""
