@@ -131,3 +131,12 @@ async def test_who_gets_another_offer_than_the_first_is_told_why(world: Renting)
     assert re.match(told, listed["tried"])
     shown = await ran("show", listed["id"])
     assert re.search(rf"tried      {told}", shown.out), shown
+
+
+async def test_a_rental_is_shown_put_off_and_stopped_by_the_name_that_it_was_given(world: Renting) -> None:
+    await world.rent(key="name:x")
+    assert "for name:x" in (await ran("show", "x")).out
+    assert "It ends at" in (await ran("extend", "x", "10m")).out
+    stopped = await ran("stop", "x", "--yes")
+    assert (stopped.status, "Ended " in stopped.out) == (0, True), stopped
+    assert world.billed() == []
