@@ -53,11 +53,9 @@ def check_order(order: Order) -> None:
             raise BadRequest(
                 f"The {what} of {value} is not between a minute and 30 days.", advice="For example: 8h, 45m"
             )
-    if order.need.gpu_count < 1:
-        raise BadRequest(
-            f"{order.need.gpu_count} GPUs are none.", advice="Give how many there are to be: --gpus 1, or leave it out."
-        )
     require_sense(order.need)
+    if not order.need.gpu_count:
+        raise BadRequest("0 GPUs are none.", advice="Give how many there are to be: --gpus 1, or leave it out.")
 
 
 def _texts(value: object) -> tuple[str, ...]:
