@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.model import (
 from jupyter_gpu_bridge.model.query import Page, Query, Row
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import account_keys, check, observe, order_words
+from jupyter_gpu_bridge.rentals import account_keys, check, key_pairs, observe, order_words
 from jupyter_gpu_bridge.rentals.account_keys import Tested
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
@@ -272,6 +272,12 @@ class Bridge:
         found = None if ended else await asyncio.to_thread(glance)
         return await _orders().all(ended=ended) if found is None else found
 
+    async def lost_rentals(self) -> str:
+        """That machines were rented here of which the ledger knows nothing, as a sentence; empty if there are none."""
+        if not await asyncio.to_thread(key_pairs.made):
+            return ""  # without a database, for those who rent nothing
+        return await _orders().lost()
+
     async def rentals_lately(self) -> Sequence[Standing]:
         """With those that ended within the last hour; cheap where nothing was ever rented."""
         return await observe.rentals()
@@ -279,6 +285,10 @@ class Bridge:
     async def rental(self, start: str) -> Standing:
         """By the beginning of its id, or by that of one of its attempts. Raises `RentalUnknown`."""
         return await _orders().find(start)
+
+    async def look_after(self, standing: Standing) -> bool:
+        """Have somebody look after it again, where nobody has for a while; whether that was so. Raises `LinkLost`."""
+        return await _orders().look_after(standing)
 
     def stages(self, wish: Wish, events: Sequence[Event]) -> Sequence[Took]:
         """How long each stage took until it could be used; `events`: all of that wish."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Plain = dict[str, object]
 
+_NOTHING = Money()
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -177,10 +178,16 @@ def rental(
     step: Event | None = None,
     *,
     is_elsewhere: bool = False,
+    earlier: Money = _NOTHING,
+    cost: Money = _NOTHING,
+    unwatched_since: datetime | None = None,
+    tried: str = "",
 ) -> Plain:
     """A wish and the newest attempt to fill it. Money is text in dollars: a number would be a float somewhere.
 
     `step`: what was done last to have a machine. `is_elsewhere`: wanted by another computer or user of the ledger.
+    `tried`: which offers came to nothing before it. `earlier`: what attempts before the newest have cost. `cost`: what
+    all have cost until now, as far as that is known.
     """
     return {
         "id": wish.wish_id,
@@ -197,6 +204,10 @@ def rental(
         "step": None if step is None else event(step),
         "warning": "" if warning is None else warning.text,
         "warned": None if warning is None else moment(warning.at),
+        "cost": _dollars(cost),
+        "earlier_cost": _dollars(earlier),
+        "unwatched_since": moment(unwatched_since),
+        "tried": tried,
         "attempt": None if newest is None else attempt(newest),
     }
 

@@ -69,6 +69,7 @@ class ScriptedBridge(Bridge):
     market: Sequence[Offer] = ()
     """What can be looked at."""
     lacking: str = ""
+    lacking_at: Mapping[str, str] = field(default_factory=dict)
     """What providers cannot promise."""
     well: Health = field(default_factory=lambda: Health([]))
     done: list[str] = field(default_factory=list)
@@ -164,12 +165,15 @@ class ScriptedBridge(Bridge):
         return "cron runs the guard every 5 minutes."
 
     async def gaps(self, provider: str) -> str:
-        return self.lacking
+        return self.lacking_at.get(provider, self.lacking)
 
     async def rentals(self, *, ended: bool = False) -> Sequence[Standing]:
         if self.trouble:
             raise self.trouble
         return [self._warned(each) for each in self.standings if ended or not each.is_over]
+
+    async def lost_rentals(self) -> str:
+        return ""
 
     async def rentals_lately(self) -> Sequence[Standing]:
         return await self.rentals(ended=True)
@@ -186,7 +190,7 @@ class ScriptedBridge(Bridge):
     async def end_rental(self, wish_id: WishId, because: str) -> bool:
         standing = await self.rental(wish_id)
         closed = replace(standing.wish, closed=datetime.now(timezone.utc), closed_because=because)
-        self._put(Standing(closed, standing.rental))
+        self._put(replace(standing, wish=closed))
         return standing.wish.is_open
 
     async def end_rentals(self, wish_ids: Sequence[WishId], because: str) -> Mapping[WishId, str]:
@@ -199,12 +203,13 @@ class ScriptedBridge(Bridge):
         if standing.rental is None:
             raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
         extended = replace(standing.rental, deadline=standing.rental.deadline + more)
-        self._put(Standing(standing.wish, extended))
+        self._put(replace(standing, rental=extended))
         return extended
 
     def _warned(self, standing: Standing) -> Standing:
         about = [each for each in self.events if each.wish_id == standing.wish.wish_id]
-        return Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
+        known = Standing.of(standing.wish, [] if standing.rental is None else [standing.rental], about)
+        return replace(known, earlier=standing.earlier)
 
     def _put(self, changed: Standing) -> None:
         wish_id = changed.wish.wish_id

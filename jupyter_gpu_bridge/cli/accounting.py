@@ -27,15 +27,18 @@ async def _costs(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if arguments.csv:
         print(as_csv(rows), end="")
         return 0
-    screen.data({"by": arguments.by, "costs": json.loads(as_json(rows))})
+    lost = await bridge.lost_rentals()
+    screen.data({"by": arguments.by, "costs": json.loads(as_json(rows)), "lost": lost})
     if rows:
         screen.table(
             (arguments.by.upper(), "WHAT", "COST", ""),
             [(row.of[:10], row.title, row.cost.cents(), "pretend" if row.is_pretend else "") for row in rows],
         )
-    else:
+    elif not lost:
         screen.say("Nothing was spent.")
-    return 0
+    if lost:
+        screen.note(lost)
+    return 1 if lost else 0
 
 
 async def _orphans(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:

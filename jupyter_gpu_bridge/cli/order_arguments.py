@@ -67,6 +67,8 @@ def limit_arguments(verb: argparse._ActionsContainer) -> None:
     option("--busy", "what a busy kernel does then; usually finish", choices=("finish", "stop"))
     set_up = "keep a machine whose set-up fails for half an hour"
     option("--keep-failed", set_up, action=argparse.BooleanOptionalAction)
+    unguarded = "for more than 24h, also where nothing ends it if this computer is off"
+    option("--unguarded", unguarded, action=argparse.BooleanOptionalAction)
     option("--image", "the image that the machine starts from; its provider's usual one otherwise", metavar="IMAGE")
 
 

@@ -12,7 +12,7 @@ from jupyter_gpu_bridge.bridge import Bridge, Standing, understand
 from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.durations import spoken
 from jupyter_gpu_bridge.errors import BridgeError
-from jupyter_gpu_bridge.model import Order, Ranking, Rental, WhenBusy
+from jupyter_gpu_bridge.model import Money, Offer, Order, Ranking, Rental, WhenBusy
 
 if TYPE_CHECKING:
     from jupyter_gpu_bridge.bridge import Quote
@@ -70,6 +70,7 @@ _LIMITS: Mapping[str, _Read] = {
     "lease": ("lease", _as_it_is),
     "busy": ("when_busy", WhenBusy),
     "keep_failed": ("keeps_failed", _as_it_is),
+    "unguarded": ("unguarded", _as_it_is),
     "image": ("image", lambda text: text or None),
 }
 _SPELLED = {"deadline": "for", "lasts": "available-for", "ranking": "prefer"}
@@ -96,13 +97,25 @@ async def tell_price(quote: Quote, order: Order, bridge: Bridge, screen: Screen)
         screen.note(quote.passed_over)
     if quote.others:
         screen.note(f"Should it be gone, others are tried ({quote.others}), for {quote.dearest} per hour at the most.")
-    screen.note(f"It ends after {spoken(order.deadline)} at the latest; the largest possible bill is {worst}.")
+    bill = f"the largest possible bill is {worst}{_told_traffic(quote.tried)}."
+    screen.note(f"It ends after {spoken(order.deadline)} at the latest; {bill}")
     if best.lasts is not None and best.ends_within(order.longest(best.price)):
         screen.note(f"{best.provider} has it for {spoken(best.lasts)} only: then it ends, whatever runs on it.")
-    if gaps := await bridge.gaps(best.provider):
-        screen.note(gaps)
+    for provider in dict.fromkeys(offer.provider for offer in quote.tried):
+        if gaps := await bridge.gaps(provider):
+            screen.note(gaps)
     if best.is_pretend:
         screen.note("It is a pretence on this computer: no GPU, and no money.")
+
+
+def _told_traffic(offers: Sequence[Offer]) -> str:
+    """Nobody knows how much of it there will be; empty where it costs nothing."""
+    prices = {
+        "received": max((offer.down_price or Money() for offer in offers), default=Money()),
+        "sent": max((offer.up_price or Money() for offer in offers), default=Money()),
+    }
+    told = [f"{price} per GB {way}" for way, price in prices.items() if price]
+    return f", and traffic at up to {' and '.join(told)}" if told else ""
 
 
 async def tell_price_later(order: Order, bridge: Bridge, screen: Screen) -> Quote | None:
@@ -138,7 +151,7 @@ def tell_living(standing: Standing, screen: Screen) -> None:
         )
         screen.note(
             f"It ends after {time_left(rental)} at the latest; "
-            f"the largest possible bill is {rental.worst_case.cents_at_most()}."
+            f"the largest possible bill is {standing.worst_case.cents_at_most()}."
         )
     screen.note(f"These limits count until it ends, not what is said now. End it with: jupyter gpu stop {short}")
 

@@ -13,7 +13,7 @@ Add = Callable[[Any, str, str], argparse.ArgumentParser]
 
 _MOST_DAYS = 36_500
 
-ID_HELP = "its id as `ls` or `costs` shows it, or the beginning of it"
+ID_HELP = "its id as `ls` or `costs` shows it, or the beginning of it, or what it is for"
 
 
 def add_rental_nouns(nouns: Any, add: Add) -> None:

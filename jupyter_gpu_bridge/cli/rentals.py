@@ -85,19 +85,24 @@ async def _want(name: str, order: Order, agreed: bool, bridge: Bridge, screen: S
 
 async def _list(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     standings = await bridge.rentals(ended=arguments.all)
-    listed = [standing.plain() for standing in standings]
-    screen.data({"rentals": listed})
+    lost = "" if standings else await bridge.lost_rentals()
+    screen.data({"rentals": [standing.plain() for standing in standings], "lost": lost})
     if standings:
         screen.table(
             ("ID", "FOR", "STATE", "MACHINE", "PROVIDER", "PER HOUR", "COST", "TIME LEFT"),
             [_row(standing) for standing in standings],
         )
-        for described in listed:
-            if described["warning"]:
-                screen.note(f"{str(described['id'])[:8]}: {described['warning']}")
+        for standing in standings:
+            short = standing.wish.wish_id[:8]
+            if standing.warning is not None:
+                screen.note(f"{short}: {standing.warning.text}")
+            if standing.unwatched_since is not None:
+                screen.note(f"{short}: {standing.told_unwatched} See: jupyter gpu guard")
+    elif lost:
+        screen.note(lost)
     else:
         screen.say("Nothing is rented.")
-    return 0
+    return 1 if lost else 0
 
 
 async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -117,10 +122,12 @@ async def _show(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
         screen.say(f"Ended: {wish.closed_because}")
     if rental is not None:
         screen.say(f"{rental.offer.title} at {rental.provider}, {rental.price} per hour, name {rental.name}")
-        cap = f", budget {rental.cap}" if rental.cap is not None else ""
-        screen.say(
-            f"Cost so far {rental.accrued.cents()}{cap}, at most {rental.worst_case.cents_at_most()}; {_left(rental)}"
-        )
+        tries = f" ({standing.earlier.cents_at_most()} of it for earlier tries)" if standing.earlier else ""
+        cap = f", budget {standing.budget}" if standing.budget is not None else ""
+        most = standing.worst_case.cents_at_most()
+        screen.say(f"Cost so far {standing.cost.cents()}{tries}{cap}, at most {most}; {_left(rental)}")
+    if standing.unwatched_since is not None:
+        await _look_after(standing, bridge, screen)
     if took:
         screen.say(f"Stages: {'; '.join(_told_stage(each) for each in took)}")
     for event in (each for each in events if not each.is_console):
@@ -135,6 +142,17 @@ def _tell_console(event: Event, screen: Screen) -> None:
     screen.say(f"\nWhat the machine of the attempt {(event.attempt_id or '?')[:8]} itself has written last:")
     for line in event.text.splitlines():
         screen.say(f"    {line}")
+
+
+async def _look_after(standing: Standing, bridge: Bridge, screen: Screen) -> None:
+    """Whoever looks at it has somebody look after it again."""
+    try:
+        is_again = await bridge.look_after(standing)
+    except (BridgeError, OSError) as error:
+        screen.note(f"{standing.told_unwatched} {error} See: jupyter gpu guard")
+        return
+    again = "Its warden was started again: look once more in a moment." if is_again else "See: jupyter gpu guard"
+    screen.note(f"{standing.told_unwatched} {again}")
 
 
 def _told_stage(took: Took) -> str:
@@ -155,6 +173,7 @@ async def _extend(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     if bool(arguments.ids) == arguments.all:
         raise BadRequest("Say which rentals to stop.", advice="Give their ids, or --all alone.")
+    troubles = await _look_for_lost(arguments.yes, bridge, screen) if arguments.all else []
     wanted = await bridge.rentals() if arguments.all else [await bridge.rental(start) for start in arguments.ids]
     left_out = [each for each in wanted if each.is_elsewhere] if arguments.all else []
     if left_out:
@@ -172,15 +191,35 @@ async def _stop(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     screen.data(
         {
             "stopped": [standing.plain() for standing in ended],
-            "troubles": list(wrong.values()),
+            "troubles": [*troubles, *wrong.values()],
             "left_out": [each.wish.wish_id for each in left_out],
         }
     )
     for standing in ended:
         screen.say(_told_end(standing))
-    if not wanted:
+    if not wanted and not troubles:
         screen.say("Nothing else is rented." if left_out else "Nothing is rented.")
-    return 1 if wrong else 0
+    return 1 if wrong or troubles else 0
+
+
+async def _look_for_lost(agreed: bool, bridge: Bridge, screen: Screen) -> Sequence[str]:
+    """Of machines that a ledger knew which was lost; those that are found are rented again. What was in the way."""
+    lost = await bridge.lost_rentals()
+    if not lost:
+        return ()
+    screen.note(f"{lost.partition(' Look for them')[0]} They are looked for.")
+    round_ = await bridge.guard()
+    for orphan in round_.orphans:
+        screen.note(f"{orphan.text}: it is ended in a few minutes, and at once with all the rest.")
+    for trouble in round_.troubles:
+        screen.note(trouble)
+    if round_.orphans and not agreed and not screen.agrees("End at once what was found?"):
+        raise BadRequest(
+            "Nothing was stopped at once.",
+            billing="What was found costs money until it is ended, which is done in a few minutes.",
+            advice="--yes ends all of it at once; to keep one: jupyter gpu orphans --keep NAME",
+        )
+    return round_.troubles
 
 
 async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> Sequence[Standing]:
@@ -188,7 +227,7 @@ async def _gone(ending: Sequence[Standing], bridge: Bridge, screen: Screen) -> S
 
 
 def _told_end(standing: Standing) -> str:
-    cost = "" if standing.rental is None else f" It cost {standing.rental.accrued.cents()}."
+    cost = "" if standing.rental is None else f" It cost {standing.cost.cents()}."
     return f"{'Ended' if standing.is_over else 'Ending'} {standing.wish.wish_id[:8]}.{cost}"
 
 
@@ -220,7 +259,7 @@ def _row(standing: Standing) -> tuple[str, ...]:
     if rental is None:
         return (*first, "-", "-", "-", "-", "-")
     title = f"{rental.offer.title} (pretend)" if rental.offer.is_pretend else rental.offer.title
-    return (*first, title, rental.provider, str(rental.price), rental.accrued.cents(), _left(rental))
+    return (*first, title, rental.provider, str(rental.price), standing.cost.cents(), _left(rental))
 
 
 def _state(standing: Standing) -> str:

@@ -53,6 +53,11 @@ class Traits:
     """Where its machines can be ended by hand."""
     is_pretend: bool = False
 
+    @property
+    def ends_alone(self) -> bool:
+        """Something ends its machines while everything of ours is dead, sooner or later."""
+        return bool(self.removal) or self.limits_at_create
+
     def gaps(self) -> str:
         """What ends a machine elsewhere while everything of ours is dead, and does not here; empty: nothing is lacking.
 

@@ -168,6 +168,8 @@ class Order:
     when_busy: WhenBusy = WhenBusy.FINISH
     keeps_failed: bool = False
     """A machine that can be entered and not be set up is not destroyed at once, so that somebody can look at it."""
+    unguarded: bool = False
+    """For days, also where only this computer could end it and the system does not run the guard."""
     image: str | None = None
     python: str | None = None
 

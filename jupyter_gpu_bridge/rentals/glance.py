@@ -19,6 +19,7 @@ from urllib.parse import quote
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.migrations import SCHEMA, VERSION_TABLE
 from jupyter_gpu_bridge.model import Event, Money, RentalState, WishId
+from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.ledger.rows import event_of, rental_of, wish_of
 from jupyter_gpu_bridge.rentals.standing import TOLD, Standing, standings
 
@@ -68,7 +69,7 @@ def _standings(connection: sqlite3.Connection) -> Sequence[Standing]:
     told: Mapping[WishId, list[Event]] = defaultdict(list)
     for row in _rows(connection, "ledger_events", _EVENTS):
         told[row.wish_id].append(event_of(row))
-    return standings(wishes, rentals, told)
+    return standings(wishes, rentals, told, clock_of_environment().now())
 
 
 def _rows(connection: sqlite3.Connection, table: str, query: str) -> Iterator[Any]:

@@ -6,10 +6,12 @@ own private key travels to it in its start script, and is of no use anywhere els
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from jupyter_gpu_bridge import settings
@@ -65,6 +67,16 @@ def find(start: str) -> AttemptKeys | None:
         except FileNotFoundError:
             continue
     return None
+
+
+def made() -> Mapping[AttemptId, datetime]:
+    """All attempts whose keys are here, and when they were made."""
+    found = {}
+    for folder in (settings.data_folder() / "keys").glob("[0-9a-f]" * 32):
+        with contextlib.suppress(FileNotFoundError):  # of one that is over just now
+            at = (folder / _OURS).stat().st_mtime
+            found[AttemptId(folder.name)] = datetime.fromtimestamp(at, timezone.utc)
+    return found
 
 
 def forget(attempt_id: AttemptId) -> None:

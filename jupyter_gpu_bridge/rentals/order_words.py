@@ -54,6 +54,8 @@ def check_order(order: Order) -> None:
                 f"The {what} of {value} is not between a minute and 30 days.", advice="For example: 8h, 45m"
             )
     require_sense(order.need)
+    if not order.need.gpu_count:
+        raise BadRequest("0 GPUs are none.", advice="Give how many there are to be: --gpus 1, or leave it out.")
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -124,7 +126,7 @@ _WORDS: Mapping[str, _Words] = {
     **dict.fromkeys(("gpus", "providers", "regions", "offers", "categories", "tiers"), _TEXTS),
     **dict.fromkeys(("gpu_count", "gpu_memory_mib", "cpus", "memory_mib", "disk_gib", "score"), _WHOLE),
     **dict.fromkeys(("down_mbps", "up_mbps"), _WHOLE),
-    **dict.fromkeys(("allows_spot", "only_spot", "must_be_verified", "keeps_failed"), _TRUTH),
+    **dict.fromkeys(("allows_spot", "only_spot", "must_be_verified", "keeps_failed", "unguarded"), _TRUTH),
     **dict.fromkeys(("max_price", "min_price", "budget", "agreed", "agreed_price"), _SUM),
     **dict.fromkeys(("stock", "cuda", "compute_capability", "image", "python"), _TEXT),
     **dict.fromkeys(("deadline", "lease", "lasts"), _SPAN),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import (
     BadRequest,
     BridgeError,
@@ -16,6 +17,7 @@ from jupyter_gpu_bridge.errors import (
     KeptForDebugging,
     LedgerBroken,
     LinkLost,
+    RentalEnded,
     RentalUnknown,
     VerbUnknown,
 )
@@ -43,6 +45,7 @@ from jupyter_gpu_bridge.rentals.experience import tell_measured
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
+from jupyter_gpu_bridge.rentals.lost import LOOK, LOST, is_lost
 from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
@@ -76,10 +79,24 @@ class Orders:
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
         from jupyter_gpu_bridge.aside import aside
-        from jupyter_gpu_bridge.rentals.quote import quote
+        from jupyter_gpu_bridge.rentals.quote import quote, without_avoided
 
         found = await self._searched(order.full_need, ranking=order.ranking)
-        return await aside(found.offers, quote, order, found.offers, found.lessons)
+        offers = found.offers
+        if settings.has_ledger():  # where nothing was ever rented, no host has failed
+            offers = await without_avoided(offers, await self._ready())
+        offers = await self._guarded(offers, order)
+        return await aside(offers, quote, order, offers, found.lessons)
+
+    async def _guarded(self, offers: Sequence[Offer], order: Order) -> Sequence[Offer]:
+        from jupyter_gpu_bridge.providers.clouds import Clouds
+        from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
+
+        clouds = Clouds()
+        try:
+            return await without_unguarded(offers, order, clouds)
+        finally:
+            await clouds.close()
 
     async def _searched(self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
         from jupyter_gpu_bridge.market.search import search
@@ -220,6 +237,13 @@ class Orders:
                 await links().run(client.close())
         raise AssertionError("unreachable")
 
+    async def look_after(self, standing: Standing) -> bool:
+        """Start its warden again where that is dead; whether there was need for that. Raises `LinkLost`."""
+        if standing.unwatched_since is None or standing.is_elsewhere:
+            return False
+        await self.wake(standing.wish.wish_id)
+        return True
+
     async def is_there(self, wish_id: WishId) -> bool:
         """For those who come back after a long time. What its provider does not say is no reason to give it up."""
         from jupyter_gpu_bridge.providers.clouds import Clouds
@@ -256,7 +280,17 @@ class Orders:
     async def find(self, start: str) -> Standing:
         """By the first letters of its id, or of an attempt's, as costs are told. Raises `RentalUnknown`."""
         book = await self._ready()
-        return await self._standing(await book.read(Ledger.wish_meant, start))
+        try:
+            wish = await book.read(Ledger.wish_meant, start)
+        except RentalUnknown as error:
+            if await is_lost(book):
+                raise RentalUnknown(error.what, billing=LOST, advice=f"Look for them: {LOOK}") from None
+            raise
+        return await self._standing(wish)
+
+    async def lost(self) -> str:
+        """That machines were rented here of which the ledger knows nothing, as a sentence; empty if there are none."""
+        return f"{LOST} Look for them: {LOOK}" if await is_lost(await self._ready()) else ""
 
     async def all(self, *, ended: bool = False, ended_since: datetime | None = None) -> Sequence[Standing]:
         """The newest first; those that are over only when asked for."""
@@ -269,16 +303,20 @@ class Orders:
             rentals = await book.read(Ledger.of_wishes, [wish.wish_id for wish in wishes])
         found = standings(wishes, rentals, {})
         told = await book.read(Ledger.events_of, [each.wish.wish_id for each in found if not each.is_over], TOLD)
-        return [
-            each for each in standings(wishes, rentals, told) if ended or ended_since is not None or not each.is_over
-        ]
+        everything = ended or ended_since is not None
+        seen = book.clock.now()
+        return [each for each in standings(wishes, rentals, told, seen) if everything or not each.is_over]
 
     async def events(self, wish_id: WishId) -> Sequence[Event]:
         book = await self._ready()
         return await book.read(Ledger.events, wish_id)
 
     async def extend(self, wish_id: WishId, more: timedelta) -> Rental:
-        """A later deadline. Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all."""
+        """A later deadline, of which its warden tells the machine and the provider; one that is dead is started again.
+
+        Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all, and `LinkLost` when it
+        is put off, and nobody can tell them.
+        """
         book = await self._ready()
         rental = await book.live(wish_id)
         if rental is None or rental.state is RentalState.RELEASING:
@@ -287,6 +325,8 @@ class Orders:
             raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
         await self._require_movable(rental)
         wish = await book.wish(wish_id)
+        if (await self._standing(wish)).unwatched_since is not None and not await self.is_there(wish_id):
+            raise RentalEnded("Its machine is not there any more.", advice=f"See: jupyter gpu show {wish_id[:8]}")
         latest = rental.written + wish.order.deadline + EXTENSION_ROOM
         if rental.deadline + more > latest:
             raise BadRequest(
@@ -297,7 +337,22 @@ class Orders:
             Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
         )
         reached("extended")
+        await self._tell_extended(wish, extended)
         return extended
+
+    async def _tell_extended(self, wish: Wish, rental: Rental) -> None:
+        if Standing(wish, None).is_elsewhere:
+            return  # there it is read in the ledger
+        try:
+            if replaced := await self.wake(wish.wish_id):
+                await (await self._ready()).note_wish(wish.wish_id, "warning", replaced)
+        except (BridgeError, OSError) as error:
+            raise LinkLost(
+                f"Its deadline is {rental.deadline:%Y-%m-%d %H:%M} UTC now, but nobody tells the machine and its "
+                f"provider, since its warden cannot be woken: {error}",
+                billing="They may end it at the deadline that they know.",
+                advice="Try: jupyter gpu guard",
+            ) from None
 
     async def _require_movable(self, rental: Rental) -> None:
         """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
@@ -369,7 +424,7 @@ class Orders:
         book = await self._ready()
         attempts = await book.read(Ledger.of_wish, wish.wish_id)
         told = await book.read(Ledger.events_of, [wish.wish_id], TOLD)
-        return Standing.of(wish, attempts, told.get(wish.wish_id, ()))
+        return Standing.of(wish, attempts, told.get(wish.wish_id, ()), book.clock.now())
 
     async def _ready(self) -> Book:
         return await asyncio.to_thread(self._open)

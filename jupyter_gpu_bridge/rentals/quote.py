@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jupyter_gpu_bridge.errors import NothingFits
 from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons
 from jupyter_gpu_bridge.market.ranking import ranked
 from jupyter_gpu_bridge.model import Money, Need, Offer, Order
 from jupyter_gpu_bridge.model.experience import REMEMBERED_FOR
+from jupyter_gpu_bridge.rentals.book import Book
+from jupyter_gpu_bridge.rentals.ledger import Ledger
 
 _MOST_TRIES = 12
 _DEARER = 3
@@ -24,7 +27,9 @@ class Quote:
     dearest: Money
     """Of all these, per hour."""
     worst_case: Money
-    """The largest possible bill, whichever of them it will be."""
+    """The largest possible bill, whichever of them it will be; without traffic: nobody knows how much there will be."""
+    tried: Sequence[Offer]
+    """The best, and the others."""
     passed_over: str = ""
     """One sentence about a cheaper offer that would come first, had nothing gone wrong there; empty without one."""
 
@@ -50,13 +55,29 @@ class Tries:
         return None
 
 
+async def without_avoided(offers: Sequence[Offer], book: Book) -> Sequence[Offer]:
+    """Those on hosts that did not fail lately; what is quoted and what is tried must be the same."""
+    now = book.clock.now()
+    avoided = {
+        (provider, host)
+        for provider in {offer.provider for offer in offers}
+        for host in await book.read(Ledger.avoided, provider, now)
+    }
+    return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
+
+
 def quote(order: Order, offers: Sequence[Offer], lessons: Lessons = NOTHING) -> Quote:
-    """`offers`: the best first, by what these lessons say."""
+    """`offers`: the best first, by what these lessons say. Raises `NothingFits` where nothing is left of them."""
+    if not offers:
+        raise NothingFits(
+            "Something is offered, and all the hosts that have it failed within the last hours.",
+            advice="Try again later, or ask for another GPU.",
+        )
     tries = Tries(offers, order.need)
     tried = list(iter(lambda: tries.next(offers), None))
     dearest = max(offer.price for offer in tried)
     passed = _passed_over(tried[0], offers, lessons, order)
-    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest), passed)
+    return Quote(tried[0], len(tried) - 1, dearest, order.worst_case(dearest), tried, passed)
 
 
 def _passed_over(best: Offer, offers: Sequence[Offer], lessons: Lessons, order: Order) -> str:

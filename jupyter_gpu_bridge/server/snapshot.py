@@ -22,7 +22,7 @@ _EVERY_S = 2.0
 
 _WATCHED_FOR_S = 60.0
 
-_RESTLESS = {"round_trip_ms", "last_activity", "cost", "cost_as_of"}
+_RESTLESS = {"round_trip_ms", "last_activity", "cost", "earlier_cost", "cost_as_of"}
 """These change all the time and are no reason to fetch anything."""
 
 

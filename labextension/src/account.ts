@@ -17,19 +17,22 @@ const BILLED = ['created', 'reachable', 'in_use', 'releasing'];
 export class Account {
   constructor(
     private readonly _attempt: IAttempt,
-    private readonly _now: number
+    private readonly _now: number,
+    private readonly _earlier: Micros = 0n
   ) {}
 
+  /** With what earlier attempts have cost, which could not be used and are paid all the same. */
   get cost(): Micros {
     return isGrowing(this._attempt)
       ? this._costAt(this._now)
-      : parseDollars(this._attempt.cost);
+      : this._earlier + parseDollars(this._attempt.cost);
   }
 
+  /** Of all attempts: each has what earlier ones have left. */
   get budget(): Micros | null {
     return this._attempt.budget === null
       ? null
-      : parseDollars(this._attempt.budget);
+      : this._earlier + parseDollars(this._attempt.budget);
   }
 
   /** How much of the budget is used; `null` without one. */
@@ -79,7 +82,8 @@ export class Account {
     const { cost, cost_as_of, requested } = this._attempt;
     const since = cost_as_of ?? requested; // as the ledger: from the request on
     const uncounted = moment - (since === null ? this._now : Date.parse(since));
-    return parseDollars(cost) + during(this._price, uncounted);
+    const counted = this._earlier + parseDollars(cost);
+    return counted + during(this._price, uncounted);
   }
 }
 

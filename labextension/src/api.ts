@@ -119,6 +119,12 @@ export interface IRental {
   /** Empty, or a sentence. */
   readonly warning: string;
   readonly warned: string | null;
+  /** What attempts before this one have cost; nothing from an older server. */
+  readonly earlier_cost?: string;
+  /** Which offers came to nothing before it, and why; nothing from an older server. */
+  readonly tried?: string;
+  /** Nobody has looked after it since then; nothing from an older server. */
+  readonly unwatched_since?: string | null;
   readonly attempt: IAttempt | null;
 }
 

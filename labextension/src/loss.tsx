@@ -7,7 +7,7 @@ import { Account } from './account';
 import type { IKernel, IMachine, IRental } from './api';
 import type { ComputeModel } from './model';
 import { shownSum } from './money';
-import { currentAttempt, rentedElsewhere } from './rentalwords';
+import { currentAttempt, earlierCost, rentedElsewhere } from './rentalwords';
 import { kernelName, kernelState } from './words';
 
 export function lossOnEnd(
@@ -19,7 +19,8 @@ export function lossOnEnd(
   if (attempt === null) {
     return <p>{trans.__('Nothing is rented for it yet. The search ends.')}</p>;
   }
-  const cost = shownSum(new Account(attempt, model.now()).cost);
+  const { cost: sum } = new Account(attempt, model.now(), earlierCost(rental));
+  const cost = shownSum(sum);
   return (
     <div className="jp-GpuBridge-loss">
       {rental.elsewhere && (

@@ -13,13 +13,15 @@ import type { ComputeModel } from './model';
 import { shownPrice, shownSum } from './money';
 import {
   currentAttempt,
+  earlierCost,
   rentalDetail,
   rentalFullName,
   rentalName,
   rentalPurpose,
   rentalState,
   rentedElsewhere,
-  span
+  span,
+  unwatched
 } from './rentalwords';
 import { State } from './state';
 
@@ -49,7 +51,7 @@ export function RentalItem(props: IRentalProps): React.ReactElement {
     ...props,
     rental,
     attempt,
-    account: new Account(attempt, now)
+    account: new Account(attempt, now, earlierCost(rental))
   };
   return (
     <li className="jp-GpuBridge-rental" data-stage={stage}>
@@ -75,6 +77,16 @@ export function RentalItem(props: IRentalProps): React.ReactElement {
                 {trans.__('(%1)', Time.formatHuman(warned))}
               </span>
             )}
+          </div>
+        </div>
+      )}
+      {rental.unwatched_since && (
+        <div className="jp-GpuBridge-warning">
+          <errorIcon.react tag="span" aria-hidden="true" />
+          <div>
+            <span role="status">
+              {unwatched(rental.unwatched_since, trans)}
+            </span>
           </div>
         </div>
       )}

@@ -10,6 +10,7 @@ import {
 } from '@jupyterlab/ui-components';
 
 import type { IAttempt, IRental } from './api';
+import type { Micros } from './money';
 import { parseDollars, shownSum } from './money';
 import type { IShownState } from './shown';
 import { shown, waiting } from './shown';
@@ -24,6 +25,11 @@ export function rentalPurpose(rental: IRental): string {
 /** What is rented now, or was last; while another one is searched for, nothing is. */
 export function currentAttempt(rental: IRental): IAttempt | null {
   return rental.stage === 'searching' ? null : rental.attempt;
+}
+
+/** What attempts before the one that is shown have cost. */
+export function earlierCost(rental: IRental): Micros {
+  return parseDollars(rental.earlier_cost ?? '0');
 }
 
 export function rentalName(rental: IRental, trans: TranslationBundle): string {
@@ -79,6 +85,14 @@ export function rentedElsewhere(
   return trans.__('Rented elsewhere, by %1.', by);
 }
 
+/** Its warden is dead: limits are not kept by us, and costs are an estimate. */
+export function unwatched(since: string, trans: TranslationBundle): string {
+  return trans.__(
+    'It is not looked after since %1, and its cost is an estimate. See: jupyter gpu guard',
+    new Date(since).toLocaleString()
+  );
+}
+
 /** What a person may fear at this stage, as sentences. */
 export function rentalDetail(
   rental: IRental,
@@ -95,7 +109,7 @@ export function rentalDetail(
     return closed_because || attempt?.reason || '';
   }
   if (stage === 'searching' && attempt?.reason) {
-    const cost = parseDollars(attempt.cost);
+    const cost = earlierCost(rental) + parseDollars(attempt.cost);
     return [
       trans.__('The last one came to nothing: %1', attempt.reason),
       cost ? trans.__('It cost %1.', shownSum(cost)) : ''

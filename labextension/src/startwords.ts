@@ -5,6 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IMachine, IRental } from './api';
 import { parseDollars, shownPrice, shownSum } from './money';
 import {
+  earlierCost,
   rentalDetail,
   rentalName,
   rentalPurpose,
@@ -52,9 +53,10 @@ export function readiness(
   const name = rentalName(rental, trans);
   const time = duration(now - Date.parse(rental.asked), trans);
   const price = shownPrice(rental.attempt?.price_per_hour ?? '');
-  return rental.attempt?.pretend
+  const ready = rental.attempt?.pretend
     ? trans.__('%1: ready after %2, %3 per hour (pretend)', name, time, price)
     : trans.__('%1: ready after %2, %3 per hour', name, time, price);
+  return [ready, rental.tried].filter(Boolean).join(' · ');
 }
 
 /** What is billed comes first: a long message is cut. */
@@ -64,7 +66,8 @@ export function endOfStart(
   trans: TranslationBundle
 ): string {
   const purpose = rentalPurpose(rental);
-  const cost = parseDollars(rental.attempt?.cost ?? '0');
+  const last = parseDollars(rental.attempt?.cost ?? '0');
+  const cost = earlierCost(rental) + last;
   const bill =
     cost > 0n
       ? trans.__('It cost %1, and nothing is billed any more.', shownSum(cost))

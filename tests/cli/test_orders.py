@@ -62,6 +62,28 @@ def test_a_profile_says_what_it_can_cost_and_what_its_provider_cannot_promise(
     assert "largest possible bill is $0.01." in call("profiles", "add", "p1", "--budget", "0.00245").err
 
 
+def test_what_any_of_the_providers_cannot_promise_is_told_and_what_traffic_costs(
+    bridge: ScriptedBridge, call: Call
+) -> None:
+    far = replace(
+        A100, provider="far", offer_id="offer-2", down_price=Money.parse("0.05"), up_price=Money.parse("0.02")
+    )
+    bridge.offers = [A100, far]
+    bridge.lacking_at = {"far": "Far takes no time limit."}
+    said = call("profiles", "add", "p1", "--rent", "--for", "6m").err
+    assert "largest possible bill is $0.25, and traffic at up to $0.05 per GB received and $0.02 per GB sent." in said
+    assert "Far takes no time limit." in said
+    bridge.offers = [A100]
+    said = call("profiles", "add", "p1", "--rent", "--for", "6m").err
+    assert ("traffic" in said, "Far" in said) == (False, False)
+
+
+def test_no_gpu_at_all_is_not_rented(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.offers = [A100]
+    answer = call("rent", "--gpus", "0", "--yes")
+    assert (answer.status, "0 GPUs are none." in answer.err) == (1, True)
+
+
 def test_a_profile_says_so_when_nobody_can_say_what_it_costs(call: Call) -> None:
     said = call("profiles", "add", "p1", "--rent", "--budget", "2").err
     assert "What it will cost cannot be said now: Nothing is offered now." in said

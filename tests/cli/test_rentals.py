@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jupyter_gpu_bridge.bridge import Standing
-from jupyter_gpu_bridge.model import WishId
+from jupyter_gpu_bridge.model import Money, WishId
 from tests.bridges import ScriptedBridge
 from tests.cli.calls import Call
 from tests.renting import RENTED, WISH, standing, warning, wish
@@ -19,6 +19,14 @@ def test_programs_are_told_of_a_rental_what_the_sidebar_is_told(bridge: Scripted
     for answer in (listed, shown):
         assert (answer["id"], answer["stage"], answer["warning"]) == (WISH, "in_use", "Look here.")
         assert answer["attempt"]["cost_as_of"] == "2026-11-20T12:30:00+00:00"
+
+
+def test_what_earlier_tries_have_cost_is_told_wherever_a_cost_is(bridge: ScriptedBridge, call: Call) -> None:
+    bridge.standings = [replace(standing(), earlier=Money.parse("0.25"))]
+    assert "  $1.50  " in call("ls").out
+    shown = call("show", WISH[:6]).out
+    assert "Cost so far $1.50 ($0.25 of it for earlier tries), budget $5.25, at most $5.25;" in shown
+    assert call("stop", WISH[:6], "--yes", "--no-wait").out == "Ending ab12cd34. It cost $1.50.\n"
 
 
 def test_all_are_those_of_ours_and_a_colleagues_is_named_and_ended_by_its_id_only(

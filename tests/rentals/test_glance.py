@@ -15,7 +15,7 @@ from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.bridge import Bridge
 from jupyter_gpu_bridge.db import tables
 from jupyter_gpu_bridge.db.types import DurationColumn, MoneyColumn, TimeColumn
-from jupyter_gpu_bridge.model import Ref, RentalState
+from jupyter_gpu_bridge.model import Money, Ref, RentalState
 from jupyter_gpu_bridge.rentals import glance as module
 from jupyter_gpu_bridge.rentals import orders as orders_module
 from jupyter_gpu_bridge.rentals.glance import glance
@@ -44,6 +44,8 @@ async def test_at_a_glance_it_is_what_the_ledger_says(ledger: Ledger) -> None:
         ledger.note(rental.wish_id, rental.attempt_id, "booting", "It starts.", NOON + timedelta(microseconds=number))
     again = next(each for each in ledger.rentals(live_only=False) if each.state is RentalState.GONE)
     second = scene.intend(again.wish_id, account="another", now=NOON + MINUTE)
+    ledger.accrue(again.attempt_id, NOON + 30 * MINUTE)
+    ledger.bill(again.attempt_id, Money.parse("0.30"))
     ledger.advance(second.attempt_id, RentalState.REQUESTED, now=NOON + MINUTE)
     ledger.advance(second.attempt_id, RentalState.CREATED, now=NOON + MINUTE, ref=Ref("m-1"), address="::1", port=2222)
     scene.wish("profile:none yet", NOON - MINUTE)
@@ -55,6 +57,8 @@ async def test_at_a_glance_it_is_what_the_ledger_says(ledger: Ledger) -> None:
     seen = glance()
     assert seen is not None
     assert list(seen) == list(await orders_module.orders().all())
+    (tried_twice,) = [each for each in seen if each.wish.wish_id == again.wish_id]
+    assert tried_twice.earlier == Money.parse("0.30")
     assert {each.wish.key for each in seen} >= {"profile:none yet", "name:ending", "name:0"}
     assert "name:over" not in {each.wish.key for each in seen}
     assert await Bridge().rentals() == seen

@@ -18,6 +18,8 @@ from jupyter_gpu_bridge.rentals.ledger.rows import order_text, wish_of
 
 _T, _A = tables.wishes, tables.rentals
 
+_SHOWN = 5
+
 
 class Wishes(Chapter):
     def wish(self, key: str, order: Order, asked_by: str, now: datetime, installation: str = "") -> tuple[Wish, bool]:
@@ -80,11 +82,46 @@ class Wishes(Chapter):
             return wish_of(only_one(connection, _T.c.wish_id, id_or_prefix, "wish"))
 
     def wish_meant(self, id_or_prefix: str) -> Wish:
-        """As `find_wish`; where no wish begins so, that of the attempt which does."""
+        """As `find_wish`; where no wish begins so, that of the attempt which does, or the one for what is named so.
+
+        Of several of that name, the one that is open or has a machine. Raises `RentalUnknown`.
+        """
         with self._database.reading() as connection:
+            named = _named(connection, id_or_prefix)
+            if len(named) == 1 and not _begins(connection, id_or_prefix):
+                return named[0]
+            if named:
+                raise _several(id_or_prefix, named)
             if _is_attempt(connection, id_or_prefix):
                 return read_wish(connection, only_one(connection, _A.c.attempt_id, id_or_prefix, "rental").wish_id)
             return wish_of(only_one(connection, _T.c.wish_id, id_or_prefix, "wish"))
+
+
+def _named(connection: Connection, name: str) -> Sequence[Wish]:
+    """For this, as `ls` shows it: those that are not over, or else all."""
+    query = select(_T).where(_T.c.key.endswith(f":{name}", autoescape=True)).order_by(_T.c.asked)
+    found = [wish_of(row) for row in connection.execute(query).all()] if name else []
+    named = [wish for wish in found if wish.key.partition(":")[2] == name]
+    live = select(_A.c.wish_id).where(
+        _A.c.wish_id.in_([each.wish_id for each in named]), _A.c.state != RentalState.GONE.value
+    )
+    billed = set(connection.scalars(live))
+    return [wish for wish in named if wish.is_open or wish.wish_id in billed] or named
+
+
+def _begins(connection: Connection, prefix: str) -> bool:
+    """Whether the id of anything begins so: then it is not clear what is meant."""
+    wanted = prefix.strip().casefold()
+    columns = (_T.c.wish_id, _A.c.attempt_id)
+    queries = (select(column).where(column.startswith(wanted, autoescape=True)).limit(1) for column in columns)
+    return any(connection.execute(query).first() is not None for query in queries)
+
+
+def _several(name: str, named: Sequence[Wish]) -> RentalUnknown:
+    ids = ", ".join(wish.wish_id[:8] for wish in named[-_SHOWN:])
+    return RentalUnknown(
+        f"{name!r} may mean several things: it is the name of {ids}, and not of one thing alone.", advice="Give the id."
+    )
 
 
 def _is_attempt(connection: Connection, prefix: str) -> bool:

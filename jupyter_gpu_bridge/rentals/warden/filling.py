@@ -30,7 +30,19 @@ from jupyter_gpu_bridge.machine.link.stages import usually
 from jupyter_gpu_bridge.machine.link.target import Target
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.marks import reached
-from jupyter_gpu_bridge.model import CONSOLE, Offer, Order, Outcome, Provider, Rental, RentalState, Seen, Wish, WishId
+from jupyter_gpu_bridge.model import (
+    CONSOLE,
+    Money,
+    Offer,
+    Order,
+    Outcome,
+    Provider,
+    Rental,
+    RentalState,
+    Seen,
+    Wish,
+    WishId,
+)
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
 from jupyter_gpu_bridge.rentals import key_pairs
 from jupyter_gpu_bridge.rentals.allowance import Allowance
@@ -41,9 +53,10 @@ from jupyter_gpu_bridge.rentals.experience import tell_outcome
 from jupyter_gpu_bridge.rentals.last_lines import LastLines
 from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.limits import user_limits
-from jupyter_gpu_bridge.rentals.quote import Tries
+from jupyter_gpu_bridge.rentals.quote import Tries, without_avoided
 from jupyter_gpu_bridge.rentals.release import look_for, release
-from jupyter_gpu_bridge.rentals.standing import KEPT_FOR
+from jupyter_gpu_bridge.rentals.standing import KEPT_FOR, TRIED
+from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
 from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
 from jupyter_gpu_bridge.rentals.warden.failing import BootFailed, MachineFailed, SetUpFailed, never_entered
 from jupyter_gpu_bridge.rentals.warden.others import Others
@@ -101,27 +114,31 @@ class Filling:
         places: Sequence[str] = wish.order.need.providers or await asyncio.to_thread(clouds_set_up)
         first = await self._offered(wish.order, places)
         reached("searched")
-        offers = await self._without_avoided(first)
+        offers = await self._usable(first, wish.order)
         failures: list[str] = []
         console = ""
         unclear: AccountUnclear | None = None
+        why = ""
         tries = Tries(offers, wish.order.need)
         while (offer := tries.next(offers)) is not None:
             try:
-                return await self._try(wish, offer)
+                found = await self._try(wish, offer, why)
+                if failures:
+                    await self._stage(TRIED, f"{len(failures)} before it came to nothing: {'; '.join(failures)}")
+                return found
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
-                failures.append(f"{error.what.rstrip('.')} at {offer.provider}")
+                failures.append(why := f"{error.what.rstrip('.')} at {offer.provider}")
                 console = error.details.get(CONSOLE, console)
             except AccountUnclear as error:
-                unclear = error
+                unclear, why = error, error.what.rstrip(".")
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
-                offers = await self._without_avoided(await self._offered(wish.order, places))
+                offers = await self._usable(await self._offered(wish.order, places), wish.order)
         if unclear is not None:
             raise unclear
         raise RentFailed(
             f"Tried {len(failures)} of {len(first)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
             advice=_advice(wish, first),
-            billing="Nothing is billed.",
+            billing=await self._told_spent(),
             details=_details(console),
         )
 
@@ -132,8 +149,12 @@ class Filling:
         )
         return found.offers
 
-    async def _try(self, wish: Wish, offer: Offer) -> tuple[Rental, Target]:
-        """Raises `RentFailed` also where the order leaves nothing for it."""
+    async def _usable(self, offers: Sequence[Offer], order: Order) -> Sequence[Offer]:
+        """As they were quoted."""
+        return await without_unguarded(await without_avoided(offers, self._book), order, self._clouds)
+
+    async def _try(self, wish: Wish, offer: Offer, why: str) -> tuple[Rental, Target]:
+        """Raises `RentFailed` also where the order leaves nothing for it. `why`: what became of the one before it."""
         cloud = self._clouds.get(offer.provider)
         account = await self._clouds.account(offer.provider)
         began = self._book.clock.now()
@@ -141,7 +162,8 @@ class Filling:
         why_not = allowance.forbids(offer.price)
         if why_not:
             raise RentFailed(f"{offer.title} not tried, since {why_not}")
-        doing = f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
+        doing = f"{why}; " if why else ""
+        doing += f"renting {offer.title} at {cloud.traits.title} for {offer.price} per hour"
         bill = f", at most {allowance.in_all(offer.price)} in all"
         if offer.lasts is not None and offer.ends_within(allowance.lasts(offer.price)):
             bill += f", to be had for {spoken(offer.lasts)} only"
@@ -186,7 +208,7 @@ class Filling:
         if ended is not None:
             rental = await release(rental, cloud, self._book, ended.because, ended=ended.at)
             await tell_outcome(self._book, rental, Outcome.ENDED_ALONE, ended.because)
-            raise RentalEnded(ended.because, billing=f"It has cost {rental.accrued} at the most.")
+            raise RentalEnded(ended.because, billing=f"It has cost {await self._spent()} at the most.")
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
@@ -195,7 +217,7 @@ class Filling:
         try:
             return await self._within_limits(wish, rental, self._boot_and_enter(wish, rental, cloud))
         except RentFailed as error:
-            if rental.offer.host:
+            if rental.offer.host and isinstance(error, MachineFailed):  # a limit that came first is no fault of a host
                 until = self._book.clock.now() + _AVOIDED_FOR
                 await self._book.read(Ledger.avoid, rental.provider, rental.offer.host, until, error.what)
             reached("failed")
@@ -324,19 +346,19 @@ class Filling:
         self._report(name, text)
         await self._book.note_wish(self._wish_id, name, text)
 
-    async def _without_avoided(self, offers: Sequence[Offer]) -> Sequence[Offer]:
-        now = self._book.clock.now()
-        avoided = {
-            (provider, host)
-            for provider in {offer.provider for offer in offers}
-            for host in await self._book.read(Ledger.avoided, provider, now)
-        }
-        return [offer for offer in offers if (offer.provider, offer.host) not in avoided]
-
     async def _tell(self, rental: Rental, error: RentFailed, order: Order) -> None:
         """Not of an image of the user's own: then it may be that."""
         if isinstance(error, MachineFailed) and order.image is None:
             await tell_outcome(self._book, rental, error.outcome, error.what)
+
+    async def _spent(self) -> Money:
+        """By all attempts of this wish."""
+        attempts = await self._book.read(Ledger.of_wish, self._wish_id)
+        return sum((each.accrued for each in attempts), Money())
+
+    async def _told_spent(self) -> str:
+        spent = await self._spent()
+        return f"Nothing is billed any more; the tries cost {spent.cents_at_most()}." if spent else "Nothing is billed."
 
     async def _usually(self, stage: str, offer: Offer) -> str:
         return usually((await self._book.read(Ledger.typical, offer.provider, offer.gpu)).get(stage))

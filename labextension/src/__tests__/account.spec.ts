@@ -35,6 +35,17 @@ describe('Account', () => {
     }
   );
 
+  it('counts what earlier attempts have cost, and shares their budget', () => {
+    const given = [Date.parse(NOW), parseDollars('1.00')] as const;
+    const paid = new Account(attempt({}), ...given);
+    expect(paid.cost).toBe(parseDollars('2.25'));
+    expect(paid.budget).toBe(parseDollars('6.00'));
+    expect(paid.budgetLeft).toBe(account({}).budgetLeft);
+    expect(paid.priceOfExtension).toBe(account({}).priceOfExtension);
+    const gone = new Account(attempt({ state: 'gone' }), ...given);
+    expect(gone.cost).toBe(parseDollars('2.25'));
+  });
+
   it('never counts backwards when a clock is behind', () => {
     expect(account({}, -10).cost).toBe(parseDollars('1.25'));
   });

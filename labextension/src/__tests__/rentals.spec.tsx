@@ -166,6 +166,22 @@ describe('rentals in the panel', () => {
     expect(row().textContent).toContain('102 % of $5.00');
   });
 
+  it('counts what earlier attempts have cost', async () => {
+    const tried = rental({ earlier_cost: '1.00' });
+    const text = await shown([tried]);
+    expect(text).toContain('$2.25 so far');
+    expect(text).toContain('37 % of $6.00 used');
+    const over = { ...tried, stage: 'gone' as const };
+    expect(await shown([over])).toContain('It cost $2.25.');
+  });
+
+  it('says since when nobody looks after it', async () => {
+    const text = await shown([rental({ unwatched_since: minutes(-20) })]);
+    expect(text).toContain('It is not looked after since');
+    expect(text).toContain('See: jupyter gpu guard');
+    expect(await shown([rental()])).not.toContain('looked after');
+  });
+
   it('has no bar without a budget', async () => {
     await shown([rental({ attempt: attempt({ budget: null }) })]);
     expect(row().querySelector('[role=meter]')).toBeNull();

@@ -116,10 +116,16 @@ describe('Starts', () => {
   it('says when it is ready, after how long, and what it costs', async () => {
     const asked = seconds(0);
     await told([{ ...booting(1), asked }]);
-    const ready = begun({ stage: 'in_use', asked, attempt: attempt() });
+    const ready = begun({
+      stage: 'in_use',
+      asked,
+      attempt: attempt(),
+      tried: '1 before it came to nothing: no capacity at box'
+    });
     const [shown] = await told([ready], [rentedMachine()]);
     expect(shown.message).toBe(
-      'Pretend A100 80 GB · sandbox: ready after 0 s, $2.50 per hour (pretend)'
+      'Pretend A100 80 GB · sandbox: ready after 0 s, $2.50 per hour (pretend)' +
+        ' · 1 before it came to nothing: no capacity at box'
     );
     expect(shown.type).toBe('success');
     expect(starts.isWaiting).toBe(false);

@@ -175,3 +175,33 @@ def _adopted(ledger: Ledger, name: str) -> Rental:
         is_pretend=True,
         warning="It ends soon.",
     )
+
+
+def test_a_wish_is_found_by_what_it_is_for_when_that_is_clear(ledger: Ledger) -> None:
+    scene = Scene(ledger)
+    first = scene.wish("name:my_box", NOON)
+    scene.wish("name:myXbox", NOON)
+    ledger.close_wish(first, "It was stopped.", NOON + MINUTE)
+    assert ledger.wish_meant("my_box").wish_id == first
+    again = scene.wish("name:my_box", NOON + MINUTE)
+    assert ledger.wish_meant("my_box").wish_id == again
+    other = scene.wish("profile:my_box", NOON + MINUTE)
+    with pytest.raises(RentalUnknown, match=r"may mean several things"):
+        ledger.wish_meant("my_box")
+    ledger.close_wish(other, "It was stopped.", NOON + MINUTE)
+    ending = scene.bring(scene.intend(scene.wish("name:ending")), RentalState.RELEASING)
+    ledger.close_wish(ending.wish_id, "It was stopped.", NOON + MINUTE)
+    scene.wish("profile:ended", NOON)
+    assert ledger.wish_meant("ending").wish_id == ending.wish_id
+    for nothing in ("", "my", "box", "nobody"):
+        with pytest.raises(RentalUnknown, match="There is no wish"):
+            ledger.wish_meant(nothing)
+
+
+def test_a_name_that_is_the_beginning_of_another_id_is_not_clear(ledger: Ledger) -> None:
+    scene = Scene(ledger)
+    other = scene.wish("name:other", NOON)
+    named = scene.wish(f"name:{other[:4]}", NOON)
+    with pytest.raises(RentalUnknown, match=f"may mean several things: it is the name of {named[:8]}"):
+        ledger.wish_meant(other[:4])
+    assert ledger.wish_meant(other[:8]).wish_id == other

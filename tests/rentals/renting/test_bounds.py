@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -49,6 +49,31 @@ async def test_the_budget_is_one_for_all_attempts(world: Renting) -> None:
     assert world.billed() == []
     assert world.created() >= 1
     assert _bill(world) <= budget + Money.parse("0.50").during(_TICK)
+
+
+async def test_no_host_is_avoided_because_a_limit_came_first(world: Renting) -> None:
+    quote = await world.bridge.quote(PRETEND)
+    assert quote.best.host
+    world.cloud.fault("slow-boot", value=240)
+    with pytest.raises(RentFailed, match="were used up before it could be used"):
+        await world.rent(replace(PRETEND, budget=Money.parse("0.006")))
+    with Ledger.open() as ledger:
+        assert ledger.rentals(live_only=False)[0].offer.host == quote.best.host
+        assert ledger.avoided("sandbox", datetime.now(timezone.utc)) == set()
+
+
+async def test_what_is_quoted_is_what_is_rented_also_when_a_host_has_failed(world: Renting) -> None:
+    first = await world.bridge.quote(PRETEND)
+    world.cloud.fault("never-boots", calls=1)
+    failed = await world.rent()
+    await world.bridge.end_rental(failed.wish.wish_id, "It was a test.")
+    await world.until_over(failed.wish.wish_id)
+    quote = await world.bridge.quote(PRETEND)
+    assert quote.best.host != first.best.host
+    standing = await world.rent()
+    assert standing.rental is not None
+    assert standing.rental.offer.host == quote.best.host
+    await world.end_everything()
 
 
 async def test_a_deadline_counts_while_a_machine_boots(world: Renting) -> None:

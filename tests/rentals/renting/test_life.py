@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.errors import BadRequest, NothingFits, OverBudget, RentalEnded, RentalUnknown, RentFailed
+from jupyter_gpu_bridge.errors import (
+    BadRequest,
+    LinkLost,
+    NothingFits,
+    OverBudget,
+    RentalEnded,
+    RentalUnknown,
+    RentFailed,
+)
 from jupyter_gpu_bridge.model import Money, Need, Order, RentalState
 from jupyter_gpu_bridge.rentals.ledger import Limits
 from tests.rentals.renting.world import PRETEND, Renting, until
@@ -150,6 +158,34 @@ async def test_a_deadline_is_put_off_here_and_on_the_machine(world: Renting) -> 
     await world.until_over(wish_id)
     with pytest.raises(RentalUnknown):
         await world.bridge.extend_rental(wish_id, timedelta(hours=1))
+
+
+async def test_a_deadline_is_put_off_for_all_also_when_its_warden_was_dead(world: Renting) -> None:
+    standing = await world.rent()
+    before = world.limit(standing)
+    world.kill_wardens()
+    await world.bridge.extend_rental(standing.wish.wish_id, timedelta(hours=1))
+    assert len(world.wardens()) == 1
+    await until(lambda: world.limit(standing) == before + 3600)
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
+
+
+async def test_who_puts_off_a_deadline_is_told_when_nobody_can_tell_the_machine(world: Renting) -> None:
+    standing = await world.rent()
+    assert standing.rental is not None
+    world.kill_wardens()
+    log = world.folder(standing.machine) / "link.log"
+    log.unlink()
+    log.mkdir()
+    with pytest.raises(LinkLost, match=r"nobody tells the machine .* They may end it at the deadline that they know"):
+        await world.bridge.extend_rental(standing.wish.wish_id, timedelta(hours=1))
+    (now,) = await world.bridge.rentals()
+    assert now.rental is not None
+    assert now.rental.deadline == standing.rental.deadline + timedelta(hours=1)
+    log.rmdir()
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
 
 
 async def test_a_machine_that_is_gone_is_not_rented_again_by_a_restart(world: Renting) -> None:

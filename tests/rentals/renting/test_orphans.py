@@ -67,6 +67,38 @@ async def test_one_that_is_kept_is_looked_after_and_warned_of_no_more(world: Ren
     assert world.billed() == []
 
 
+async def test_a_lost_ledger_is_not_taken_for_nothing_rented_and_what_is_lost_is_ended_with_all(world: Renting) -> None:
+    lost = await world.lose_the_ledger()
+    for words in (("ls",), ("costs",), ("ls",)):
+        asked = await ran(*words)
+        assert (asked.status, asked.out) == (1, ""), asked
+        assert "This ledger knows nothing of machines that were rented here before" in asked.err, asked
+        assert "jupyter gpu orphans" in asked.err, asked
+    by_id = await ran("stop", lost.wish.wish_id, "--yes")
+    assert by_id.status == 1, by_id
+    assert "which may be billed. Look for them: jupyter gpu orphans" in by_id.err, by_id
+    unasked = await ran("stop", "--all")
+    assert unasked.status == 1, unasked
+    assert "What was found costs money until it is ended" in unasked.err, unasked
+    assert len(world.billed()) == 1
+    stopped = await ran("stop", "--all", "--yes")
+    assert stopped.status == 0, stopped
+    assert "Ended" in stopped.out, stopped
+    assert world.billed() == []
+    listed = await ran("ls")
+    assert (listed.status, listed.out) == (0, "Nothing is rented.\n"), listed
+
+
+async def test_all_that_is_lost_is_found_and_ended_by_one_command(world: Renting) -> None:
+    await world.lose_the_ledger()
+    stopped = await ran("stop", "--all", "--yes")
+    assert stopped.status == 0, stopped
+    assert (
+        "runs at sandbox, and the ledger knows nothing of it: it is ended in a few minutes, and at once" in stopped.err
+    )
+    assert world.billed() == []
+
+
 async def test_what_somebody_has_rented_is_no_orphan_to_keep(world: Renting) -> None:
     standing = await world.rent()
     assert standing.rental is not None
