@@ -25,11 +25,13 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def clouds_forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clouds_forgotten() -> Iterator[None]:
+    """With a patch of its own: the one of the test would be made before all that the test asks for, and undone last."""
     home = Path(tempfile.gettempdir()) / f"gb-{os.getpid()}-{next(_numbers)}"
-    if _HOME not in os.environ:
-        monkeypatch.setenv(_HOME, str(home))
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        if _HOME not in os.environ:
+            patch.setenv(_HOME, str(home))
+        yield
     for name in _WHO_REMEMBERS:
         if name in sys.modules:
             sys.modules[name].forget()

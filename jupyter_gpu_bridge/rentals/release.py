@@ -58,9 +58,10 @@ async def release(
     reached("releasing")
     if last_lines is not None:
         await last_lines.keep(rental)
-    earliest = await _earliest(ended, rental, cloud, book)
-    was_there = await _destroy(rental, cloud, book, earliest)
-    ended = book.clock.now() if was_there else earliest
+    limit = await _limit(rental, cloud, book)
+    unseen = min(filter(None, (ended, limit)), default=None)
+    was_there = await _destroy(rental, cloud, book, limit=limit, unseen=unseen)
+    ended = book.clock.now() if was_there else unseen
     rental = await _write_up(rental, because, book)
     reached("destroyed")
     with contextlib.suppress(BridgeError):
@@ -95,20 +96,22 @@ async def look_for(rental: Rental, cloud: Provider, book: Book) -> Rental | None
     return found
 
 
-async def _earliest(seen: datetime | None, rental: Rental, cloud: Provider, book: Book) -> datetime | None:
-    """Since when a machine that was not there any more is gone, at the latest; nothing where that is not known."""
+async def _limit(rental: Rental, cloud: Provider, book: Book) -> datetime | None:
+    """When it has ended at the latest, by its provider or by itself; nothing where that is not known."""
     wish = await book.wish(rental.wish_id)
-    if not cloud.traits.limits_at_create or rental.created is None or wish.key.startswith((FOUND, KEPT)):
-        return seen
-    limit = rental.created + Allowance(rental.deadline - rental.written, rental.cap, None).lasts(rental.offer.price)
-    return limit if seen is None else min(seen, limit)
+    ends_alone = cloud.traits.limits_at_create or cloud.traits.removal
+    if not ends_alone or rental.created is None or wish.key.startswith((FOUND, KEPT)):
+        return None
+    return rental.created + Allowance(rental.deadline - rental.written, rental.cap, None).lasts(rental.offer.price)
 
 
-async def _destroy(rental: Rental, cloud: Provider, book: Book, earliest: datetime | None) -> bool:
+async def _destroy(
+    rental: Rental, cloud: Provider, book: Book, *, limit: datetime | None, unseen: datetime | None
+) -> bool:
     """Ask, and look; until it is not there any more. Whether it ever was.
 
-    Neither waits for the other: somebody may have ended it by hand, where we cannot. It is counted all the while, but
-    for what nobody can see not past `earliest`.
+    Neither waits for the other: somebody may have ended it by hand, where we cannot. It is counted all the while; when
+    nobody can look not past its `limit`, and where it was never seen not past `unseen`.
     """
     pause, failures = _FIRST, 0
     first_absent: datetime | None = None
@@ -137,7 +140,7 @@ async def _destroy(rental: Rental, cloud: Provider, book: Book, earliest: dateti
                 rental = await _counted(rental, book, None)
         except CloudError as error:
             trouble = error
-            rental = await _counted(rental, book, None if is_listed else earliest)
+            rental = await _counted(rental, book, limit if is_listed else unseen)
         if trouble is not None:
             failures += 1
             await _complain(rental, cloud, book, trouble, failures)

@@ -57,7 +57,7 @@ from jupyter_gpu_bridge.rentals.quote import Tries, without_avoided
 from jupyter_gpu_bridge.rentals.release import look_for, release
 from jupyter_gpu_bridge.rentals.standing import KEPT_FOR, TRIED
 from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
-from jupyter_gpu_bridge.rentals.warden.absence import ended_alone
+from jupyter_gpu_bridge.rentals.warden.absence import EndedAlone, ended_alone
 from jupyter_gpu_bridge.rentals.warden.failing import BootFailed, MachineFailed, SetUpFailed, never_entered
 from jupyter_gpu_bridge.rentals.warden.others import Others
 from jupyter_gpu_bridge.rentals.warden.over_all import OverAll
@@ -190,6 +190,10 @@ class Filling:
             found = rental if rental.state is RentalState.CREATED else await look_for(rental, cloud, self._book)
             if found is None:
                 return None
+            if (ended := await self._ended_alone(wish, found)) is not None:
+                await release(found, cloud, self._book, ended.because, ended=ended.at)
+                await self._stage("searching", f"{ended.because.rstrip('.')}: looking for another")
+                return None
             try:
                 return await self._settle(wish, found)
             except RentFailed as error:
@@ -200,15 +204,18 @@ class Filling:
 
     async def _require_there(self, wish: Wish, rental: Rental) -> None:
         """Nobody has looked after it for a while, and it may have ended itself. Raises `RentalEnded`."""
-        try:
-            cloud = await self._clouds.of(rental)
-            ended = await ended_alone(rental, wish.order, cloud, self._book.clock)
-        except CloudError:
-            return  # it is looked after all the same, and asked again
-        if ended is not None:
+        if (ended := await self._ended_alone(wish, rental)) is not None:
+            cloud = await self._cloud_of(rental)
             rental = await release(rental, cloud, self._book, ended.because, ended=ended.at)
             await tell_outcome(self._book, rental, Outcome.ENDED_ALONE, ended.because)
             raise RentalEnded(ended.because, billing=f"It has cost {await self._spent()} at the most.")
+
+    async def _ended_alone(self, wish: Wish, rental: Rental) -> EndedAlone | None:
+        """What its provider does not say now is asked again: until then it is looked after."""
+        try:
+            return await ended_alone(rental, wish.order, await self._clouds.of(rental), self._book.clock)
+        except CloudError:
+            return None
 
     async def _settle(self, wish: Wish, rental: Rental) -> tuple[Rental, Target]:
         """From created to entered. What cannot be is ended before anything else is tried."""
