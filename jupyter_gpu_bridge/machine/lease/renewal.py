@@ -66,11 +66,15 @@ class Renewal:
         ask: Ask,
         seconds: float,
         *,
+        name: str = "",
         told: Callable[[LeaseNews], None] = lambda news: None,
         clock: Clock | None = None,
     ) -> None:
-        """`told` is called after each attempt. `seconds` may be changed at any time; the next renewal goes by it."""
+        """`name`: of the machine, which its lease has to bear. `told` is called after each attempt. `seconds` may be changed
+        at any time; the next renewal goes by it.
+        """
         self._ask = ask
+        self._name = name
         self.seconds = seconds
         self.extra = 0.0
         """Seconds by which the deadline was put off, all in all; goes with each renewal."""
@@ -113,7 +117,11 @@ class Renewal:
         except Exception as error:
             # Whatever it was: the machine's time runs on, and the next attempt may succeed.
             return LeaseNews(None, problem=str(error) or "The machine cannot be reached.")
-        return _news(answer, serial) if answer is not None else LeaseNews(None, problem="The machine does not answer.")
+        return (
+            _news(answer, serial, self._name)
+            if answer is not None
+            else LeaseNews(None, problem="The machine does not answer.")
+        )
 
     async def _within(self, seconds: float, awaited: Awaitable[_T]) -> _T | None:
         """What it comes to; `None` when it took too long. It never outlives this call."""
@@ -128,7 +136,7 @@ class Renewal:
             await asyncio.gather(asked, timer, return_exceptions=True)
 
 
-def _news(answer: Any, serial: str) -> LeaseNews:
+def _news(answer: Any, serial: str, name: str) -> LeaseNews:
     """The machine is believed no more than it has to be: it says what it likes."""
     said: Mapping[str, Any] = answer if isinstance(answer, dict) else {}
     left, deadline_left = (_seconds(said.get(name)) for name in ("left", "deadline_left"))
@@ -136,6 +144,8 @@ def _news(answer: Any, serial: str) -> LeaseNews:
     is_ending = said.get("phase") == "ending"
     if is_ending:
         problem = "The machine is ending itself, since its lease has run out."
+    elif name and said.get("name") != name:
+        problem = "The lease there is not the one of this machine: what ends it by itself, and when, is not known."
     elif not is_alive:
         problem = "The program on the machine that keeps its lease does not run: nothing there ends it by itself."
     elif said.get("serial") != serial or left is None:

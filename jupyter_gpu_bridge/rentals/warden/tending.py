@@ -84,7 +84,7 @@ class Tending:
         order = self._wish.order
         attempts = await self._book.read(Ledger.of_wish, self._rental.wish_id)
         begun = min(each.written for each in attempts)
-        lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), told=self._hear)
+        lease = Renewal(self._link.ask_agent, order.lease.total_seconds(), name=self._rental.name, told=self._hear)
         renewing = asyncio.create_task(lease.run())
         forget = self._link.listen(lambda: lease.renew_now() if self._link.connection.mux is not None else None)
         try:

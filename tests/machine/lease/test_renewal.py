@@ -20,6 +20,7 @@ __all__ = ["anyio_backend", "on_asyncio"]
 pytestmark = pytest.mark.anyio
 
 LEASE = 1200.0
+NAME = "gpu-bridge-here"
 
 
 class StandingClock:
@@ -75,6 +76,7 @@ def healthy(question: dict[str, Any]) -> dict[str, Any]:
         "daemon_alive": True,
         "phase": "living",
         "serial": question["serial"],
+        "name": NAME,
     }
 
 
@@ -87,7 +89,7 @@ class World:
         self.clock = StandingClock()
         self.agent = Agent(self.clock)
         self.told: list[LeaseNews] = []
-        self.renewal = Renewal(self.agent.ask, LEASE, told=self.told.append, clock=self.clock)
+        self.renewal = Renewal(self.agent.ask, LEASE, name=NAME, told=self.told.append, clock=self.clock)
 
 
 @asynccontextmanager
@@ -187,6 +189,8 @@ async def test_another_length_counts_from_the_next_renewal_on() -> None:
     [
         ({"phase": "ending"}, "The machine is ending itself, since its lease has run out."),
         ({"daemon_alive": False}, "keeps its lease does not run"),
+        ({"name": "gpu-bridge-elsewhere"}, "is not the one of this machine"),
+        ({"name": None}, "is not the one of this machine"),
         ({"serial": "of another"}, "has not taken up the renewal"),
         ({"left": None}, "has not taken up the renewal"),
         ({"left": "long"}, "has not taken up the renewal"),
