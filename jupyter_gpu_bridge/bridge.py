@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.model import (
 from jupyter_gpu_bridge.model.query import Page, Query, Row
 from jupyter_gpu_bridge.providers import ssh
 from jupyter_gpu_bridge.providers.hosts import Hosts
-from jupyter_gpu_bridge.rentals import account_keys, check, key_pairs, observe, order_words
+from jupyter_gpu_bridge.rentals import account_keys, check, key_pairs, observe, order_words, shopping
 from jupyter_gpu_bridge.rentals.account_keys import Tested
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy, as_csv, as_json
 from jupyter_gpu_bridge.rentals.ledger import Limits
@@ -220,7 +220,7 @@ class Bridge:
 
     async def search(self, need: Need) -> Sequence[Offer]:
         """Offers that fit, the best first. Raises `NothingFits` with what excludes how many."""
-        return await _orders().search(need)
+        return await shopping.search(need)
 
     def browse(self, query: Query) -> AsyncGenerator[Page, None]:
         """A page of what can be rented, at once and again with each provider that answers; to be closed.
@@ -243,7 +243,7 @@ class Bridge:
 
     async def gaps(self, provider: str) -> str:
         """What this provider cannot promise, and what to do about it; empty when it lacks nothing."""
-        return await _orders().gaps(provider)
+        return await shopping.gaps(provider)
 
     async def check_gpu(self, machine: str, report: Report) -> GpusChecked:
         """Measure the GPUs of a rented machine or an own host, in some ten seconds; cancelled, it ends there too.

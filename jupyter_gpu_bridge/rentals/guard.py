@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.rentals.ledger import Ledger
 from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.rentals.reconcile import Orphan, compare
 from jupyter_gpu_bridge.rentals.standing import Standing
+from jupyter_gpu_bridge.rentals.waking import wake
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,11 @@ async def look(orders: Orders, book: Book) -> Round:
     watched = []
     at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def wake(standing: Standing) -> None:
+    async def watch(standing: Standing) -> None:
         wish_id = standing.wish.wish_id
         async with at_once:
             try:
-                replaced = await orders.wake(wish_id)
+                replaced = await wake(wish_id)
             except (BridgeError, OSError) as error:
                 troubles.append(f"{wish_id[:8]} has nobody who looks after it: {error}")
                 return
@@ -61,7 +62,7 @@ async def look(orders: Orders, book: Book) -> Round:
 
     await _close_overdue(await orders.all(), book, troubles)
     # What is elsewhere, of a team's ledger: whoever has asked has the keys.
-    await asyncio.gather(*(wake(standing) for standing in await orders.all() if not standing.is_elsewhere))
+    await asyncio.gather(*(watch(standing) for standing in await orders.all() if not standing.is_elsewhere))
     return Round(watched, orphans, troubles)
 
 

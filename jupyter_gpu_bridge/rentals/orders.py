@@ -19,19 +19,14 @@ from jupyter_gpu_bridge.errors import (
     LinkLost,
     RentalEnded,
     RentalUnknown,
-    VerbUnknown,
 )
-from jupyter_gpu_bridge.in_time import in_time
-from jupyter_gpu_bridge.machine.link import LinkClient, Report, links
+from jupyter_gpu_bridge.machine.link import Report, links
 from jupyter_gpu_bridge.marks import reached
 from jupyter_gpu_bridge.model import (
     Event,
     GpuCompared,
     MachineRef,
-    Need,
-    Offer,
     Order,
-    Ranking,
     Rental,
     RentalState,
     Wish,
@@ -42,25 +37,19 @@ from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.clock import clock_of_environment
 from jupyter_gpu_bridge.rentals.costs import CostRow, CostsBy
 from jupyter_gpu_bridge.rentals.experience import tell_measured
+from jupyter_gpu_bridge.rentals.extending import extend
 from jupyter_gpu_bridge.rentals.installation import installation_id
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.limits import user_limits
 from jupyter_gpu_bridge.rentals.lost import LOOK, LOST, is_lost
-from jupyter_gpu_bridge.rentals.order_words import LONGEST, SHORTEST, check_order
+from jupyter_gpu_bridge.rentals.order_words import check_order
 from jupyter_gpu_bridge.rentals.reach import machine_of_wish, target_of
 from jupyter_gpu_bridge.rentals.reconcile import FOUND, KEPT
-from jupyter_gpu_bridge.rentals.standing import EXTENSION_ROOM, TOLD, Standing, standings
+from jupyter_gpu_bridge.rentals.standing import TOLD, Standing, standings
+from jupyter_gpu_bridge.rentals.waking import wake
 
 if TYPE_CHECKING:
-    from jupyter_gpu_bridge.market.search import Found
-    from jupyter_gpu_bridge.market.sources import Source
     from jupyter_gpu_bridge.rentals.guard import Round
     from jupyter_gpu_bridge.rentals.quote import Quote
-
-
-_SUCCESSORS = 3
-_WAKE_WITHIN = 45.0
-"""Seconds for a warden that hangs to be found out and ended, and for its successor to start on a busy computer."""
 
 
 class Orders:
@@ -70,53 +59,11 @@ class Orders:
         self._book: Book | None = None
         self._opening = threading.Lock()
 
-    async def search(self, need: Need) -> Sequence[Offer]:
-        """The best first, as they were a moment ago. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.market.sources import Browsed
-
-        return (await self._searched(need, Browsed())).offers
-
     async def quote(self, order: Order) -> Quote:
         """What it would come to now. Raises `NothingFits`."""
-        from jupyter_gpu_bridge.aside import aside
-        from jupyter_gpu_bridge.rentals.quote import quote, without_avoided
+        from jupyter_gpu_bridge.rentals import shopping
 
-        found = await self._searched(order.full_need, ranking=order.ranking)
-        offers = found.offers
-        if settings.has_ledger():  # where nothing was ever rented, no host has failed
-            offers = await without_avoided(offers, await self._ready())
-        offers = await self._guarded(offers, order)
-        return await aside(offers, quote, order, offers, found.lessons)
-
-    async def _guarded(self, offers: Sequence[Offer], order: Order) -> Sequence[Offer]:
-        from jupyter_gpu_bridge.providers.clouds import Clouds
-        from jupyter_gpu_bridge.rentals.unguarded import without_unguarded
-
-        clouds = Clouds()
-        try:
-            return await without_unguarded(offers, order, clouds)
-        finally:
-            await clouds.close()
-
-    async def _searched(self, need: Need, source: Source | None = None, ranking: Ranking = Ranking.PRICE) -> Found:
-        from jupyter_gpu_bridge.market.search import search
-        from jupyter_gpu_bridge.providers.clouds import Clouds
-
-        clouds = Clouds()
-        try:
-            return await search(need, clouds, source, ranking)
-        finally:
-            await clouds.close()
-
-    async def gaps(self, provider: str) -> str:
-        """What this cloud cannot promise; see `Traits`."""
-        from jupyter_gpu_bridge.providers.clouds import Clouds
-
-        clouds = Clouds()
-        try:
-            return clouds.get(provider).traits.gaps()
-        finally:
-            await clouds.close()
+        return await shopping.quote(order, await self._ready() if settings.has_ledger() else None)
 
     async def want(self, key: str, order: Order, asked_by: str = "") -> Standing:
         """The open wish of that key, or a new one. Its machine is found when somebody waits for it (`arrive`)."""
@@ -199,49 +146,18 @@ class Orders:
         """Of another computer's too: that one may be switched off."""
         book = await self._ready()
         is_billed = await book.live(wish_id) is not None or bool(await book.returned(wish_id))
-        if is_billed and (replaced := await self.wake(wish_id)):
+        if is_billed and (replaced := await wake(wish_id)):
             await book.note_wish(wish_id, "warning", replaced)
 
     async def _release_unwritten(self, wish_id: WishId, because: str) -> None:
         machine = machine_of_wish(wish_id)
         await links().run(links().ask(machine, target_of(machine), "release", because=because))
 
-    async def wake(self, wish_id: WishId) -> str:
-        """See to it that its warden lives, and looks at its wish now.
-
-        One that hangs is ended and has a successor; a sentence about that.
-        """
-        try:
-            return await in_time(self._wake(wish_id), _WAKE_WITHIN)
-        except asyncio.TimeoutError:
-            raise LinkLost(
-                f"The warden of {wish_id[:8]} does not answer.", advice="`jupyter gpu guard` tries it again."
-            ) from None
-
-    async def _wake(self, wish_id: WishId) -> str:
-        replaced = ""
-        for attempts_left in range(_SUCCESSORS, -1, -1):
-            client = LinkClient(machine_of_wish(wish_id))
-            try:
-                await links().run(client.connect(start=True))
-                with contextlib.suppress(VerbUnknown):  # one of an older version looks by itself, as all do
-                    await links().run(client.ask("look"))
-                return replaced
-            except LinkLost:  # it ended just then, or hangs
-                is_ended = await client.end_hung()
-                if not attempts_left or (client.hung is not None and not is_ended):
-                    raise
-                if is_ended:
-                    replaced = f"The warden of {wish_id[:8]} (process {client.hung}) hung, and was replaced."
-            finally:
-                await links().run(client.close())
-        raise AssertionError("unreachable")
-
     async def look_after(self, standing: Standing) -> bool:
         """Start its warden again where that is dead; whether there was need for that. Raises `LinkLost`."""
         if standing.unwatched_since is None or standing.is_elsewhere:
             return False
-        await self.wake(standing.wish.wish_id)
+        await wake(standing.wish.wish_id)
         return True
 
     async def is_there(self, wish_id: WishId) -> bool:
@@ -262,7 +178,7 @@ class Orders:
             await clouds.close()
         if ended is not None:
             with contextlib.suppress(LinkLost):
-                await self.wake(wish_id)
+                await wake(wish_id)
         return ended is None
 
     async def until_gone(self, wish_id: WishId, tell: Callable[[str], None] = lambda text: None) -> Standing:
@@ -312,64 +228,12 @@ class Orders:
         return await book.read(Ledger.events, wish_id)
 
     async def extend(self, wish_id: WishId, more: timedelta) -> Rental:
-        """A later deadline, of which its warden tells the machine and the provider; one that is dead is started again.
-
-        Raises `RentalUnknown` when nothing is rented now, `OverBudget` for the limits over all, and `LinkLost` when it
-        is put off, and nobody can tell them.
-        """
+        """See `extending.extend`. Raises `RentalEnded` also where nobody has looked after it, and it is gone."""
         book = await self._ready()
-        rental = await book.live(wish_id)
-        if rental is None or rental.state is RentalState.RELEASING:
-            raise RentalUnknown("There is no machine of that id now.", advice="See: jupyter gpu ls")
-        if not SHORTEST <= more <= LONGEST:
-            raise BadRequest(f"{more} is no time to extend by.", advice="Say minutes or hours, for example 30m.")
-        await self._require_movable(rental)
-        wish = await book.wish(wish_id)
-        if (await self._standing(wish)).unwatched_since is not None and not await self.is_there(wish_id):
+        standing = await self._standing(await book.wish(wish_id))
+        if standing.unwatched_since is not None and not await self.is_there(wish_id):
             raise RentalEnded("Its machine is not there any more.", advice=f"See: jupyter gpu show {wish_id[:8]}")
-        latest = rental.written + wish.order.deadline + EXTENSION_ROOM
-        if rental.deadline + more > latest:
-            raise BadRequest(
-                f"It can be put off to {latest:%Y-%m-%d %H:%M} UTC at the latest.",
-                advice="Rent another machine for what takes longer.",
-            )
-        extended = await book.read(
-            Ledger.extend, rental.attempt_id, rental.deadline + more, user_limits(), book.clock.now()
-        )
-        reached("extended")
-        await self._tell_extended(wish, extended)
-        return extended
-
-    async def _tell_extended(self, wish: Wish, rental: Rental) -> None:
-        if Standing(wish, None).is_elsewhere:
-            return  # there it is read in the ledger
-        try:
-            if replaced := await self.wake(wish.wish_id):
-                await (await self._ready()).note_wish(wish.wish_id, "warning", replaced)
-        except (BridgeError, OSError) as error:
-            raise LinkLost(
-                f"Its deadline is {rental.deadline:%Y-%m-%d %H:%M} UTC now, but nobody tells the machine and its "
-                f"provider, since its warden cannot be woken: {error}",
-                billing="They may end it at the deadline that they know.",
-                advice="Try: jupyter gpu guard",
-            ) from None
-
-    async def _require_movable(self, rental: Rental) -> None:
-        """Raises `BadRequest` where its provider was told a time at which to end it, and cannot be told another."""
-        from jupyter_gpu_bridge.providers.clouds import Clouds
-
-        clouds = Clouds()
-        try:
-            traits = clouds.get(rental.provider).traits
-        finally:
-            await clouds.close()
-        if traits.limits_at_create and not traits.puts_off:
-            raise BadRequest(
-                f"{traits.title} was told to end this machine at {rental.deadline:%Y-%m-%d %H:%M} UTC, and takes no "
-                "other time now.",
-                billing="Until then it costs what it does.",
-                advice="Rent another machine with a later deadline (--for); the idle limit ends it earlier anyway.",
-            )
+        return await extend(wish_id, more, book)
 
     async def costs(self, by: CostsBy, since: date | None) -> Sequence[CostRow]:
         book = await self._ready()
@@ -398,7 +262,7 @@ class Orders:
         if not await book.read(Ledger.keep, rental, wish.key, f"{KEPT}{name}", book.clock.now()):
             raise _too_late(rental)
         reached("kept")
-        await self.wake(wish.wish_id)
+        await wake(wish.wish_id)
         return await self.find(wish.wish_id)
 
     async def end_orphan(self, name: str) -> Standing:
@@ -411,7 +275,7 @@ class Orders:
             wish_id = await end_by_name(name, await asyncio.to_thread(clouds_set_up), book, clouds)
         finally:
             await clouds.close()
-        await self.wake(wish_id)
+        await wake(wish_id)
         return await self.find(wish_id)
 
     async def guard(self) -> Round:

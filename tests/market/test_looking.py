@@ -28,9 +28,9 @@ from jupyter_gpu_bridge.model import (
 )
 from jupyter_gpu_bridge.model.query import Query
 from jupyter_gpu_bridge.providers.clouds import Clouds
+from jupyter_gpu_bridge.rentals import shopping
 from jupyter_gpu_bridge.rentals.attempt import Attempt
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.orders import Orders
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.market.shops import BROKEN, DEARER, GOOD, NEED, Shop, found_by, shops
 from tests.own_home import own_home
@@ -49,7 +49,7 @@ def quick(own_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_hundred_searches_at_once_ask_each_provider_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with shops(monkeypatch, acme=GOOD, other=GOOD, third=GOOD) as scripts:
-        found = await asyncio.gather(*(Orders().search(NEED) for _ in range(100)))
+        found = await asyncio.gather(*(shopping.search(NEED) for _ in range(100)))
         assert {len(offers) for offers in found} == {3}
         assert {name: len(script.heard) for name, script in scripts.items()} == {"acme": 1, "other": 1, "third": 1}
 
@@ -58,20 +58,19 @@ async def test_who_looks_sees_what_was_offered_a_moment_ago_and_who_rents_what_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with shops(monkeypatch, acme=GOOD) as scripts:
-        orders = Orders()
-        (looked,) = await orders.search(NEED)
+        (looked,) = await shopping.search(NEED)
         scripts["acme"].replies = [Answer(200, {"offers": [{"id": "1", "price": "9.99"}]})]
-        assert (await orders.search(NEED))[0].price == looked.price
-        assert (await orders.quote(Order(NEED))).best.price == Money.parse("9.99")
+        assert (await shopping.search(NEED))[0].price == looked.price
+        assert (await shopping.quote(Order(NEED), None)).best.price == Money.parse("9.99")
         assert (await found_by()).offers[0].price == Money.parse("9.99")
-        assert (await orders.search(NEED))[0].price == Money.parse("9.99")  # it is known now
+        assert (await shopping.search(NEED))[0].price == Money.parse("9.99")  # it is known now
         assert len(scripts["acme"].heard) == 3
 
 
 async def test_needs_that_are_the_same_to_a_provider_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async with shops(monkeypatch, acme=GOOD) as scripts:
         for need in (Need(gpus=("A100", "h100")), Need(gpus=("H100", "a100"), providers=("acme",))):
-            await Orders().search(need)
+            await shopping.search(need)
         assert len(scripts["acme"].heard) == 1
 
 
@@ -79,7 +78,7 @@ async def test_a_provider_that_is_down_is_shown_as_it_was_and_how_long_ago(monke
     monkeypatch.setenv("PROVIDER_CACHE_MIN_TTL", "0")
     monkeypatch.setenv("PROVIDER_CACHE_TTL", "0")
     async with shops(monkeypatch, acme=GOOD) as scripts:
-        (before,) = await Orders().search(NEED)
+        (before,) = await shopping.search(NEED)
         scripts["acme"].replies = [BROKEN]
         found = await found_by(Browsed())
         assert list(found.offers) == [before]
@@ -103,10 +102,10 @@ async def test_one_that_is_switched_off_is_not_asked_and_says_so_when_it_is_want
 ) -> None:
     monkeypatch.setenv("OTHER_ENABLED", "false")
     async with shops(monkeypatch, acme=GOOD, other=GOOD) as scripts:
-        assert [offer.provider for offer in await Orders().search(NEED)] == ["acme"]
+        assert [offer.provider for offer in await shopping.search(NEED)] == ["acme"]
         assert scripts["other"].heard == []
         with pytest.raises(NothingFits, match=r"other is switched off \(OTHER_ENABLED\)"):
-            await Orders().search(replace(NEED, providers=("other",)))
+            await shopping.search(replace(NEED, providers=("other",)))
         clouds = Clouds()
         await clouds.get("other").destroy(Ref("m-1"))
         await clouds.close()
@@ -116,20 +115,20 @@ async def test_one_that_is_switched_off_is_not_asked_and_says_so_when_it_is_want
 async def test_a_create_that_fails_lets_nobody_look_at_what_was_offered_before(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing: Any = None
     async with shops(monkeypatch, acme=GOOD, other=GOOD) as scripts:
-        acme = next(offer for offer in await Orders().search(NEED) if offer.provider == "acme")
+        acme = next(offer for offer in await shopping.search(NEED) if offer.provider == "acme")
         shop = Shop("acme", scripts["acme"].address)
         attempt = Attempt(nothing, acme, nothing, shop, nothing, nothing, nothing)
         with pytest.raises(NoCapacity):
             await attempt._send(nothing, nothing)
         await shop.close()
-        await Orders().search(NEED)
+        await shopping.search(NEED)
         assert {name: len(script.heard) for name, script in scripts.items()} == {"acme": 2, "other": 1}
 
 
 async def test_a_setting_that_makes_no_sense_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACME_RATE_LIMIT", "fast")
     async with shops(monkeypatch, acme=GOOD) as scripts:
-        for ask in (Orders().search(NEED), Bridge().health()):
+        for ask in (shopping.search(NEED), Bridge().health()):
             with pytest.raises(BadRequest, match="ACME_RATE_LIMIT"):
                 await ask
         assert scripts["acme"].heard == []

@@ -18,7 +18,7 @@ from jupyter_gpu_bridge.providers import health
 from jupyter_gpu_bridge.providers.calls import Kind
 from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.rentals import health as rentals_health
-from jupyter_gpu_bridge.rentals.orders import Orders
+from jupyter_gpu_bridge.rentals import shopping
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.market.shops import BROKEN, GOOD, NEED, Shop, shops
 from tests.on_asyncio import anyio_backend, on_asyncio
@@ -103,14 +103,14 @@ async def test_a_provider_that_wants_to_be_left_alone_is_degraded(monkeypatch: p
 async def test_offers_are_forgotten_on_request_and_figures_tell_who_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with shops(monkeypatch, acme=GOOD) as scripts:
         for _ in range(4):
-            await Orders().search(NEED)
+            await shopping.search(NEED)
         cache = health.of("acme").cache
         assert (cache.entries, cache.hits, cache.misses, cache.ratio) == (1, 3, 1, 0.75)
         assert cache.ttl.total_seconds() == 30
         Bridge().forget_offers("acme")
-        await Orders().search(NEED)
+        await shopping.search(NEED)
         Bridge().forget_offers()
-        await Orders().search(NEED)
+        await shopping.search(NEED)
         assert len(scripts["acme"].heard) == 3
 
 

@@ -70,8 +70,8 @@ class Renewal:
         told: Callable[[LeaseNews], None] = lambda news: None,
         clock: Clock | None = None,
     ) -> None:
-        """`name`: of the machine, which its lease has to bear. `told` is called after each attempt. `seconds` may be changed
-        at any time; the next renewal goes by it.
+        """`name`: of the machine, which its lease has to bear. `told` is called after each attempt. `seconds` may be
+        changed at any time; the next renewal goes by it.
         """
         self._ask = ask
         self._name = name

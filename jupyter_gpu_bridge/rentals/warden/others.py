@@ -10,8 +10,8 @@ from jupyter_gpu_bridge.model import WishId
 from jupyter_gpu_bridge.providers.clouds import Clouds
 from jupyter_gpu_bridge.rentals.book import Book
 from jupyter_gpu_bridge.rentals.ledger import Ledger
-from jupyter_gpu_bridge.rentals.orders import orders
 from jupyter_gpu_bridge.rentals.reconcile import EVERY, reconcile, reconcile_now_and_then
+from jupyter_gpu_bridge.rentals.waking import wake
 
 
 class Others:
@@ -24,7 +24,7 @@ class Others:
     async def wake(self, wish_id: WishId) -> None:
         """See to it that a wish has its warden."""
         with contextlib.suppress(BridgeError, OSError):
-            await orders().wake(wish_id)
+            await wake(wish_id)
 
     async def compare(self, providers: Sequence[str]) -> None:
         """Before anything is rented there: what is billed already may be forgotten."""
