@@ -31,7 +31,7 @@ async def ended_alone(rental: Rental, order: Order, cloud: Provider, clock: Cloc
     if (seen is not None and seen.state not in ENDED) or clock.now() - since < order.lease:
         return None
     await require_account(rental, cloud)
-    return EndedAlone(min(clock.now(), *_limits(rental, order, cloud, since)), _because(rental, cloud))
+    return EndedAlone(min([clock.now(), *_limits(rental, order, cloud, since)]), _because(rental, cloud))
 
 
 def _limits(rental: Rental, order: Order, cloud: Provider, since: datetime) -> list[datetime]:

@@ -16,7 +16,6 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,7 +83,7 @@ class Story(RuleBasedStateMachine):
         self._patch.setattr(warden, "_LOOK_EVERY", timedelta(seconds=10))
         self._patch.setattr(tending, "TICK", self.tick)
         self._patch.setattr(filling, "TICK", self.tick)
-        self._patch.setattr(others, "orders", lambda: SimpleNamespace(wake=self._wake))
+        self._patch.setattr(others, "wake", self._wake)
         self._patch.setattr(asyncio, "to_thread", _here)
         self._patch.setattr(filling, "_known_hosts", lambda rental: Path("none"))
         self._loop = asyncio.new_event_loop()
