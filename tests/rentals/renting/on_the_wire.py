@@ -48,6 +48,8 @@ class WiredCloud:
         self.timeline = timeline
         self.outcomes: list[str] = []
         self.quote = Money()
+        self.says_time = False
+        """What a cloud of this computer says of the time proves nothing."""
         """What somebody was shown before, with whom some of the next offers are found good as well."""
         self._simulated = CloudInProcess(name, START.timestamp())
         self._cloud = self._simulated.cloud
