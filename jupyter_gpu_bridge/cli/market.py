@@ -33,7 +33,7 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _history(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     from jupyter_gpu_bridge.market.written import history_as_csv, history_as_plain
 
-    history = await bridge.price_history(arguments.gpu, arguments.provider, arguments.days)
+    history = await bridge.price_history(" ".join(arguments.gpu), arguments.provider, arguments.days)
     if arguments.csv:
         print(history_as_csv(history), end="")
         return 0
