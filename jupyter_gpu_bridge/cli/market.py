@@ -101,6 +101,7 @@ def _tell(overview: Overview, screen: Screen) -> None:
         f"by {_many(len(found.providers), 'provider')}; "
         f"one GPU costs {total.low} to {total.high} for an hour, {_rounded(total.average)} on average."
     )
+    screen.note("What is offered in several ways counts once; not every provider says how many GPUs there are.")
 
 
 def _cells(figures: Figures) -> tuple[str, ...]:
