@@ -137,6 +137,7 @@ def provider_health(value: ProviderHealth) -> Plain:
         "provider": value.provider,
         "state": value.state.value,
         "why": value.why,
+        "key_trouble": value.key_trouble,
         "calls": value.calls,
         "success_rate": value.success_rate,
         "response_seconds": {"median": _seconds(value.median), "p95": _seconds(value.p95)},

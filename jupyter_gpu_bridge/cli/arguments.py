@@ -203,7 +203,7 @@ def _rows(text: str) -> int:
 
 def _models(nouns: Any) -> None:
     models = _add(nouns, "models", "the GPUs that are known, what they can do, and what a name is taken for")
-    models.add_argument("name", metavar="NAME", nargs="?", help="say what this is taken for, whoever calls it so")
+    models.add_argument("name", metavar="NAME", nargs="*", help="say what this is taken for, whoever calls it so")
     models.add_argument("--gpu", metavar="MODEL", action="append", help="only this one; more than once: any of them")
     kinds = ("consumer", "professional", "datacenter")
     models.add_argument("--category", choices=kinds, metavar="KIND", help=", ".join(kinds))

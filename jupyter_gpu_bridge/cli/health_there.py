@@ -107,6 +107,7 @@ def _provider(said: Mapping[str, Any]) -> ProviderHealth:
         cache=CacheHealth(
             int(cache["entries"]), int(cache["hits"]), int(cache["misses"]), timedelta(seconds=cache["ttl_seconds"])
         ),
+        key_trouble=str(said.get("key_trouble", "")),
     )
 
 

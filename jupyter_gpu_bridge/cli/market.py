@@ -33,7 +33,7 @@ async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
 async def _history(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
     from jupyter_gpu_bridge.market.written import history_as_csv, history_as_plain
 
-    history = await bridge.price_history(arguments.gpu, arguments.provider, arguments.days)
+    history = await bridge.price_history(" ".join(arguments.gpu), arguments.provider, arguments.days)
     if arguments.csv:
         print(history_as_csv(history), end="")
         return 0
@@ -101,6 +101,7 @@ def _tell(overview: Overview, screen: Screen) -> None:
         f"by {_many(len(found.providers), 'provider')}; "
         f"one GPU costs {total.low} to {total.high} for an hour, {_rounded(total.average)} on average."
     )
+    screen.note("What is offered in several ways counts once; not every provider says how many GPUs there are.")
 
 
 def _cells(figures: Figures) -> tuple[str, ...]:

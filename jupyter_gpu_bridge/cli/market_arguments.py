@@ -13,7 +13,7 @@ _USUAL_DAYS, _MOST_DAYS = 30, 400
 
 def add_market_nouns(nouns: Any, add: Add) -> None:
     history = add(nouns, "history", "how the prices of a GPU have moved, and when it could be had")
-    history.add_argument("gpu", metavar="MODEL", help="for example A100, in any variant")
+    history.add_argument("gpu", metavar="MODEL", nargs="+", help="for example A100, in any variant, or RTX 4090")
     history.add_argument("--provider", metavar="NAME", help="there only; `sandbox` pretends")
     days = f"of the last N days, {_USUAL_DAYS} without it, {_MOST_DAYS} at most"
     history.add_argument("--days", type=_days, default=_USUAL_DAYS, metavar="N", help=days)

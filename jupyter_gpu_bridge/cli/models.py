@@ -21,8 +21,8 @@ _STANDS_IN = {"vector": "vector", "fp32": "FP32"}
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
-    if arguments.name is not None:
-        return _explain(arguments.name, bridge, screen)
+    if arguments.name:
+        return _explain(" ".join(arguments.name), bridge, screen)
     found = sorted(_chosen(arguments, bridge), key=_ORDERS[arguments.sort])
     screen.data({"models": [plain.gpu_model(model) for model in found]})
     if found:

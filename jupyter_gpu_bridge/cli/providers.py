@@ -13,7 +13,7 @@ from jupyter_gpu_bridge.cli.screen import Screen
 from jupyter_gpu_bridge.cli.servers import running
 from jupyter_gpu_bridge.model import BreakerState, Health, ProviderHealth
 
-_TITLES = ("PROVIDER", "STATE", "WENT WELL", "MEDIAN", "95 %", "BREAKERS", "REQUESTS LEFT", "OFFERS")
+_TITLES = ("PROVIDER", "STATE", "ANSWERED", "MEDIAN", "95 %", "BREAKERS", "REQUESTS LEFT", "OFFERS")
 
 
 async def run(arguments: Namespace, bridge: Bridge, screen: Screen) -> int:
@@ -49,8 +49,9 @@ def _show(health: Health, screen: Screen) -> None:
 
 def _row(health: ProviderHealth) -> tuple[str, ...]:
     rate = "-" if health.success_rate is None else f"{health.success_rate:.0%} of {health.calls}"
+    state = f"{health.state.value}: {health.key_trouble}" if health.key_trouble else health.state.value
     return (
-        health.provider, health.state.value, rate, _time(health.median), _time(health.p95),
+        health.provider, state, rate, _time(health.median), _time(health.p95),
         _breakers(health), _left(health), _offers(health),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jupyter_gpu_bridge.gpus.catalogue import Category, Model, Units, groups, models
     from jupyter_gpu_bridge.gpus.explaining import Explained, explain, near
     from jupyter_gpu_bridge.gpus.identified import Identified
-    from jupyter_gpu_bridge.gpus.identifying import identify, identify_each
+    from jupyter_gpu_bridge.gpus.identifying import identify, identify_each, identify_first
     from jupyter_gpu_bridge.gpus.score import Figures, estimate
     from jupyter_gpu_bridge.gpus.unknown import UnknownNames, unknown_names
     from jupyter_gpu_bridge.gpus.wanted import models_wanted, titles_wanted
@@ -30,6 +30,7 @@ __all__ = [
     "groups",
     "identify",
     "identify_each",
+    "identify_first",
     "models",
     "models_wanted",
     "near",
@@ -41,7 +42,7 @@ _PLACES = {
     "catalogue": ("Category", "Model", "Units", "groups", "models"),
     "explaining": ("Explained", "explain", "near"),
     "identified": ("Identified",),
-    "identifying": ("identify", "identify_each"),
+    "identifying": ("identify", "identify_each", "identify_first"),
     "score": ("Figures", "estimate"),
     "unknown": ("UnknownNames", "unknown_names"),
     "wanted": ("models_wanted", "titles_wanted"),

@@ -24,15 +24,25 @@ def identify(
     `memory_mib`: of each GPU, as reported; it decides between variants. `form_factor`: `SXM4`, `pcie`. A name that a
     provider says and nobody knows is counted in `unknown_names`.
     """
+    return identify_first((name,), memory_mib=memory_mib, form_factor=form_factor, provider=provider)
+
+
+def identify_first(
+    names: Sequence[str], *, memory_mib: int | None = None, form_factor: str | None = None, provider: str | None = None
+) -> Identified:
+    """Of several names of one thing the first that is known, otherwise the last: only then is anything unknown."""
     mib = memory_mib if memory_mib is not None and memory_mib > 0 else None
     form = (form_factor or "").strip().casefold() or None
     seller = None if provider is None else provider.casefold()
-    found = Identified(name, name, memory_mib=mib, reported_mib=mib)
-    if len(name) <= LONGEST:
-        found = _identify(name, mib, form, seller)
-    if seller is not None and name.strip() and not found.is_known and found.count:
-        unknown_names.met(name, seller)
-    return found
+    for name in names:
+        if len(name) <= LONGEST and ((found := _identify(name, mib, form, seller)).is_known or not found.count):
+            return found
+    last = names[-1]
+    if seller is not None and last.strip():
+        unknown_names.met(last, seller)
+    if len(last) <= LONGEST:
+        return _identify(last, mib, form, seller)
+    return Identified(last, last, memory_mib=mib, reported_mib=mib)
 
 
 def identify_each(names: str | Iterable[str], *, provider: str | None = None) -> Sequence[Identified]:

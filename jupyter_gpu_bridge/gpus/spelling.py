@@ -12,7 +12,8 @@ from jupyter_gpu_bridge.gpus.catalogue import Model, models
 LONGEST = 120
 """No name of a GPU is longer."""
 
-_ANYWHERE = frozenset({"gpu", "graphics", "card", "vendor", "model", "ram", "interface"})
+_ANYWHERE = frozenset({"gpu", "graphics", "card", "vendor", "model", "ram", "interface", "gdr"})
+"""`gdr` is said of the network: `h100_sxm5gdr` is an H100 like any other."""
 
 _LINES = (
     (r"RTX PRO \d+", {"rtx", "nvidia", "blackwell"}),

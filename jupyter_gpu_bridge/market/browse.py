@@ -16,7 +16,7 @@ from jupyter_gpu_bridge.market.facts import figures
 from jupyter_gpu_bridge.market.intent import completed
 from jupyter_gpu_bridge.market.lessons import NOTHING, Lessons, learned
 from jupyter_gpu_bridge.market.search import misspelt
-from jupyter_gpu_bridge.market.sources import Browsed, Offered, Source, ask, places_for
+from jupyter_gpu_bridge.market.sources import Browsed, Offered, Source, ask, before, places_for
 from jupyter_gpu_bridge.model import Need, Offer
 from jupyter_gpu_bridge.model.query import Answer, Excluded, Page, Query, Row
 from jupyter_gpu_bridge.providers.clouds import Clouds
@@ -48,6 +48,7 @@ _shelves = _Shelves()
 async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[Page, None]:
     """A page at once, and a newer one whenever more is known; raises `BadRequest` for what makes no sense.
 
+    Whoever has to be asked again is shown as he was, until he answers.
     Closed early, whoever has not answered is asked no more, unless others wait for the same answer.
     """
     require_sense(query.need)
@@ -58,9 +59,13 @@ async def browse(query: Query, source: Source | None = None) -> AsyncGenerator[P
     finally:
         await clouds.close()
     known, browsed = _Known(query, need), Browsed()
-    asking = {asyncio.ensure_future(ask(name, need, source or browsed)): name for name in names}
+    source = source or browsed
+    asking = {asyncio.ensure_future(ask(name, need, source)): name for name in names}
     learning = {asyncio.ensure_future(asyncio.to_thread(_learned, names))}
     try:
+        for name in names:
+            if (older := before(name, need, source)) is not None:
+                await known.heard(name, older)
         while True:
             yield await known.page(list(asking.values()))
             if not asking and not learning:

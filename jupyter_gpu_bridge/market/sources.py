@@ -38,6 +38,9 @@ class Source(Protocol):
     async def offers(self, name: str, need: Need) -> Offered:
         """Of that cloud; raises `CloudError`."""
 
+    def older(self, name: str, need: Need) -> Offered | None:
+        """What may be shown until it has answered, if `offers` has to wait for that."""
+
 
 class Anew:
     """Each cloud is asked, for nobody rents at a price that is only remembered."""
@@ -48,6 +51,9 @@ class Anew:
     async def offers(self, name: str, need: Need) -> Offered:
         cloud = self._clouds.get(name)
         return Offered(await remembered().anew(name, need, lambda: cloud.offers(need)))
+
+    def older(self, name: str, need: Need) -> Offered | None:
+        return None
 
 
 class Browsed:
@@ -66,8 +72,14 @@ class Browsed:
             self._records.note(name, need, kept.value)
         if not kept.is_stale:
             return Offered(kept.value, age=age)
-        silent = f"{name} does not answer now: what it offers is of {spoken(age)} ago"
-        return Offered(kept.value, silent, age, is_stale=True)
+        return Offered(kept.value, f"{name} does not answer now: {_as_of(age)}", age, is_stale=True)
+
+    def older(self, name: str, need: Need) -> Offered | None:
+        kept = remembered().older(name, need.wide)
+        if kept is None:
+            return None
+        age = timedelta(seconds=kept.age)
+        return Offered(kept.value, f"{name} has not answered yet: {_as_of(age)}", age, is_stale=True)
 
     async def written(self) -> None:
         await self._records.write()
@@ -93,20 +105,35 @@ async def places_for(need: Need, clouds: Clouds) -> Sequence[str]:
     return names
 
 
+def before(name: str, need: Need, source: Source) -> Offered | None:
+    """What it offered before, where it has to be waited for."""
+    return source.older(name, need) if settings.is_enabled(name) else None
+
+
 async def ask(name: str, need: Need, source: Source, within: float = _PATIENCE) -> Offered:
-    """One provider's trouble is a phrase of its own. `within`: seconds after which the others go on without it."""
+    """One provider's trouble is a phrase of its own.
+
+    `within`: seconds after which the others go on without it, or with what it offered before.
+    """
     if not settings.is_enabled(name):
         return Offered(silent=f"{name} is switched off ({settings.enabled(name).name})")
     try:
         return await in_time(source.offers(name, need), within)
     except asyncio.TimeoutError:
-        return Offered(silent=f"{name} has not answered within {within:g} s")
+        silent, older = f"{name} has not answered within {within:g} s", source.older(name, need)
+        if older is None:
+            return Offered(silent=silent)
+        return Offered(older.offers, f"{silent}: {_as_of(older.age)}", older.age, is_stale=True)
     except CloudError as error:
         return Offered(silent=f"{name} could not be asked: {error.what.rstrip('.')}")
     except BridgeError:
         raise
     except Exception as error:  # code of others
         return Offered(silent=f"{name} could not be asked: its adapter is broken ({type(error).__name__}: {error})")
+
+
+def _as_of(age: timedelta) -> str:
+    return f"what it offers is of {spoken(age)} ago"
 
 
 def _is_meant(name: str, clouds: Clouds) -> bool:

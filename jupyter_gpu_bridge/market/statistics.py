@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from jupyter_gpu_bridge.market.per_gpu import has_gpu, per_gpu
+from jupyter_gpu_bridge.market.stocks import Stock, stocks
 from jupyter_gpu_bridge.model import Money, Offer
 
 K = TypeVar("K", bound=Hashable)
@@ -16,13 +17,15 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of some offers; prices are of one GPU for an hour, and each offer counts once, however many GPUs it has."""
+    """Of some offers; prices are of one GPU for an hour, and what is offered in several ways counts once."""
 
     offers: int
+    """That can be had at once."""
     gpus: int
+    """Of all these; where a provider does not say how many there are, at least."""
     low: Money
     average: Money
-    """To the nearest micro-dollar."""
+    """Each offer counts once, however many GPUs it has; to the nearest micro-dollar."""
     high: Money
 
 
@@ -86,17 +89,19 @@ def _grouped(offers: Iterable[Offer], key: Callable[[Offer], K]) -> Mapping[K, S
 
 
 def _figures(offers: Sequence[Offer]) -> Figures:
-    prices = [per_gpu(offer) for offer in offers]
-    return Figures(len(offers), sum(offer.gpu_count for offer in offers), min(prices), _average(offers), max(prices))
+    prices, found = [per_gpu(offer) for offer in offers], stocks(offers)
+    gpus = sum(stock.gpus for stock in found)
+    return Figures(sum(stock.count for stock in found), gpus, min(prices), _average(found), max(prices))
 
 
-def _average(offers: Sequence[Offer]) -> Money:
-    """Exact until it is rounded: what has as many GPUs is added up in whole micro-dollars before it is divided."""
+def _average(found: Sequence[Stock]) -> Money:
+    """Exact until it is rounded: what is divided by as much is added up in whole micro-dollars before."""
     sums: Counter[int] = Counter()
-    for offer in offers:
-        sums[offer.gpu_count] += offer.price.micros
-    total = sum((Fraction(sum_, count) for count, sum_ in sums.items()), Fraction())
-    return Money(int(total / len(offers) + Fraction(1, 2)))
+    for stock in found:
+        for offer in stock.offers:
+            sums[offer.gpu_count * len(stock.offers)] += offer.price.micros * stock.count
+    total = sum((Fraction(sum_, by) for by, sum_ in sums.items()), Fraction())
+    return Money(int(total / sum(stock.count for stock in found) + Fraction(1, 2)))
 
 
 def _are_pretend(offers: Iterable[Offer]) -> bool:

@@ -78,6 +78,7 @@ class ProviderHealth:
     calls: int
     """How many of late the figures are of."""
     success_rate: float | None
+    """Of these: a clear no is an answer as well."""
     median: timedelta | None
     """Of the time to an answer."""
     p95: timedelta | None
@@ -85,6 +86,8 @@ class ProviderHealth:
     limiter: LimiterHealth | None
     """`None`: nothing is limited, or nothing was asked yet."""
     cache: CacheHealth
+    key_trouble: str = ""
+    """In a few words, where it answers and is of no use, since our key is."""
 
 
 @dataclass(frozen=True, slots=True)

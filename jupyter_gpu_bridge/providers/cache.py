@@ -143,6 +143,14 @@ class AdaptiveCache(Generic[V]):
                         del self._flights[where]
                 await _ended(flight.task)
 
+    def older(self, key: Key) -> Kept[V] | None:
+        """What there is until `get` has another one; nothing where `get` need not ask, or would not give it either."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or not self._rules().is_on or self._fresh(key) is not None or self._is_over(entry):
+                return None
+            return Kept(entry.value, self._clock() - entry.answered, is_stale=True)
+
     def put(self, key: Key, value: V) -> None:
         """What somebody was answered who did not want to know what is remembered."""
         with self._lock:
@@ -186,7 +194,7 @@ class AdaptiveCache(Generic[V]):
             with self._lock:
                 figures.went_well.append(False)
                 older = self._entries.get(key)
-                if older is None or self._clock() - older.answered > _STALE_FOR:
+                if older is None or self._is_over(older):
                     raise
                 older.expires, older.is_stale = self._clock() + self._rules().least, True
                 return self._kept(older)
@@ -206,6 +214,9 @@ class AdaptiveCache(Generic[V]):
         self._entries[key] = _Entry(value, essence, now, steady, now + lasts)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
+
+    def _is_over(self, entry: _Entry[V]) -> bool:
+        return self._clock() - entry.answered > _STALE_FOR
 
     def _kept(self, entry: _Entry[V]) -> Kept[V]:
         return Kept(entry.value, self._clock() - entry.answered, entry.is_stale)

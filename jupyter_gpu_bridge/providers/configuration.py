@@ -17,6 +17,7 @@ from traitlets.config import Application, Config, Configurable
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BadRequest
+from jupyter_gpu_bridge.providers.setting import variable_of
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class GpuBridgeProviders(Configurable):
         for name in self.traits(config=True):
             value = getattr(self, name)
             if name in _OF_EACH:
-                said |= {f"{provider.upper()}_{name.upper()}": text for provider, text in value.items()}
+                said |= {variable_of(provider, name.upper()): text for provider, text in value.items()}
             elif value:
                 said[f"{_OVER_ALL}{name.upper()}"] = value
         return said

@@ -60,7 +60,7 @@ _OVER = {"terminated", "preempted"}
 _ABSENT = "global/object-does-not-exist"
 _TAKEN = {"instance-operations/launch/insufficient-capacity", _ABSENT}
 
-_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d+) GB(?: [^)]*)?\))?")
+_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d+) GB(?: (?P<form>[^)]*))?\))?")
 _IMAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SSH_KEY = re.compile(rf"{re.escape(MACHINE_PREFIX)}.+-(?P<second>\d{{10}})")
 _STALE = timedelta(days=1)
@@ -279,10 +279,11 @@ def _parts(offer_id: str) -> tuple[str, str]:
 def _gpu(type_name: str, sold_as: str) -> tuple[str, int]:
     """The model, by the name of the type or as it is described; and the memory of each in MiB, 0 if not told."""
     described = _GPU.fullmatch(sold_as.strip())
-    told = int(described["gb"] or 0) << 10 if described else 0
-    found = gpus.identify(type_name, memory_mib=told or None, provider=NAME)
-    if found.model is None and not found.models and described:
-        found = gpus.identify(described["model"], memory_mib=told or None, provider=NAME)
+    if described is None:
+        found = gpus.identify(type_name, provider=NAME)
+        return found.title, found.memory_mib or 0
+    told, names = int(described["gb"] or 0) << 10, (type_name, described["model"])
+    found = gpus.identify_first(names, memory_mib=told or None, form_factor=described["form"], provider=NAME)
     return found.title, found.memory_mib or told
 
 

@@ -32,6 +32,11 @@ class RememberedOffers:
         metrics.look_up(provider, "wanted")
         return await self.cache.get((provider, _normal(need)), asked)
 
+    def older(self, provider: str, need: Need) -> Kept[Sequence[Offer]] | None:
+        """What there is to look at while `get` waits for an answer; see `AdaptiveCache.older`."""
+        configuration.known()
+        return self.cache.older((provider, _normal(need)))
+
     async def anew(self, provider: str, need: Need, ask: Ask) -> Sequence[Offer]:
         """As they are now, whatever is remembered; that is not older then either."""
         offers = await _dated(await ask())

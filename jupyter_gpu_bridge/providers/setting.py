@@ -52,6 +52,12 @@ class Rate:
         return Rate(int(found[1]), float(found[2] or 1) * _SECONDS_OF[found[3]])
 
 
+def variable_of(provider: str, what: str = "") -> str:
+    """As people write it: `VAST_RATE_LIMIT`, `PRIME_INTELLECT_TIMEOUT`."""
+    words = re.sub(r"[^A-Z0-9]+", "_", provider.upper()).strip("_")
+    return f"{words}_{what}" if what else words
+
+
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
     name: str

@@ -8,14 +8,13 @@ a slip in a setting must not keep a machine from being destroyed.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from jupyter_gpu_bridge import settings
 from jupyter_gpu_bridge.errors import BadRequest
 from jupyter_gpu_bridge.providers import configuration
-from jupyter_gpu_bridge.providers.setting import YES_OR_NO, Rate, Setting, address, seconds, truth, whole
+from jupyter_gpu_bridge.providers.setting import YES_OR_NO, Rate, Setting, address, seconds, truth, variable_of, whole
 
 _A_DAY = seconds(0, 86400)
 _UP_TO_A_DAY = "seconds from 0 to 86400"
@@ -60,7 +59,7 @@ def base_url(provider: str, usual: str, part: str = "") -> str:
     Whoever has set another address does not want the key to be sent to the usual one.
     """
     configuration.known()
-    setting = _base_url(_name(f"{provider}_{part}" if part else provider, "BASE_URL"))
+    setting = _base_url(variable_of(f"{provider}_{part}" if part else provider, "BASE_URL"))
     if not settings.variable(setting.name):
         return usual
     return setting.read() if part else without_api(provider, setting.read())
@@ -84,16 +83,16 @@ _api_paths: dict[str, Sequence[str]] = {}
 
 def rate_limit(provider: str, usual: str) -> Setting[Rate]:
     return Setting(
-        _name(provider, "RATE_LIMIT"), usual, "a number of requests as 5/s, 60/min, 100/h or 1/4.5s", Rate.parse
+        variable_of(provider, "RATE_LIMIT"), usual, "a number of requests as 5/s, 60/min, 100/h or 1/4.5s", Rate.parse
     )
 
 
 def timeout(provider: str, usual: float) -> Setting[float]:
-    return Setting(_name(provider, "TIMEOUT"), f"{usual:g}", "seconds from 0.1 to 600", seconds(0.1, 600))
+    return Setting(variable_of(provider, "TIMEOUT"), f"{usual:g}", "seconds from 0.1 to 600", seconds(0.1, 600))
 
 
 def enabled(provider: str) -> Setting[bool]:
-    return Setting(_name(provider, "ENABLED"), "true", YES_OR_NO, truth)
+    return Setting(variable_of(provider, "ENABLED"), "true", YES_OR_NO, truth)
 
 
 def check(providers: Sequence[str]) -> None:
@@ -124,7 +123,7 @@ def is_enabled(provider: str) -> bool:
 def present(providers: Sequence[str]) -> Mapping[str, str]:
     """All that is set now, for a program that the system runs without our environment."""
     configuration.known()
-    beginnings = tuple(f"{_name(provider)}_" for provider in providers)
+    beginnings = tuple(f"{variable_of(provider)}_" for provider in providers)
     found = {**settings.configured(), **os.environ}
     ours = {setting.name for setting in OVER_ALL}
     return {
@@ -136,9 +135,3 @@ def present(providers: Sequence[str]) -> Mapping[str, str]:
 
 def _base_url(name: str) -> Setting[str]:
     return Setting(name, "", "an https:// address without a password, or an http:// one of this computer", address)
-
-
-def _name(provider: str, what: str = "") -> str:
-    """As people write it: `VAST_RATE_LIMIT`, `PRIME_INTELLECT_TIMEOUT`."""
-    words = re.sub(r"[^A-Z0-9]+", "_", provider.upper()).strip("_")
-    return f"{words}_{what}" if what else words

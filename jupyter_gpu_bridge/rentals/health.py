@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from jupyter_gpu_bridge.errors import BadRequest, BridgeError
+from jupyter_gpu_bridge.errors import (
+    BadRequest,
+    BridgeError,
+    KeyForbidden,
+    KeyMissing,
+    KeyRefused,
+    KeyUnfunded,
+    KeyUnreadable,
+)
 from jupyter_gpu_bridge.in_time import in_time
-from jupyter_gpu_bridge.model import Health
+from jupyter_gpu_bridge.model import Health, ProviderHealth
 from jupyter_gpu_bridge.naming import nearest
 from jupyter_gpu_bridge.providers import health, settings
 from jupyter_gpu_bridge.providers.clouds import Clouds, cloud_names, clouds_set_up
@@ -16,16 +25,24 @@ from jupyter_gpu_bridge.providers.offers import remembered
 
 _WITHIN = 10.0
 
+_OF_KEYS: Mapping[type[KeyRefused], str] = {
+    KeyMissing: "no key",
+    KeyUnreadable: "its key cannot be read",
+    KeyForbidden: "its key has too few rights",
+    KeyUnfunded: "its account has no money",
+    KeyRefused: "its key is refused",
+}
+"""The first that it is one of."""
+
 
 async def examine(within: float = _WITHIN) -> Health:
     """`within`: seconds for each answer. Raises `BadRequest` for a setting that makes no sense."""
     names = await _names()
     clouds = Clouds()
     try:
-        troubles = await asyncio.gather(*(_trouble(name, clouds, within) for name in names))
+        return Health(await asyncio.gather(*(_asked(name, clouds, within) for name in names)))
     finally:
         await clouds.close()
-    return Health([health.of(name, trouble) for name, trouble in zip(names, troubles, strict=True)])
 
 
 async def seen() -> Health:
@@ -57,14 +74,16 @@ def _check(name: str) -> None:
         raise BadRequest(f"There is no provider {name!r}.", advice=nearest(name, cloud_names()))
 
 
-async def _trouble(name: str, clouds: Clouds, within: float) -> str:
-    """Why it could not be asked; empty when it has answered."""
+async def _asked(name: str, clouds: Clouds, within: float) -> ProviderHealth:
+    trouble = of_key = ""
     try:
         await in_time(clouds.account(name), within)
     except asyncio.TimeoutError:
-        return f"It has not answered within {within:g} s."
+        trouble = f"It has not answered within {within:g} s."
+    except KeyRefused as error:
+        trouble, of_key = error.what, next(words for kind, words in _OF_KEYS.items() if isinstance(error, kind))
     except BridgeError as error:
-        return error.what
+        trouble = error.what
     except Exception as error:  # code of others
-        return f"Its adapter is broken ({type(error).__name__}: {error})."
-    return ""
+        trouble = f"Its adapter is broken ({type(error).__name__}: {error})."
+    return replace(health.of(name, trouble), key_trouble=of_key)

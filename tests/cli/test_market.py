@@ -44,6 +44,12 @@ def test_a_history_is_a_line_for_each_who_sells_it(call: Call, past: datetime) -
     assert "Of one GPU for an hour" in answer.err
 
 
+def test_a_model_of_several_words_needs_no_quotes(call: Call, past: datetime) -> None:
+    assert call("history", "H100", "SXM", "--days", "2").out == call("history", "H100 SXM", "--days", "2").out
+    nothing = call("history", "RTX", "4090", "--provider", "vast")
+    assert (nothing.status, nothing.out.splitlines()[0]) == (0, "Nothing is known yet of what RTX 4090 cost at vast.")
+
+
 def test_programs_read_exact_money_and_every_change(call: Call, past: datetime) -> None:
     (sold,) = call("history", "h100", "--json").data["sold"]
     assert [point["low"] for point in sold["points"]] == ["1.000000", None, "1.000000", "1.500000"]

@@ -73,6 +73,11 @@ def test_a_name_is_explained_in_everybodys_words_and_in_those_of_each_provider(c
     assert "At paperspace: a machine without a GPU" in call("models", "C5").out
 
 
+def test_a_name_of_several_words_needs_no_quotes(call: Call) -> None:
+    assert call("models", "RTX", "4090", "D").out == call("models", "RTX 4090 D").out
+    assert "'RTX 4090 D' is RTX 4090 D" in call("models", "RTX", "4090", "D").out
+
+
 def test_an_unknown_name_is_answered_with_those_near_it(call: Call) -> None:
     answer = call("models", "RTX 4900")
     assert answer.status == 1

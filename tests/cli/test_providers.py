@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,18 @@ def test_each_provider_has_a_row_and_a_reason_where_something_is_wrong(bridge: S
         "other: It has not answered within 10 s.",
         "Of 2 providers: 1 healthy, 1 unavailable.",
     ]
+
+
+def test_a_key_that_is_refused_does_not_contradict_that_the_provider_answers(
+    bridge: ScriptedBridge, call: Call
+) -> None:
+    refused = replace(WELL, state=ProviderState.UNAVAILABLE, why="No such key.", key_trouble="its key is refused")
+    bridge.well = Health([refused])
+    titles, row, *_ = call("health").out.splitlines()
+    assert "WENT WELL" not in titles
+    assert titles.index("ANSWERED") == row.index("100% of 12")
+    assert "  unavailable: its key is refused  " in row
+    assert call("health", "--json").data["providers"][0]["key_trouble"] == "its key is refused"
 
 
 def test_programs_are_told_all_figures(bridge: ScriptedBridge, call: Call) -> None:

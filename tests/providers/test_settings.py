@@ -221,6 +221,20 @@ def test_the_configuration_counts_and_the_environment_is_stronger(monkeypatch: p
     assert settings.is_enabled("acme")
 
 
+@pytest.mark.parametrize("provider", ["prime-intellect", "gpu.example", "acme_two", "vast"])
+def test_the_configuration_is_heard_whatever_characters_a_provider_has_in_its_name(provider: str) -> None:
+    said = Config()
+    said.GpuBridgeProviders.enabled = {provider: False}
+    said.GpuBridgeProviders.rate_limit = {provider: "3/s"}
+    said.GpuBridgeProviders.timeout = {provider: 7}
+    said.GpuBridgeProviders.base_url = {provider: "https://x.y"}
+    configuration.take(said)
+    assert not settings.is_enabled(provider)
+    assert settings.rate_limit(provider, "1/s").read() == Rate(3)
+    assert settings.timeout(provider, 30).read() == 7
+    assert settings.base_url(provider, "https://usual.example") == "https://x.y"
+
+
 def test_a_value_of_the_configuration_that_makes_no_sense_is_refused_by_name() -> None:
     said = Config()
     said.GpuBridgeProviders.max_retries = -3

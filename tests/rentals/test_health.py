@@ -63,6 +63,18 @@ async def test_each_is_asked_once_and_one_that_hangs_costs_its_own_row_only(monk
         assert "key of" not in str(told)
 
 
+async def test_a_provider_that_answers_and_does_not_take_the_key_is_not_said_to_be_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with shops(monkeypatch, acme=Answer(401, {"error": "who?"}), good=GOOD):
+        acme, good = (await rentals_health.examine()).providers
+        assert (acme.state, acme.key_trouble) == (ProviderState.UNAVAILABLE, "its key is refused")
+        assert (acme.calls, acme.success_rate) == (1, 1.0)  # a clear no is an answer
+        assert good.key_trouble == ""
+        told = plain.provider_health(acme)
+        assert (told["state"], told["key_trouble"]) == ("unavailable", "its key is refused")
+
+
 async def test_what_fails_again_and_again_is_degraded_or_unavailable_until_it_is_reset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_gpu_bridge.errors import NoCapacity, Unclear
+from jupyter_gpu_bridge.gpus import unknown_names
 from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, start_script
 from jupyter_gpu_bridge.model import CreatePlan, Money, Need, Offer, Ref, SeenState
 from jupyter_gpu_bridge.providers.lambda_cloud import LambdaCloud
@@ -190,6 +191,15 @@ async def test_one_line_that_makes_no_sense_does_not_take_away_the_others() -> N
         assert [each.offer_id for each in await adapter.offers(Need())] == ["gpu_1x_a10@us-east-1"]
 
 
+@pytest.mark.parametrize("name", ["gpu_1x_h100_sxm5gdr", "gpu_1x_newest"])
+async def test_what_is_described_tells_how_a_gpu_is_built_in_and_nothing_is_unknown(name: str) -> None:
+    unknown_names.forget()
+    async with asked(sold(name=name, gpu_description="H100 (80 GB SXM5)")) as (adapter, _):
+        (offer,) = await adapter.offers(Need())
+        assert (offer.gpu, offer.gpu_memory_mib) == ("H100 SXM", 80 << 10)
+    assert unknown_names.counts() == {}
+
+
 @pytest.mark.parametrize(
     ("sold_as", "model", "mib"),
     [
@@ -197,7 +207,7 @@ async def test_one_line_that_makes_no_sense_does_not_take_away_the_others() -> N
         ("Tesla V100 (16 GB)", "V100 16GB", 16 << 10),
         ("RTX 6000 (24 GB)", "Quadro RTX 6000", 24 << 10),
         ("GH200 (96 GB)", "GH200 96GB", 96 << 10),
-        ("8x A100 (80 GB SXM4)", "A100 80GB", 80 << 10),
+        ("8x A100 (80 GB SXM4)", "A100 80GB SXM", 80 << 10),
         ("B300", "B300", 288 << 10),
         ("Riva 128 (1 GB)", "Riva 128", 1 << 10),
     ],
