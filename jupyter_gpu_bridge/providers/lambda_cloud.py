@@ -60,7 +60,7 @@ _OVER = {"terminated", "preempted"}
 _ABSENT = "global/object-does-not-exist"
 _TAKEN = {"instance-operations/launch/insufficient-capacity", _ABSENT}
 
-_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d+) GB(?: [^)]*)?\))?")
+_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d{1,6}) GB(?: [^)]*)?\))?")
 _IMAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SSH_KEY = re.compile(rf"{re.escape(MACHINE_PREFIX)}.+-(?P<second>\d{{10}})")
 _STALE = timedelta(days=1)
@@ -245,7 +245,7 @@ def _lines(types: Fields) -> Sequence[Fields]:
 def _offers(line: Fields, now: datetime) -> Sequence[Offer]:
     """One for each region where there is one to be had."""
     kind, specs = line.inner("instance_type"), line.inner("instance_type").inner("specs")
-    name, count = kind.text("name"), specs.whole("gpus")
+    name, count = kind.text("name"), specs.count("gpus")
     sold_as = kind.text("gpu_description", "") or kind.text("description", "")
     gpu, memory_mib = _gpu(name, sold_as) if count else ("", 0)
     price = _price(kind)
@@ -258,9 +258,9 @@ def _offers(line: Fields, now: datetime) -> Sequence[Offer]:
             gpu_memory_mib=memory_mib,
             price=price,
             region=region.text("name"),
-            cpus=specs.whole("vcpus", 0),
-            memory_mib=specs.whole("memory_gib", 0) << 10,
-            disk_gib=specs.whole("storage_gib", 0),
+            cpus=specs.count("vcpus", 0),
+            memory_mib=specs.count("memory_gib", 0) << 10,
+            disk_gib=specs.count("storage_gib", 0),
             sold_as=sold_as,
             seen=now,
         )

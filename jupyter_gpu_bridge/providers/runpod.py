@@ -296,7 +296,7 @@ def _offers(
         return
     if not prices.has(word) or prices.money(word) <= Money():
         return
-    largest = most.whole(word, count)
+    largest = most.count(word, count)
     places = gpu.list("dataCenters") if gpu.has("dataCenters") else []
     here = [(each.text("id"), each.text("availability", "")) for each in places]
     here = [(place, stock) for place, stock in here if stock != "NONE"] or [("", gpu.text("availability", ""))]
@@ -305,7 +305,7 @@ def _offers(
         rows.append((count, "", gpu.text("availability", "")))
     elif not is_named:
         rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
-    sold_as, memory = gpu.text("id"), gpu.whole("memory", 0) * 1024
+    sold_as, memory = gpu.text("id"), gpu.count("memory", 0) * 1024
     model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
     cuda = _newest_cuda(gpu)
     for number, place, stock in rows:

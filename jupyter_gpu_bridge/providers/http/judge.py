@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from jupyter_gpu_bridge.errors import BridgeError
@@ -16,6 +16,8 @@ from jupyter_gpu_bridge.providers.http.bodies import Body
 from jupyter_gpu_bridge.providers.http.retry import RetryRules, retry_after
 from jupyter_gpu_bridge.providers.http.wire import Received, Request
 from jupyter_gpu_bridge.providers.http.wording import Wording
+
+_MOST_DIGITS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,32 @@ class Judge:
         return self._wording.unclear("has answered what was not expected", self._wording.words(received))
 
     def _content(self, received: Received) -> object:
-        """What its JSON says; without a body, nothing."""
+        """What its JSON says; without a body, nothing. A number beyond all reason is left as a text."""
         if not received.body.strip():
             return None
         try:
-            return json.loads(received.body, parse_float=Decimal, parse_constant=_is_no_number)
+            try:
+                return _read(received.body, Decimal)
+            except InvalidOperation:
+                return _read(received.body, _number)
         except (ValueError, RecursionError):
             words = self._wording.words(received)
             raise Failure(self._wording.unclear("has answered what is no JSON", words)) from None
+
+
+def _read(body: bytes, number: Callable[[str], object]) -> object:
+    return json.loads(body, parse_int=_whole, parse_float=number, parse_constant=_is_no_number)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _number(digits: str) -> Decimal | str:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # whose exponent alone is more than can be counted
+        return digits
 
 
 def _is_no_number(word: str) -> NoReturn:
