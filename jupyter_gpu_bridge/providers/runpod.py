@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from jupyter_gpu_bridge import gpus
-from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused, Unclear
 from jupyter_gpu_bridge.keys import RUNPOD, KeyInUse, KeyPlace
 from jupyter_gpu_bridge.model import (
     Account,
@@ -127,16 +128,23 @@ class RunPod:
         return Account(mark, fields.text("email", ""), balance)
 
     async def offers(self, need: Need) -> Sequence[Offer]:
-        named = _counts_named(need)
+        """What makes no sense costs its own GPU, and no answer its own cloud; all of them, the answer."""
+        named, disk = _counts_named(need), max(DISK_GIB, need.disk_gib)
         now = datetime.now(timezone.utc)
         found: list[Offer] = []
-        for count in named or [max(1, need.gpu_count)]:
-            for cloud in _CLOUDS:
-                asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
-                async with self._http() as http:
-                    answer = await http.read("/v2/catalog/gpus", asked)
-                for gpu in answer.fields.list("gpus"):
-                    found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now, is_named=bool(named))
+        trouble: Unclear | None = None
+        for count, cloud in itertools.product(named or [max(1, need.gpu_count)], _CLOUDS):
+            try:
+                sold = await self._sold(cloud, count)
+            except Unclear as error:
+                sold, trouble = [], error
+            for gpu in sold:
+                try:
+                    found += list(_offers(gpu, cloud, count, disk, now, is_named=bool(named)))
+                except Unclear as error:
+                    trouble = error
+        if trouble is not None and not found:
+            raise trouble
         return found
 
     async def create(self, plan: CreatePlan) -> Created:
@@ -224,6 +232,11 @@ class RunPod:
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.close()
+
+    async def _sold(self, cloud: str, count: int) -> Sequence[Fields]:
+        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
+        async with self._http() as http:
+            return (await http.read("/v2/catalog/gpus", asked)).fields.list("gpus")
 
     async def _asked(self, query: str, variables: Mapping[str, object]) -> Fields:
         """The `data` of a GraphQL answer; whoever fails there says so with status 200."""
@@ -334,7 +347,7 @@ def _disk_price(gib: int) -> Money:
 def _newest_cuda(gpu: Fields) -> str:
     versions = gpu.list("cudaVersions") if gpu.has("cudaVersions") else []
     found = [each.text("version", "") for each in versions if each.truth("available", False)]
-    return max((each for each in found if re.fullmatch(r"\d+\.\d+", each)), key=_version, default="")
+    return max((each for each in found if re.fullmatch(r"\d{1,4}\.\d{1,4}", each)), key=_version, default="")
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -17,14 +17,18 @@ from jupyter_gpu_bridge.market.columns import Columns
 from jupyter_gpu_bridge.model import Money, Need, Offer, Provider
 from jupyter_gpu_bridge.providers.lambda_cloud import LambdaCloud
 from jupyter_gpu_bridge.providers.offers import RememberedOffers
+from jupyter_gpu_bridge.providers.runpod import RunPod
 from jupyter_gpu_bridge.providers.vast import Vast
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.providers.scripted import scripted
+from tests.providers.unhurried import unhurried
+
+__all__ = ["unhurried"]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 ABSURD = ["1e400", "1e5000000", "-1", "1" * 400, "9" * 5000, "1e99999999999999999999", '"1e5000000"']
-AT_ONCE = 1.0
+AT_ONCE = 5.0
 """Seconds; some of these numbers take minutes to be written out."""
 _HERE = "the number"
 
@@ -75,7 +79,21 @@ LAMBDA = Cloud(
     ),
 )
 
-CASES = [(cloud, field) for cloud in (VAST, LAMBDA) for field in cloud.fields]
+RUNPOD = Cloud(
+    lambda address: RunPod(key="k", address=address),
+    {
+        "id": "NVIDIA L4",
+        "memory": 24,
+        "community": False,
+        "price": {"secure": 0.43},
+        "maxCount": {"secure": 1},
+        "cudaVersions": [{"version": "12.8", "available": True}],
+    },
+    lambda good, other: {"gpus": [good, {**other, "id": "NVIDIA A40"}]},
+    ("memory", "price.secure", "maxCount.secure"),
+)
+
+CASES = [(cloud, field) for cloud in (VAST, LAMBDA, RUNPOD) for field in cloud.fields]
 
 
 def _told(cloud: Cloud, field: str, number: str) -> Answer:
