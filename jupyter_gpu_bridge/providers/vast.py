@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
-from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, words_of
+from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, used_up, words_of
 
 NAME = "vast"
 USUAL_ADDRESS = "https://console.vast.ai"
@@ -135,7 +135,7 @@ class Vast:
         for kind in kinds:
             async with self._http() as http:
                 answer = await http.read(
-                    "/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429), verb="offers"
+                    "/api/v0/bundles/", content=_query(need, kind, disk), also=(404,), long_pause=used_up, verb="offers"
                 )
                 if answer.status != 200:
                     raise refusal(answer)

@@ -11,7 +11,7 @@ from typing import NoReturn
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome
 from jupyter_gpu_bridge.providers.gate import Call, Failure
-from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
+from jupyter_gpu_bridge.providers.http.answer import Answer, LongPause, Refusal
 from jupyter_gpu_bridge.providers.http.bodies import Body
 from jupyter_gpu_bridge.providers.http.retry import RetryRules, retry_after
 from jupyter_gpu_bridge.providers.http.wire import Received, Request
@@ -28,6 +28,7 @@ class Asked:
     request: Request
     also: Sequence[int] = ()
     refusal: Refusal | None = None
+    long_pause: LongPause | None = None
     within: float = 0.0
     verb: str = ""
     body: Callable[[], Body] | None = None
@@ -63,7 +64,9 @@ class Judge:
         raise Failure(self._unexpected(received))
 
     def _is_too_much(self, received: Received, asked: Asked, seconds: float | None) -> NoReturn:
-        """One that says when to come again does its work."""
+        """One that says when to come again does its work. Raises `Failure`."""
+        if asked.long_pause is not None and (said := asked.long_pause(self._answer(received))) is not None:
+            raise Failure(self._wording.masked(said), Outcome.BUSY, seconds=seconds)
         error = self._wording.unclear("is in trouble or too busy", self._wording.words(received))
         raise Failure(
             error if asked.refusal is None else self._no(received, asked),
@@ -83,13 +86,17 @@ class Judge:
     def _told(self, received: Received, refusal: Refusal) -> BridgeError:
         """What the adapter makes of it."""
         try:
+            return self._wording.masked(refusal(self._answer(received)))
+        except BridgeError as error:
+            return self._wording.masked(error)
+
+    def _answer(self, received: Received) -> Answer:
+        """Without a content where it is no JSON."""
+        try:
             content = self._content(received)
         except Failure:
             content = None
-        try:
-            return self._wording.masked(refusal(Answer(self._wording.title, received.status, content)))
-        except BridgeError as error:
-            return self._wording.masked(error)
+        return Answer(self._wording.title, received.status, content)
 
     def _unexpected(self, received: Received) -> BridgeError:
         return self._wording.unclear("has answered what was not expected", self._wording.words(received))
