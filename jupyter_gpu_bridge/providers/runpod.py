@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -40,7 +40,7 @@ from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers import dates, settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
-from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
+from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, data_of, refusal
 
 NAME = "runpod"
 ADDRESS = "https://api.runpod.io"
@@ -122,7 +122,8 @@ class RunPod:
     async def check(self) -> Account:
         async with self._http() as http:
             await http.read("/v2/account/ssh-keys")
-        fields = (await self._asked(_MYSELF, {})).inner("myself")
+            answer = await http.read("/graphql", content={"query": _MYSELF, "variables": {}}, also=(400,))
+            fields = data_of(answer).inner("myself")
         mark = hashlib.sha256(f"{NAME} {fields.text('id')}".encode()).hexdigest()[:16]
         balance = fields.money("clientBalance") if fields.has("clientBalance") else None
         return Account(mark, fields.text("email", ""), balance)
@@ -176,7 +177,9 @@ class RunPod:
             }
             asked |= {"dataCenterId": place} if place else {}
             asked |= {"minCudaVersion": cuda} if cuda else {}
-            data = await self._asked(_CREATE, {"input": asked})
+            content = {"query": _CREATE, "variables": {"input": asked}}
+            async with self._http() as http:
+                data = data_of(await http.once("POST", "/graphql", content, refusal=refusal))
             return Created(Ref(data.inner("podFindAndDeployOnDemand").text("id")))
         what: dict[str, object] = {"id": gpu, "count": count}
         what |= {"minCudaVersion": cuda} if cuda else {}
@@ -237,16 +240,6 @@ class RunPod:
         asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
         async with self._http() as http:
             return (await http.read("/v2/catalog/gpus", asked)).fields.list("gpus")
-
-    async def _asked(self, query: str, variables: Mapping[str, object]) -> Fields:
-        """The `data` of a GraphQL answer; whoever fails there says so with status 200."""
-        content = {"query": query, "variables": variables}
-        async with self._http() as http:
-            answer = await http.once("POST", "/graphql", content, refusal=refusal)
-            data = answer.fields.inner("data") if answer.fields.has("data") else None
-            if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
-                return data
-            raise told(answer.status, *first_error(answer.fields))
 
     @asynccontextmanager
     async def _http(self) -> AsyncIterator[HttpClient]:

@@ -8,10 +8,12 @@ import pytest
 
 from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyMissing, NothingFits, Unclear
 from jupyter_gpu_bridge.market.search import search
-from jupyter_gpu_bridge.model import Money, Need, Provider, SelfRemovalCall
+from jupyter_gpu_bridge.model import BreakerState, Money, Need, Provider, SelfRemovalCall
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
+from jupyter_gpu_bridge.providers.gate import gates
+from jupyter_gpu_bridge.providers.http import Kind
 from jupyter_gpu_bridge.providers.runpod import RunPod
-from jupyter_gpu_bridge.sandbox.http import Answer
+from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from tests.clouds.cloud import SimulatedCloud
 from tests.providers.runpod.ordering import account, rent
 from tests.providers.scripted import scripted
@@ -70,6 +72,28 @@ async def test_an_account_without_a_name_is_unclear(answer: Answer) -> None:
         provider = RunPod(key="k", address=script.address)
         with pytest.raises(Unclear):
             await provider.check()
+        await provider.close()
+
+
+async def test_a_balance_is_only_read() -> None:
+    """So it is repeated, and what fails of it says nothing about orders."""
+    keys, broken = Answer(200, {"keys": []}), Answer(500, {"errors": [{"message": "boom"}]})
+    myself = Answer(200, {"data": {"myself": {"id": "u", "clientBalance": 1.5}}})
+    async with scripted(keys, broken, myself) as script:
+        provider = RunPod(key="k", address=script.address)
+        assert (await provider.check()).balance == Money.parse("1.50")
+        assert [each.path for each in script.heard] == ["/v2/account/ssh-keys", "/graphql", "/graphql"]
+        await provider.close()
+
+    def answer(request: Request) -> Answer:
+        return broken if request.path == "/graphql" else keys
+
+    async with scripted(answer) as script:
+        provider = RunPod(key="k", address=script.address)
+        for _ in range(6):
+            with pytest.raises(Unclear, match="boom"):
+                await provider.check()
+        assert gates().conduct("runpod").breakers[Kind.ONCE].state is BreakerState.CLOSED
         await provider.close()
 
 
