@@ -53,6 +53,9 @@ DISK_PRICE = Decimal("0.10") / 730
 
 settings.api_paths(NAME, "/v2", "/graphql")
 
+_GRAPHQL = "graphql"
+"""The part that may have an address of its own."""
+
 _LOG_LINES = 40
 """No more of them are kept; see `rentals/harmless.py`."""
 _LOG_WITHIN = 2.5
@@ -102,13 +105,15 @@ class RunPod:
         self._given_key = key
         self._key = KeyInUse(RUNPOD)
         self._address = _sound(address or _address())
-        self._clients: dict[str, HttpClient] = {}
-        """By key: a new one may be given while the old one is in use."""
+        self._clients: dict[tuple[str, str], HttpClient] = {}
+        """By key and part: a new key may be given while the old one is in use."""
         self.traits = Traits(
             title=TITLE,
             removal=(
                 SelfRemovalCall("DELETE", f"{self._address}/v2/pods/{{RUNPOD_POD_ID}}", "RUNPOD_API_KEY"),
-                SelfRemovalCall("POST", f"{self._address}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE),
+                SelfRemovalCall(
+                    "POST", f"{_graphql(self._address)}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE
+                ),
             ),
             limits_at_create=limits_at_create,
             tells_bill=True,
@@ -122,6 +127,7 @@ class RunPod:
     async def check(self) -> Account:
         async with self._http() as http:
             await http.read("/v2/account/ssh-keys")
+        async with self._http(_GRAPHQL) as http:
             answer = await http.read("/graphql", content={"query": _MYSELF, "variables": {}}, also=(400,))
             fields = data_of(answer).inner("myself")
         mark = hashlib.sha256(f"{NAME} {fields.text('id')}".encode()).hexdigest()[:16]
@@ -178,7 +184,7 @@ class RunPod:
             asked |= {"dataCenterId": place} if place else {}
             asked |= {"minCudaVersion": cuda} if cuda else {}
             content = {"query": _CREATE, "variables": {"input": asked}}
-            async with self._http() as http:
+            async with self._http(_GRAPHQL) as http:
                 data = data_of(await http.once("POST", "/graphql", content, refusal=refusal))
             return Created(Ref(data.inner("podFindAndDeployOnDemand").text("id")))
         what: dict[str, object] = {"id": gpu, "count": count}
@@ -242,20 +248,16 @@ class RunPod:
             return (await http.read("/v2/catalog/gpus", asked)).fields.list("gpus")
 
     @asynccontextmanager
-    async def _http(self) -> AsyncIterator[HttpClient]:
+    async def _http(self, part: str = "") -> AsyncIterator[HttpClient]:
         """With the key that there is now; one that is refused is looked for anew."""
         key = self._given_key or (await self._key.now()).reveal()
-        if key not in self._clients:
-            self._clients[key] = HttpClient(
-                TITLE,
-                self._address,
-                headers={"Authorization": f"Bearer {key}"},
-                secrets=[key],
-                rate=self.rate,
-                trust_env=urlsplit(self._address).hostname != "127.0.0.1",  # no proxy leads to this computer
+        if (key, part) not in self._clients:
+            headers = {"Authorization": f"Bearer {key}"}
+            self._clients[key, part] = HttpClient(
+                TITLE, self._address, part=part, headers=headers, secrets=[key], rate=self.rate
             )
         try:
-            yield self._clients[key]
+            yield self._clients[key, part]
         except (KeyBad, KeyForbidden):
             self._key.refused()
             raise
@@ -266,6 +268,14 @@ class RunPod:
 
 def _address() -> str:
     return os.environ.get("RUNPOD_BASE_URL") or os.environ.get("RUNPOD_API_BASE_URL") or ADDRESS
+
+
+def _graphql(usual: str) -> str:
+    """For a machine; what makes no sense there is said with each call of ours."""
+    try:
+        return settings.without_api(NAME, settings.base_url(NAME, usual, _GRAPHQL))
+    except BadRequest:
+        return usual
 
 
 def _sound(said: str) -> str:

@@ -61,7 +61,9 @@ class HttpClient:
         self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate, paces)
         self._address_trouble = ""
         try:
-            address = settings.base_url(self.name, address, part)
+            address = settings.base_url(self.name, address)
+            if part:  # is where all the rest is, unless it is set by itself
+                address = settings.without_api(self.name, settings.base_url(self.name, address, part))
         except BadRequest as error:  # said with each call, as what is in the way of it
             self._address_trouble = str(error)
         self._trusts_env = trust_env
