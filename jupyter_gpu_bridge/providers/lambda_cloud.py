@@ -27,6 +27,7 @@ from jupyter_gpu_bridge.errors import (
     KeyRefused,
     KeyUnfunded,
     NoCapacity,
+    OrderRefused,
     Refused,
     Unclear,
 )
@@ -115,6 +116,8 @@ class LambdaCloud:
         type_name, region = _parts(plan.offer.offer_id)
         try:
             await self._look_again(plan.offer, type_name)
+            if plan.image is not None:
+                await self._look_for_image(plan.image)
             await self._register(ssh_key, plan.public_key)
         except Unclear as error:
             raise NoCapacity(f"{error.what} No machine was asked for.") from None
@@ -169,6 +172,19 @@ class LambdaCloud:
         price = _price(types.inner(type_name).inner("instance_type"))
         if price > offer.price:
             raise NoCapacity(f"{TITLE}: {type_name} costs {price} per hour now, and not {offer.price}.")
+
+    async def _look_for_image(self, image: str) -> None:
+        """A launch says no more of one that there is nowhere than of a type that is gone. Raises `OrderRefused`."""
+        try:
+            rows = (await (await self._http()).read(f"{_API}/images")).fields.list("data")
+            ids, families = ({row.text(name, "") for row in rows} - {""} for name in ("id", "family"))
+        except Unclear:  # then the launch tells
+            return
+        if image not in ids | families:
+            raise OrderRefused(
+                f"{TITLE} has no image {image!r}.",
+                advice=f"Name one by its id, or by its family: {', '.join(sorted(families)) or 'there are none'}.",
+            )
 
     async def _register(self, name: str, public_key: str) -> None:
         """An answer that was lost, or a name that is taken, is looked into: it may be there. Raises `CloudError`."""
