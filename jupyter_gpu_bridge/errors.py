@@ -241,6 +241,12 @@ class Refused(CloudError):
     code = "refused"
 
 
+class OrderRefused(Refused):
+    """It is the order that is at fault: this provider takes it for none of its offers."""
+
+    code = "order-refused"
+
+
 class KeyRefused(CloudError):
     """The key is missing, wrong, revoked, or the account is out of money; or it is one of another account."""
 

@@ -10,6 +10,11 @@ from decimal import Decimal, InvalidOperation
 from jupyter_gpu_bridge.errors import BadRequest, Unclear
 from jupyter_gpu_bridge.model import Money
 
+_MOST_DIGITS = 20
+"""Before the point: more than any id or size has, and few enough to be made a whole number in no time."""
+_MOST_PLACES = 400
+"""Behind it: as many as a `float` that is hardly anything may be written with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -32,8 +37,15 @@ class Fields:
         value = self._value(name)
         if value is None and usual is not None:
             return usual
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**_MOST_DIGITS:
             raise self._strange(name, "a whole number")
+        return value
+
+    def count(self, name: str, usual: int | None = None) -> int:
+        """A whole number that is not below nothing."""
+        value = self.whole(name, usual)
+        if value < 0:
+            raise self._strange(name, "a number of things")
         return value
 
     def number(self, name: str, usual: Decimal | None = None) -> Decimal:
@@ -47,9 +59,17 @@ class Fields:
             found = Decimal(value)
         except InvalidOperation:
             raise self._strange(name, "a number") from None
-        if not found.is_finite():
+        exponent = found.as_tuple().exponent
+        if not isinstance(exponent, int) or exponent < -_MOST_PLACES or max(exponent, found.adjusted()) >= _MOST_DIGITS:
             raise self._strange(name, "a number")
         return found
+
+    def amount(self, name: str, usual: Decimal | None = None) -> Decimal:
+        """A number that is not below nothing."""
+        value = self.number(name, usual)
+        if value < 0:
+            raise self._strange(name, "an amount")
+        return value
 
     def truth(self, name: str, usual: bool | None = None) -> bool:
         value = self._value(name)

@@ -27,6 +27,7 @@ from jupyter_gpu_bridge.errors import (
     KeyRefused,
     KeyUnfunded,
     NoCapacity,
+    OrderRefused,
     Refused,
     Unclear,
 )
@@ -60,7 +61,7 @@ _OVER = {"terminated", "preempted"}
 _ABSENT = "global/object-does-not-exist"
 _TAKEN = {"instance-operations/launch/insufficient-capacity", _ABSENT}
 
-_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d+) GB(?: (?P<form>[^)]*))?\))?")
+_GPU = re.compile(r"(?:\d+x )?(?:Tesla )?(?P<model>.+?)(?: \((?P<gb>\d{1,6}) GB(?: (?P<form>[^)]*))?\))?")
 _IMAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SSH_KEY = re.compile(rf"{re.escape(MACHINE_PREFIX)}.+-(?P<second>\d{{10}})")
 _STALE = timedelta(days=1)
@@ -115,6 +116,8 @@ class LambdaCloud:
         type_name, region = _parts(plan.offer.offer_id)
         try:
             await self._look_again(plan.offer, type_name)
+            if plan.image is not None:
+                await self._look_for_image(plan.image)
             await self._register(ssh_key, plan.public_key)
         except Unclear as error:
             raise NoCapacity(f"{error.what} No machine was asked for.") from None
@@ -169,6 +172,19 @@ class LambdaCloud:
         price = _price(types.inner(type_name).inner("instance_type"))
         if price > offer.price:
             raise NoCapacity(f"{TITLE}: {type_name} costs {price} per hour now, and not {offer.price}.")
+
+    async def _look_for_image(self, image: str) -> None:
+        """A launch says no more of one that there is nowhere than of a type that is gone. Raises `OrderRefused`."""
+        try:
+            rows = (await (await self._http()).read(f"{_API}/images")).fields.list("data")
+            ids, families = ({row.text(name, "") for row in rows} - {""} for name in ("id", "family"))
+        except Unclear:  # then the launch tells
+            return
+        if image not in ids | families:
+            raise OrderRefused(
+                f"{TITLE} has no image {image!r}.",
+                advice=f"Name one by its id, or by its family: {', '.join(sorted(families)) or 'there are none'}.",
+            )
 
     async def _register(self, name: str, public_key: str) -> None:
         """An answer that was lost, or a name that is taken, is looked into: it may be there. Raises `CloudError`."""
@@ -245,7 +261,7 @@ def _lines(types: Fields) -> Sequence[Fields]:
 def _offers(line: Fields, now: datetime) -> Sequence[Offer]:
     """One for each region where there is one to be had."""
     kind, specs = line.inner("instance_type"), line.inner("instance_type").inner("specs")
-    name, count = kind.text("name"), specs.whole("gpus")
+    name, count = kind.text("name"), specs.count("gpus")
     sold_as = kind.text("gpu_description", "") or kind.text("description", "")
     gpu, memory_mib = _gpu(name, sold_as) if count else ("", 0)
     price = _price(kind)
@@ -258,9 +274,9 @@ def _offers(line: Fields, now: datetime) -> Sequence[Offer]:
             gpu_memory_mib=memory_mib,
             price=price,
             region=region.text("name"),
-            cpus=specs.whole("vcpus", 0),
-            memory_mib=specs.whole("memory_gib", 0) << 10,
-            disk_gib=specs.whole("storage_gib", 0),
+            cpus=specs.count("vcpus", 0),
+            memory_mib=specs.count("memory_gib", 0) << 10,
+            disk_gib=specs.count("storage_gib", 0),
             sold_as=sold_as,
             seen=now,
         )

@@ -33,7 +33,10 @@ class Limiter:
     def __init__(
         self, rate: Callable[[], Rate | None], clock: Clock = time.monotonic, shared: SharedBucket | None = None
     ) -> None:
-        """`rate`: asked each time; `None` lets everything pass. `shared`: with other processes, on the usual clock."""
+        """`rate`: asked each time; `None` lets everything pass but in a pause.
+
+        `shared`: with other processes, on the usual clock.
+        """
         self._rate = rate
         self._clock = clock
         self._shared = shared
@@ -100,14 +103,14 @@ class Limiter:
         """Takes a token if there is one for this and for all before it; else the seconds until there is."""
         with self._lock:
             rate = self._rate()
-            if rate is None:
-                return 0.0
             with self._bucket(may_wait=self._clock() + _SHORTEST_WAIT < give_up) as hold:
                 if hold is Hold.BUSY:
                     return _SHORTEST_WAIT
                 now = self._clock()
-                tokens, needed = self._own.fill(rate, now), self._waiting.index(ticket) + 1
                 pause = max(0.0, self._own.paused_until - now)
+                if rate is None:
+                    return pause
+                tokens, needed = self._own.fill(rate, now), self._waiting.index(ticket) + 1
                 missing = max(0.0, (needed - tokens) / rate.per_second)
                 if pause > 0 or missing > 1e-9:
                     return max(pause, missing, _SHORTEST_WAIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from jupyter_gpu_bridge.aside import aside
 from jupyter_gpu_bridge.model import Money, Need, Offer
@@ -13,6 +13,11 @@ from jupyter_gpu_bridge.providers.cache import AdaptiveCache, CacheRules, Kept
 
 _MOST = Money.parse("1000000")
 """Dollars per hour."""
+_MOST_GPUS = 10_000
+_MOST_OF_GPU = 100 << 20
+"""MiB."""
+_MOST_ELSE = 10**9
+"""Cores, MiB, GiB, megabits per second."""
 
 Ask = Callable[[], Awaitable[Sequence[Offer]]]
 
@@ -59,14 +64,29 @@ def _normal(need: Need) -> Need:
 
 
 async def _dated(offers: Sequence[Offer]) -> Sequence[Offer]:
-    """And without what nobody can mean: a price below nothing, or beyond all reason."""
+    """And without what nobody can mean: a price or a size below nothing, or beyond all reason."""
     return await aside(offers, _sound, offers)
 
 
 def _sound(offers: Sequence[Offer]) -> Sequence[Offer]:
     now = datetime.now(timezone.utc)
-    sound = [offer for offer in offers if 0 <= offer.price.micros <= _MOST.micros]
+    sound = [offer for offer in offers if 0 <= offer.price.micros <= _MOST.micros and _is_possible(offer)]
     return [offer if offer.seen is not None else replace(offer, seen=now) for offer in sound]
+
+
+def _is_possible(offer: Offer) -> bool:
+    """What is not known is."""
+    sizes = (offer.cpus, offer.memory_mib, offer.disk_gib, offer.down_mbps or 0, offer.up_mbps or 0)
+    prices = (offer.down_price or Money(), offer.up_price or Money())
+    return (
+        (1 if offer.gpu else 0) <= offer.gpu_count <= _MOST_GPUS
+        and 0 <= offer.gpu_memory_mib <= _MOST_OF_GPU
+        and all(0 <= size <= _MOST_ELSE for size in sizes)
+        and all(0 <= price.micros <= _MOST.micros for price in prices)
+        and 0 <= (offer.reliability or 0) <= 1
+        and 0 <= (offer.benchmark or 0) <= _MOST_ELSE
+        and (offer.lasts is None or offer.lasts >= timedelta())
+    )
 
 
 def _essence(offers: Sequence[Offer]) -> object:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -20,7 +21,7 @@ from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from jupyter_gpu_bridge import gpus
-from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, Refused, Unclear
 from jupyter_gpu_bridge.keys import RUNPOD, KeyInUse, KeyPlace
 from jupyter_gpu_bridge.model import (
     Account,
@@ -39,7 +40,7 @@ from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers import dates, settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
-from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, first_error, refusal, told
+from jupyter_gpu_bridge.providers.runpod_refusals import TITLE, data_of, refusal
 
 NAME = "runpod"
 ADDRESS = "https://api.runpod.io"
@@ -51,6 +52,9 @@ DISK_PRICE = Decimal("0.10") / 730
 """Dollars per hour for each GB of a container's disk while it runs; the price list says it per month."""
 
 settings.api_paths(NAME, "/v2", "/graphql")
+
+_GRAPHQL = "graphql"
+"""The part that may have an address of its own."""
 
 _LOG_LINES = 40
 """No more of them are kept; see `rentals/harmless.py`."""
@@ -101,13 +105,15 @@ class RunPod:
         self._given_key = key
         self._key = KeyInUse(RUNPOD)
         self._address = _sound(address or _address())
-        self._clients: dict[str, HttpClient] = {}
-        """By key: a new one may be given while the old one is in use."""
+        self._clients: dict[tuple[str, str], HttpClient] = {}
+        """By key and part: a new key may be given while the old one is in use."""
         self.traits = Traits(
             title=TITLE,
             removal=(
                 SelfRemovalCall("DELETE", f"{self._address}/v2/pods/{{RUNPOD_POD_ID}}", "RUNPOD_API_KEY"),
-                SelfRemovalCall("POST", f"{self._address}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE),
+                SelfRemovalCall(
+                    "POST", f"{_graphql(self._address)}/graphql", "RUNPOD_API_KEY", body_template=_TERMINATE
+                ),
             ),
             limits_at_create=limits_at_create,
             tells_bill=True,
@@ -121,22 +127,31 @@ class RunPod:
     async def check(self) -> Account:
         async with self._http() as http:
             await http.read("/v2/account/ssh-keys")
-        fields = (await self._asked(_MYSELF, {})).inner("myself")
+        async with self._http(_GRAPHQL) as http:
+            answer = await http.read("/graphql", content={"query": _MYSELF, "variables": {}}, also=(400,))
+            fields = data_of(answer).inner("myself")
         mark = hashlib.sha256(f"{NAME} {fields.text('id')}".encode()).hexdigest()[:16]
         balance = fields.money("clientBalance") if fields.has("clientBalance") else None
         return Account(mark, fields.text("email", ""), balance)
 
     async def offers(self, need: Need) -> Sequence[Offer]:
-        named = _counts_named(need)
+        """What makes no sense costs its own GPU, and no answer its own cloud; all of them, the answer."""
+        named, disk = _counts_named(need), max(DISK_GIB, need.disk_gib)
         now = datetime.now(timezone.utc)
         found: list[Offer] = []
-        for count in named or [max(1, need.gpu_count)]:
-            for cloud in _CLOUDS:
-                asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
-                async with self._http() as http:
-                    answer = await http.read("/v2/catalog/gpus", asked)
-                for gpu in answer.fields.list("gpus"):
-                    found += _offers(gpu, cloud, count, max(DISK_GIB, need.disk_gib), now, is_named=bool(named))
+        trouble: Unclear | None = None
+        for count, cloud in itertools.product(named or [max(1, need.gpu_count)], _CLOUDS):
+            try:
+                sold = await self._sold(cloud, count)
+            except Unclear as error:
+                sold, trouble = [], error
+            for gpu in sold:
+                try:
+                    found += list(_offers(gpu, cloud, count, disk, now, is_named=bool(named)))
+                except Unclear as error:
+                    trouble = error
+        if trouble is not None and not found:
+            raise trouble
         return found
 
     async def create(self, plan: CreatePlan) -> Created:
@@ -168,7 +183,9 @@ class RunPod:
             }
             asked |= {"dataCenterId": place} if place else {}
             asked |= {"minCudaVersion": cuda} if cuda else {}
-            data = await self._asked(_CREATE, {"input": asked})
+            content = {"query": _CREATE, "variables": {"input": asked}}
+            async with self._http(_GRAPHQL) as http:
+                data = data_of(await http.once("POST", "/graphql", content, refusal=refusal))
             return Created(Ref(data.inner("podFindAndDeployOnDemand").text("id")))
         what: dict[str, object] = {"id": gpu, "count": count}
         what |= {"minCudaVersion": cuda} if cuda else {}
@@ -225,31 +242,22 @@ class RunPod:
         for client in clients:
             await client.close()
 
-    async def _asked(self, query: str, variables: Mapping[str, object]) -> Fields:
-        """The `data` of a GraphQL answer; whoever fails there says so with status 200."""
-        content = {"query": query, "variables": variables}
+    async def _sold(self, cloud: str, count: int) -> Sequence[Fields]:
+        asked = {"include": "AVAILABILITY", "product": "POD", "count": str(count), "cloud": cloud}
         async with self._http() as http:
-            answer = await http.once("POST", "/graphql", content, refusal=refusal)
-            data = answer.fields.inner("data") if answer.fields.has("data") else None
-            if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
-                return data
-            raise told(answer.status, *first_error(answer.fields))
+            return (await http.read("/v2/catalog/gpus", asked)).fields.list("gpus")
 
     @asynccontextmanager
-    async def _http(self) -> AsyncIterator[HttpClient]:
+    async def _http(self, part: str = "") -> AsyncIterator[HttpClient]:
         """With the key that there is now; one that is refused is looked for anew."""
         key = self._given_key or (await self._key.now()).reveal()
-        if key not in self._clients:
-            self._clients[key] = HttpClient(
-                TITLE,
-                self._address,
-                headers={"Authorization": f"Bearer {key}"},
-                secrets=[key],
-                rate=self.rate,
-                trust_env=urlsplit(self._address).hostname != "127.0.0.1",  # no proxy leads to this computer
+        if (key, part) not in self._clients:
+            headers = {"Authorization": f"Bearer {key}"}
+            self._clients[key, part] = HttpClient(
+                TITLE, self._address, part=part, headers=headers, secrets=[key], rate=self.rate
             )
         try:
-            yield self._clients[key]
+            yield self._clients[key, part]
         except (KeyBad, KeyForbidden):
             self._key.refused()
             raise
@@ -260,6 +268,14 @@ class RunPod:
 
 def _address() -> str:
     return os.environ.get("RUNPOD_BASE_URL") or os.environ.get("RUNPOD_API_BASE_URL") or ADDRESS
+
+
+def _graphql(usual: str) -> str:
+    """For a machine; what makes no sense there is said with each call of ours."""
+    try:
+        return settings.without_api(NAME, settings.base_url(NAME, usual, _GRAPHQL))
+    except BadRequest:
+        return usual
 
 
 def _sound(said: str) -> str:
@@ -296,7 +312,7 @@ def _offers(
         return
     if not prices.has(word) or prices.money(word) <= Money():
         return
-    largest = most.whole(word, count)
+    largest = most.count(word, count)
     places = gpu.list("dataCenters") if gpu.has("dataCenters") else []
     here = [(each.text("id"), each.text("availability", "")) for each in places]
     here = [(place, stock) for place, stock in here if stock != "NONE"] or [("", gpu.text("availability", ""))]
@@ -305,7 +321,7 @@ def _offers(
         rows.append((count, "", gpu.text("availability", "")))
     elif not is_named:
         rows += [(more, "", "") for more in _COUNTS if count < more <= largest]
-    sold_as, memory = gpu.text("id"), gpu.whole("memory", 0) * 1024
+    sold_as, memory = gpu.text("id"), gpu.count("memory", 0) * 1024
     model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
     cuda = _newest_cuda(gpu)
     for number, place, stock in rows:
@@ -334,7 +350,7 @@ def _disk_price(gib: int) -> Money:
 def _newest_cuda(gpu: Fields) -> str:
     versions = gpu.list("cudaVersions") if gpu.has("cudaVersions") else []
     found = [each.text("version", "") for each in versions if each.truth("available", False)]
-    return max((each for each in found if re.fullmatch(r"\d+\.\d+", each)), key=_version, default="")
+    return max((each for each in found if re.fullmatch(r"\d{1,4}\.\d{1,4}", each)), key=_version, default="")
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -28,6 +28,14 @@ def refusal(answer: Answer) -> CloudError:
     return told(answer.status, " ".join(words), "")
 
 
+def data_of(answer: Answer) -> Fields:
+    """Of GraphQL; whoever fails there says so with status 200. Raises `CloudError`."""
+    data = answer.fields.inner("data") if answer.fields.has("data") else None
+    if data is not None and any(data.has(name) for name in ("myself", "podFindAndDeployOnDemand")):
+        return data
+    raise told(answer.status, *first_error(answer.fields))
+
+
 def first_error(fields: Fields) -> tuple[str, str]:
     """Sentence and code."""
     errors = fields.list("errors") if fields.has("errors") else []

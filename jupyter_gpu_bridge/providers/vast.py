@@ -37,7 +37,7 @@ from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.providers import settings
 from jupyter_gpu_bridge.providers.answers import Fields
 from jupyter_gpu_bridge.providers.http import HttpClient
-from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, words_of
+from jupyter_gpu_bridge.providers.vast_refusals import TITLE, code_of, refusal, used_up, words_of
 
 NAME = "vast"
 USUAL_ADDRESS = "https://console.vast.ai"
@@ -135,7 +135,7 @@ class Vast:
         for kind in kinds:
             async with self._http() as http:
                 answer = await http.read(
-                    "/api/v0/bundles/", content=_query(need, kind, disk), also=(404, 429), verb="offers"
+                    "/api/v0/bundles/", content=_query(need, kind, disk), also=(404,), long_pause=used_up, verb="offers"
                 )
                 if answer.status != 200:
                     raise refusal(answer)
@@ -291,12 +291,12 @@ def _can_be_rented(row: Fields) -> bool:
         row.truth("rentable", True)
         and not row.truth("rented", False)
         and row.text("verification", "verified") == "verified"
-        and row.number("direct_port_count", Decimal(1)) >= 1
+        and row.amount("direct_port_count", Decimal(1)) >= 1
     )
 
 
 def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
-    number, price = row.whole("id"), row.money("dph_total")
+    number, price = row.count("id"), row.money("dph_total")
     offer_id = str(number)
     if kind == "bid":
         bid = row.money("min_bid")
@@ -304,14 +304,14 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
         offer_id = f"{number}@{bid.exact()}"
     if price <= Money():
         raise Unclear(f"{TITLE} offers {number} for {price}.")
-    sold_as, cores = row.text("gpu_name"), row.number("cpu_cores_effective", Decimal(0))
-    memory = int(row.number("gpu_ram"))
+    sold_as, cores = row.text("gpu_name"), row.amount("cpu_cores_effective", Decimal(0))
+    memory = int(row.amount("gpu_ram"))
     model = gpus.identify(sold_as, memory_mib=memory, provider=NAME)
     return Offer(
         provider=NAME,
         offer_id=offer_id,
         gpu=model.title,
-        gpu_count=int(row.number("num_gpus")) * model.count,
+        gpu_count=int(row.amount("num_gpus")) * model.count,
         gpu_memory_mib=memory if model.memory_mib is None else model.memory_mib,
         price=price,
         region=row.text("geolocation", "").rpartition(",")[2].strip(),
@@ -319,18 +319,18 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
         cpus=int(cores),
         memory_mib=_memory(row, cores),
         disk_gib=disk_gib,
-        host=str(row.whole("machine_id")) if row.has("machine_id") else "",
+        host=str(row.count("machine_id")) if row.has("machine_id") else "",
         sold_as=sold_as,
-        tier="datacenter" if row.number("hosting_type", Decimal(0)) >= 1 else "community",
+        tier="datacenter" if row.amount("hosting_type", Decimal(0)) >= 1 else "community",
         is_verified=row.text("verification") == "verified" if row.has("verification") else None,
-        reliability=float(row.number("reliability")) if row.has("reliability") else None,
-        benchmark=float(row.number("dlperf")) if row.has("dlperf") else None,
+        reliability=float(row.amount("reliability")) if row.has("reliability") else None,
+        benchmark=float(row.amount("dlperf")) if row.has("dlperf") else None,
         lasts=_lasts(row),
-        down_mbps=int(row.number("inet_down")) if row.has("inet_down") else None,
-        up_mbps=int(row.number("inet_up")) if row.has("inet_up") else None,
+        down_mbps=int(row.amount("inet_down")) if row.has("inet_down") else None,
+        up_mbps=int(row.amount("inet_up")) if row.has("inet_up") else None,
         down_price=row.money("inet_down_cost") if row.has("inet_down_cost") else None,
         up_price=row.money("inet_up_cost") if row.has("inet_up_cost") else None,
-        cuda=str(row.number("cuda_max_good")) if row.has("cuda_max_good") else "",
+        cuda=str(row.amount("cuda_max_good")) if row.has("cuda_max_good") else "",
         compute_capability=_capability(row),
         seen=now,
     )
@@ -338,22 +338,22 @@ def _offer(row: Fields, kind: str, disk_gib: int, now: datetime) -> Offer:
 
 def _memory(row: Fields, cores: Decimal) -> int:
     """What is told is that of the whole computer; a share of it as large as the one of its cores is ours."""
-    whole, all_cores = row.number("cpu_ram", Decimal(0)), row.number("cpu_cores", Decimal(0))
-    share = cores / all_cores if all_cores > 0 else row.number("gpu_frac", Decimal(0))
+    whole, all_cores = row.amount("cpu_ram", Decimal(0)), row.amount("cpu_cores", Decimal(0))
+    share = cores / all_cores if all_cores > 0 else row.amount("gpu_frac", Decimal(0))
     return int(whole * min(share, Decimal(1)))
 
 
 def _lasts(row: Fields) -> timedelta | None:
     if not row.has("duration"):
         return None
-    return timedelta(seconds=int(min(max(row.number("duration"), Decimal(0)), Decimal(10**9))))
+    return timedelta(seconds=int(min(row.amount("duration"), Decimal(10**9))))
 
 
 def _capability(row: Fields) -> str:
     """890 is 8.9."""
     if not row.has("compute_cap"):
         return ""
-    major, rest = divmod(int(row.number("compute_cap")), 100)
+    major, rest = divmod(int(row.amount("compute_cap")), 100)
     return f"{major}.{rest // 10}"
 
 

@@ -14,8 +14,7 @@ def refusal(answer: Answer) -> CloudError:
     status, words = answer.status, words_of(answer)
     said = words.lower()
     if status == 429:
-        until = " until midnight UTC" if "search_quota_exceeded" in said else ""
-        return Refused(f"{TITLE} is asked too often, and answers nothing more{until} ({words}).")
+        return Refused(f"{TITLE} is asked too often, and answers nothing more ({words}).")
     if status == 410 or "no_such_ask" in said:
         return NoCapacity(f"{TITLE}: the offer is gone ({words}).")
     if status == 401 or "invalid user key" in said:
@@ -30,6 +29,16 @@ def refusal(answer: Answer) -> CloudError:
     if 400 <= status < 500 and code_of(answer):
         return Refused(f"{TITLE} refuses ({words}).")
     return Unclear(f"{TITLE} has answered what was not expected (status {status}: {words}).")
+
+
+def used_up(answer: Answer) -> Unclear | None:
+    """The searches of a day; what was found before is as good as it is old."""
+    if "search_quota_exceeded" not in words_of(answer).lower():
+        return None
+    return Unclear(
+        f"{TITLE} was asked for offers too often today, and tells none until midnight UTC ({words_of(answer)}).",
+        advice="Rent from another provider until then.",
+    )
 
 
 def code_of(answer: Answer) -> str:

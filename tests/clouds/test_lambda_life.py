@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from jupyter_client.manager import AsyncKernelManager
 
+from jupyter_gpu_bridge.errors import RentFailed
 from jupyter_gpu_bridge.model import RENTED, Profile, RentalState
 from tests.rentals.renting import cuts_of_wardens as wardens
 from tests.rentals.renting.world import Renting, renting, until
@@ -65,6 +67,16 @@ async def test_a_lost_answer_is_found_again(world: Renting) -> None:
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     await world.until_over(standing.wish.wish_id)
     assert (world.billed(), _ssh_keys(world)) == ([], [])
+
+
+async def test_an_image_that_there_is_not_ends_the_rent_and_is_said(world: Renting) -> None:
+    with pytest.raises(
+        RentFailed, match=r"Tried 1 of \d+ offers: Lambda has no image 'windows'.*lambda-stack-22-04"
+    ) as no:
+        await world.rent(replace(world.order, image="windows"))
+    assert "Nothing is billed" in str(no.value)
+    assert not {each["verb"] for each in world.cloud.log()} & {"create", "add-key"}
+    await until(lambda: not world.wardens())
 
 
 async def test_one_that_never_gets_well_is_destroyed_and_another_is_rented(world: Renting) -> None:

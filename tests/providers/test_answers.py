@@ -34,10 +34,18 @@ def test_what_is_there_is_read() -> None:
     assert GOOD.truth("on")
     assert GOOD.money("price") == GOOD.money("said") == Money(1_100_000)
     assert GOOD.number("price") == GOOD.number("said") == Decimal("1.10")
-    assert GOOD.number("count") == 3
+    assert GOOD.number("count") == GOOD.amount("count") == GOOD.count("count") == 3
     assert GOOD.moment("when") == datetime(2026, 11, 20, 10, 0, 0, 500000, timezone.utc)
     assert GOOD.inner("inner").text("a") == "b"
     assert [each.text("a") for each in GOOD.list("list")] == ["c"]
+
+
+@pytest.mark.parametrize(
+    "said", ["0", "1e-300", "3.0000000000000004e-05", "99999999999999999999", "0.1234567891234567891"]
+)
+def test_numbers_that_are_written_at_length_are_numbers(said: str) -> None:
+    assert Fields("A cloud", {"a": Decimal(said)}).number("a") == Decimal(said)
+    assert Fields("A cloud", {"a": -Decimal(said)}).number("a") == -Decimal(said)
 
 
 def test_what_is_missing_may_have_a_usual_value() -> None:
@@ -59,6 +67,20 @@ def test_what_is_missing_may_have_a_usual_value() -> None:
         lambda: GOOD.number("on"),
         lambda: GOOD.number("list"),
         lambda: Fields("A cloud", {"a": "NaN"}).number("a"),
+        *[
+            lambda number=number, read=read: read(Fields("A cloud", {"a": number}), "a")
+            for number in (
+                Decimal("1e400"),
+                Decimal("1e5000000"),
+                Decimal("1e-5000000"),
+                "0e5000000",
+                10**20,
+                -(10**20),
+            )
+            for read in (Fields.number, Fields.amount, Fields.whole, Fields.count)
+        ],
+        lambda: Fields("A cloud", {"a": -1}).amount("a"),
+        lambda: Fields("A cloud", {"a": -1}).count("a"),
         lambda: GOOD.money("name"),
         lambda: GOOD.money("on"),
         lambda: GOOD.money("none"),

@@ -154,6 +154,25 @@ async def test_answers_that_make_no_sense_and_too_much_without_a_time_are_failur
         assert state(Kind.READ) is BreakerState.OPEN
 
 
+@pytest.mark.parametrize("is_limited", ["true", "false"])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_who_is_told_to_come_later_makes_all_others_come_later(
+    status: int, is_limited: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether we limit ourselves or not."""
+    monkeypatch.setenv("PROVIDER_RATE_LIMITER_ENABLED", is_limited)
+    busy = Answer(status, None, {"Retry-After": "3000"})
+    async with scripted(busy, GOOD) as script, acme(script) as one, acme(script) as other:
+        with pytest.raises(Unclear):
+            await one.read("/things")
+        with pytest.raises(Unclear, match="must not be asked more often") as caught:
+            await other.read("/others")
+        assert 2900 < int(caught.value.details["retry_after"]) <= 3001
+        with pytest.raises(Refused, match="Nothing was sent"):
+            await other.once("POST", "/others")
+        assert len(script.heard) == 1
+
+
 async def test_too_much_with_a_time_is_no_failure_and_makes_everybody_wait() -> None:
     busy = Answer(429, None, {"Retry-After": "1"})
     async with scripted(busy, GOOD) as script, acme(script) as one:

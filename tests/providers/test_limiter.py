@@ -180,17 +180,22 @@ def test_what_passes_by_waits_for_nothing_and_is_paid_by_those_behind_it() -> No
     assert in_virtual_time(story(), loop) == pytest.approx(4.0, abs=_SOON)
 
 
-def test_without_a_rate_everything_passes() -> None:
+def test_without_a_rate_everything_passes_but_in_a_pause() -> None:
     loop = VirtualLoop()
     one = limiter(loop, None)
 
     async def story() -> None:
-        one.pause(60)
         for _ in range(1000):
             await one.turn(0)
+        assert loop.time() == 1000
+        one.pause(60)
+        with pytest.raises(TooLong):
+            await one.turn(59)
+        assert loop.time() == 1000
+        await asyncio.gather(*(one.turn(61) for _ in range(3)))
+        assert loop.time() == pytest.approx(1060, abs=_SOON)
 
     in_virtual_time(story(), loop)
-    assert loop.time() == 1000
 
 
 def test_two_event_loops_share_one_bucket() -> None:

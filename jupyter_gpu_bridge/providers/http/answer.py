@@ -24,3 +24,6 @@ class Answer:
 
 Refusal = Callable[[Answer], CloudError]
 """What a clear no (a 4xx) means; told by the adapter, which knows the cloud's words."""
+
+LongPause = Callable[[Answer], CloudError | None]
+"""What a 429 means that lasts much longer than any repetition; `None`: it is a usual one. Told by the adapter."""

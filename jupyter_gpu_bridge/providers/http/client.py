@@ -13,7 +13,7 @@ from jupyter_gpu_bridge.errors import BadRequest, BridgeError
 from jupyter_gpu_bridge.providers import dates, settings
 from jupyter_gpu_bridge.providers.calls import Kind
 from jupyter_gpu_bridge.providers.gate import Call, Failure, Gate, gates, not_sent
-from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
+from jupyter_gpu_bridge.providers.http.answer import Answer, LongPause, Refusal
 from jupyter_gpu_bridge.providers.http.bodies import FirstLines, TooLarge
 from jupyter_gpu_bridge.providers.http.elsewhere import SOON, Elsewhere
 from jupyter_gpu_bridge.providers.http.judge import Asked, Judge
@@ -61,7 +61,9 @@ class HttpClient:
         self._gate = gate or gates().of(self.name, title, "\0".join(secrets), rate, paces)
         self._address_trouble = ""
         try:
-            address = settings.base_url(self.name, address, part)
+            address = settings.base_url(self.name, address)
+            if part:  # is where all the rest is, unless it is set by itself
+                address = settings.without_api(self.name, settings.base_url(self.name, address, part))
         except BadRequest as error:  # said with each call, as what is in the way of it
             self._address_trouble = str(error)
         self._trusts_env = trust_env
@@ -79,11 +81,15 @@ class HttpClient:
         content: object = None,
         method: str = "",
         also: Sequence[int] = (),
+        long_pause: LongPause | None = None,
         verb: str = "",
     ) -> Answer:
-        """What changes nothing, repeated: GET, or POST with a content. `also`: other statuses that are answers."""
+        """What changes nothing, repeated: GET, or POST with a content. `also`: other statuses that are answers.
+
+        `long_pause`: tells a 429 that is not repeated.
+        """
         request = Request(method or ("GET" if content is None else "POST"), path, parameters, content)
-        return await self._called(Asked(Kind.READ, request, also=also, verb=verb))
+        return await self._called(Asked(Kind.READ, request, also=also, long_pause=long_pause, verb=verb))
 
     async def first_lines(
         self,

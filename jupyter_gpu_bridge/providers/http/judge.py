@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from jupyter_gpu_bridge.errors import BridgeError
 from jupyter_gpu_bridge.providers.calls import Kind, Outcome
 from jupyter_gpu_bridge.providers.gate import Call, Failure
-from jupyter_gpu_bridge.providers.http.answer import Answer, Refusal
+from jupyter_gpu_bridge.providers.http.answer import Answer, LongPause, Refusal
 from jupyter_gpu_bridge.providers.http.bodies import Body
 from jupyter_gpu_bridge.providers.http.retry import RetryRules, retry_after
 from jupyter_gpu_bridge.providers.http.wire import Received, Request
 from jupyter_gpu_bridge.providers.http.wording import Wording
+
+_MOST_DIGITS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Asked:
     request: Request
     also: Sequence[int] = ()
     refusal: Refusal | None = None
+    long_pause: LongPause | None = None
     within: float = 0.0
     verb: str = ""
     body: Callable[[], Body] | None = None
@@ -61,7 +64,9 @@ class Judge:
         raise Failure(self._unexpected(received))
 
     def _is_too_much(self, received: Received, asked: Asked, seconds: float | None) -> NoReturn:
-        """One that says when to come again does its work."""
+        """One that says when to come again does its work. Raises `Failure`."""
+        if asked.long_pause is not None and (said := asked.long_pause(self._answer(received))) is not None:
+            raise Failure(self._wording.masked(said), Outcome.BUSY, seconds=seconds)
         error = self._wording.unclear("is in trouble or too busy", self._wording.words(received))
         raise Failure(
             error if asked.refusal is None else self._no(received, asked),
@@ -81,26 +86,48 @@ class Judge:
     def _told(self, received: Received, refusal: Refusal) -> BridgeError:
         """What the adapter makes of it."""
         try:
+            return self._wording.masked(refusal(self._answer(received)))
+        except BridgeError as error:
+            return self._wording.masked(error)
+
+    def _answer(self, received: Received) -> Answer:
+        """Without a content where it is no JSON."""
+        try:
             content = self._content(received)
         except Failure:
             content = None
-        try:
-            return self._wording.masked(refusal(Answer(self._wording.title, received.status, content)))
-        except BridgeError as error:
-            return self._wording.masked(error)
+        return Answer(self._wording.title, received.status, content)
 
     def _unexpected(self, received: Received) -> BridgeError:
         return self._wording.unclear("has answered what was not expected", self._wording.words(received))
 
     def _content(self, received: Received) -> object:
-        """What its JSON says; without a body, nothing."""
+        """What its JSON says; without a body, nothing. A number beyond all reason is left as a text."""
         if not received.body.strip():
             return None
         try:
-            return json.loads(received.body, parse_float=Decimal, parse_constant=_is_no_number)
+            try:
+                return _read(received.body, Decimal)
+            except InvalidOperation:
+                return _read(received.body, _number)
         except (ValueError, RecursionError):
             words = self._wording.words(received)
             raise Failure(self._wording.unclear("has answered what is no JSON", words)) from None
+
+
+def _read(body: bytes, number: Callable[[str], object]) -> object:
+    return json.loads(body, parse_int=_whole, parse_float=number, parse_constant=_is_no_number)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _number(digits: str) -> Decimal | str:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # whose exponent alone is more than can be counted
+        return digits
 
 
 def _is_no_number(word: str) -> NoReturn:

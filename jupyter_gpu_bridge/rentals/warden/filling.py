@@ -20,6 +20,7 @@ from jupyter_gpu_bridge.errors import (
     LedgerBroken,
     NoCapacity,
     NothingFits,
+    OrderRefused,
     Refused,
     RentalEnded,
     RentFailed,
@@ -120,7 +121,9 @@ class Filling:
         unclear: AccountUnclear | None = None
         why = ""
         tries = Tries(offers, wish.order.need)
-        while (offer := tries.next(offers)) is not None:
+        hopeless: dict[str, str] = {}
+        """Providers that take this order for nothing they have, and what can be done about it."""
+        while (offer := tries.next([each for each in offers if each.provider not in hopeless])) is not None:
             try:
                 found = await self._try(wish, offer, why)
                 if failures:
@@ -129,6 +132,8 @@ class Filling:
             except (NoCapacity, Refused, KeyRefused, RentFailed) as error:
                 failures.append(why := f"{error.what.rstrip('.')} at {offer.provider}")
                 console = error.details.get(CONSOLE, console)
+                if isinstance(error, OrderRefused):
+                    hopeless[offer.provider] = error.advice
             except AccountUnclear as error:
                 unclear, why = error, error.what.rstrip(".")
             with contextlib.suppress(NothingFits):  # what was offered before is better than nothing
@@ -137,7 +142,7 @@ class Filling:
             raise unclear
         raise RentFailed(
             f"Tried {len(failures)} of {len(first)} offers: {'; '.join(failures) or 'all hosts failed before'}.",
-            advice=_advice(wish, first),
+            advice=" ".join(filter(None, hopeless.values())) or _advice(wish, first),
             billing=await self._told_spent(),
             details=_details(console),
         )

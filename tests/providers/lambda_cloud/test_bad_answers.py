@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -83,6 +84,17 @@ async def test_a_launch_says_all_that_there_is_to_say() -> None:
     }
     assert launch.token == KEY
     assert launch.headers["user-agent"] == "jupyter-gpu-bridge"
+
+
+@pytest.mark.parametrize(
+    "images", [HTML, Answer(404, {"error": {"code": "global/not-found"}}), Answer(200, {"data": [7]})]
+)
+async def test_where_nobody_says_which_images_there_are_the_launch_tells(images: Answer) -> None:
+    ids = Answer(200, {"data": {"instance_ids": [MACHINE["id"]]}})
+    async with asked(sold(), images, Answer(200, {"data": {}}), ids) as (adapter, script):
+        assert (await adapter.create(replace(PLAN, image="of-tomorrow"))).ref == MACHINE["id"]
+        assert script.heard[1].path == "/api/v1/images"
+        assert script.heard[-1].body["image"] == {"family": "of-tomorrow"}
 
 
 @pytest.mark.parametrize("answer", [HTML, CUT, Answer(200, None), Answer(200, []), Answer(200, {"data": None})])

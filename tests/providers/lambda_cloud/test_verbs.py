@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_gpu_bridge.errors import NoCapacity, NothingFits
+from jupyter_gpu_bridge.errors import NoCapacity, NothingFits, OrderRefused
 from jupyter_gpu_bridge.market.search import search
 from jupyter_gpu_bridge.model import Money, Need, Provider, Ref, SeenState
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
@@ -153,8 +153,17 @@ async def test_an_image_is_named_by_id_or_by_family(cloud: Lambda) -> None:
         plan = await planned(cloud, adapter)
         for number, image in enumerate(("lambda-stack-24-04", "3f9d3a52-6a0e-4f8e-9f2c-0f6b7c1d2e01")):
             await adapter.create(replace(plan, name=f"{NAME[:-1]}{number}", image=image))
-        with pytest.raises(NoCapacity, match="image"):
-            await adapter.create(replace(plan, image="no-such-image"))
+
+
+@pytest.mark.parametrize("image", ["no-such-image", "00000000-6a0e-4f8e-9f2c-0f6b7c1d2e01"])
+async def test_an_image_that_there_is_nowhere_is_the_fault_of_the_order(cloud: Lambda, image: str) -> None:
+    """Nothing is registered or launched for it, and those that there are are named."""
+    async with account(cloud) as (adapter, _):
+        plan = await planned(cloud, adapter)
+        before = len(cloud.log())
+        with pytest.raises(OrderRefused, match=rf"no image '{image}'.*gpu-base-22-04, lambda-stack-22-04"):
+            await adapter.create(replace(plan, image=image))
+        assert {each["verb"] for each in cloud.log()[before:]} == {"offers", "images"}
 
 
 async def test_an_offer_of_another_kind_is_not_to_be_had(cloud: Lambda) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from jupyter_gpu_bridge.model import CreatePlan, Need, Offer, Ref, Seen, SeenState
-from jupyter_gpu_bridge.providers import gate
+from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.providers.lambda_cloud import LambdaCloud
 from tests.clouds.cloud import SimulatedCloud
 from tests.sandbox.cloud import DEADLINE, is_open
@@ -63,7 +63,7 @@ async def account(cloud: Lambda) -> AsyncIterator[tuple[LambdaCloud, str]]:
         cloud.mend()
         cloud.reset()
         cloud.turn(terminating=0)
-        gate.forget()  # whatever a test has done to this account, its machines are ended
+        gates().reset("lambda")  # whatever a test has done to this account, its machines are ended
         await adapter.close()
         for seen in await adapter.list():
             await adapter.destroy(seen.ref)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyMissing, NothingFits, Unclear
+from jupyter_gpu_bridge.errors import BadRequest, KeyBad, KeyForbidden, KeyMissing, NothingFits, Refused, Unclear
 from jupyter_gpu_bridge.market.search import search
-from jupyter_gpu_bridge.model import Money, Need, Provider, SelfRemovalCall
+from jupyter_gpu_bridge.model import BreakerState, Money, Need, Provider, Ref, SelfRemovalCall
 from jupyter_gpu_bridge.providers.clouds import Clouds, clouds_set_up
+from jupyter_gpu_bridge.providers.gate import gates
+from jupyter_gpu_bridge.providers.http import Kind
 from jupyter_gpu_bridge.providers.runpod import RunPod
-from jupyter_gpu_bridge.sandbox.http import Answer
+from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from tests.clouds.cloud import SimulatedCloud
-from tests.providers.runpod.ordering import account, rent
+from tests.providers.runpod.ordering import account, plan, rent
 from tests.providers.scripted import scripted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -73,12 +75,34 @@ async def test_an_account_without_a_name_is_unclear(answer: Answer) -> None:
         await provider.close()
 
 
+async def test_a_balance_is_only_read() -> None:
+    """So it is repeated, and what fails of it says nothing about orders."""
+    keys, broken = Answer(200, {"keys": []}), Answer(500, {"errors": [{"message": "boom"}]})
+    myself = Answer(200, {"data": {"myself": {"id": "u", "clientBalance": 1.5}}})
+    async with scripted(keys, broken, myself) as script:
+        provider = RunPod(key="k", address=script.address)
+        assert (await provider.check()).balance == Money.parse("1.50")
+        assert [each.path for each in script.heard] == ["/v2/account/ssh-keys", "/graphql", "/graphql"]
+        await provider.close()
+
+    def answer(request: Request) -> Answer:
+        return broken if request.path == "/graphql" else keys
+
+    async with scripted(answer) as script:
+        provider = RunPod(key="k", address=script.address)
+        for _ in range(6):
+            with pytest.raises(Unclear, match="boom"):
+                await provider.check()
+        assert gates().conduct("runpod").breakers[Kind.ONCE].state is BreakerState.CLOSED
+        await provider.close()
+
+
 # its settings --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> pytest.MonkeyPatch:
-    for name in ("RUNPOD_API_KEY", "RUNPOD_BASE_URL", "RUNPOD_API_BASE_URL"):
+    for name in ("RUNPOD_API_KEY", "RUNPOD_BASE_URL", "RUNPOD_API_BASE_URL", "RUNPOD_GRAPHQL_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -96,6 +120,48 @@ def test_the_address_is_the_newer_variable_then_the_older_then_the_real_one(bare
     bare.setenv("RUNPOD_BASE_URL", "http://127.0.0.1:2")
     assert _address(RunPod()) == "http://127.0.0.1:2"
     assert _address(RunPod(address="http://127.0.0.1:3")) == "http://127.0.0.1:3"
+
+
+@pytest.mark.parametrize("path", ["", "/graphql", "/graphql/"])
+async def test_graphql_may_be_elsewhere(bare: pytest.MonkeyPatch, path: str) -> None:
+    myself = Answer(200, {"data": {"myself": {"id": "u"}, "podFindAndDeployOnDemand": {"id": "p"}}})
+    async with scripted(Answer(200, {"keys": [], "pods": []})) as rest, scripted(myself) as graphql:
+        bare.setenv("RUNPOD_BASE_URL", rest.address)
+        bare.setenv("RUNPOD_GRAPHQL_BASE_URL", f"{graphql.address}{path}")
+        provider = RunPod(key="k")
+        await provider.check()
+        assert (await provider.create(plan())).ref == "p"
+        await provider.list()
+        await provider.close()
+        assert {each.path for each in rest.heard} == {"/v2/account/ssh-keys", "/v2/pods"}
+        assert [each.path for each in graphql.heard] == ["/graphql", "/graphql"]
+        first, second = provider.traits.removal
+        assert isinstance(first, SelfRemovalCall)
+        assert isinstance(second, SelfRemovalCall)
+        assert first.url_template.startswith(f"{rest.address}/v2/")
+        assert second.url_template == f"{graphql.address}/graphql"
+
+
+async def test_graphql_is_where_all_the_rest_is_unless_it_is_said(bare: pytest.MonkeyPatch) -> None:
+    async with scripted(Answer(200, {"keys": [], "data": {"myself": {"id": "u"}}})) as script:
+        bare.setenv("RUNPOD_BASE_URL", f"{script.address}/v2")
+        provider = RunPod(key="k")
+        await provider.check()
+        await provider.close()
+        assert [each.path for each in script.heard] == ["/v2/account/ssh-keys", "/graphql"]
+
+
+async def test_an_address_of_graphql_that_is_none_keeps_no_pod_alive(bare: pytest.MonkeyPatch) -> None:
+    """The key is sent neither there nor to the usual one."""
+    async with scripted(Answer(200, {"keys": []})) as script:
+        bare.setenv("RUNPOD_BASE_URL", script.address)
+        bare.setenv("RUNPOD_GRAPHQL_BASE_URL", "http://example.org")
+        provider = RunPod(key="k")
+        with pytest.raises(Refused, match="RUNPOD_GRAPHQL_BASE_URL"):
+            await provider.create(plan())
+        await provider.destroy(Ref("p"))
+        await provider.close()
+        assert [(each.method, each.path) for each in script.heard] == [("DELETE", "/v2/pods/p")]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ftp://x", "https://api.runpod.io/v1", "https://"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_gpu_bridge.errors import Unclear
+from jupyter_gpu_bridge.errors import KeyBad, Unclear
 from jupyter_gpu_bridge.market.browse import whole
 from jupyter_gpu_bridge.model import Money, Need, Offer
 from jupyter_gpu_bridge.model.query import Query
@@ -15,7 +15,7 @@ from jupyter_gpu_bridge.providers.runpod import RunPod
 from jupyter_gpu_bridge.sandbox.http import Answer, Request
 from tests.clouds.cloud import SimulatedCloud
 from tests.providers.runpod.ordering import account
-from tests.providers.scripted import scripted
+from tests.providers.scripted import Reply, scripted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -37,10 +37,17 @@ DISK = Money.parse("0.002740")
 
 async def _offers(gpu: object, need: Need | None = None) -> list[Offer]:
     """Of a secure cloud that sells this and nothing else."""
+    return await _offers_of(gpu, need=need)
 
+
+async def _offers_of(*gpus: object, need: Need | None = None) -> list[Offer]:
     def answer(request: Request) -> Answer:
-        return Answer(200, {"gpus": [gpu] if request.query["cloud"] == "SECURE" else []})
+        return Answer(200, {"gpus": list(gpus) if request.query["cloud"] == "SECURE" else []})
 
+    return await _answered(answer, need)
+
+
+async def _answered(answer: Reply, need: Need | None = None) -> list[Offer]:
     async with scripted(answer) as script:
         provider = RunPod(key="k", address=script.address)
         try:
@@ -156,6 +163,50 @@ async def test_what_is_not_said_of_a_gpu_does_no_harm(missing: str) -> None:
 async def test_what_makes_no_sense_is_unclear(gpu: object) -> None:
     with pytest.raises(Unclear):
         await _offers(gpu)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"price": None},
+        {"price": {"secure": "n/a"}},
+        {"memory": 23.5},
+        {"memory": "24"},
+        {"maxCount": {"secure": "8"}},
+        {"secure": 1},
+        {"cudaVersions": ["12.8"]},
+        {"dataCenters": ["US-KS-2"]},
+        {"id": None},
+    ],
+)
+async def test_the_nonsense_of_one_gpu_costs_its_own_row(change: dict[str, Any]) -> None:
+    """Also as a whole one that is no object, and wherever it stands in the list."""
+    good, odd = {**GPU, "id": "NVIDIA L4"}, {**GPU, **change}
+    for listed in ([odd, None, good], [good, "H100", odd]):
+        assert {each.sold_as for each in await _offers_of(*listed)} == {"NVIDIA L4"}
+    with pytest.raises(Unclear):
+        await _offers_of(odd)
+
+
+@pytest.mark.parametrize("silent", ["SECURE", "COMMUNITY"])
+@pytest.mark.parametrize("trouble", [Answer(404, {"detail": "no such cloud"}), Answer(200, raw=b"<html>")])
+async def test_a_cloud_that_does_not_answer_takes_nothing_from_the_other(silent: str, trouble: Answer) -> None:
+    def answer(request: Request) -> Answer:
+        return trouble if request.query["cloud"] == silent else Answer(200, {"gpus": [GPU]})
+
+    assert {each.tier.upper() for each in await _answered(answer)} == {"SECURE", "COMMUNITY"} - {silent}
+    with pytest.raises(Unclear):
+        await _answered(trouble)
+
+
+async def test_a_key_that_one_cloud_does_not_take_is_said() -> None:
+    def answer(request: Request) -> Answer:
+        return (
+            Answer(401, {"detail": "who?"}) if request.query["cloud"] == "COMMUNITY" else Answer(200, {"gpus": [GPU]})
+        )
+
+    with pytest.raises(KeyBad):
+        await _answered(answer)
 
 
 async def test_two_requests_find_all_offers(cloud: SimulatedCloud) -> None:

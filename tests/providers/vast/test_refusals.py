@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,14 @@ from jupyter_gpu_bridge.errors import (
     Unclear,
 )
 from jupyter_gpu_bridge.model import Money, Need, Offer, Ref, SeenState
+from jupyter_gpu_bridge.providers.cache import AdaptiveCache, CacheRules, Kept
+from jupyter_gpu_bridge.providers.calls import Kind
+from jupyter_gpu_bridge.providers.gate import gates
+from jupyter_gpu_bridge.providers.offers import RememberedOffers
 from jupyter_gpu_bridge.providers.vast import Vast
+from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.clouds.cloud import SimulatedCloud
+from tests.providers.scripted import scripted
 from tests.providers.vast.there import NAME, There, account, in_account
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -198,9 +206,58 @@ async def test_looking_too_often_is_repeated_and_says_nothing_about_machines(the
 @in_account
 async def test_a_search_quota_that_is_used_up_is_said_and_not_asked_again(there: There) -> None:
     there.refuse("offers", "quota", calls=9)
-    with pytest.raises(Refused, match="until midnight UTC"):
+    for _ in range(_THRESHOLD + 1):
+        with pytest.raises(Unclear, match="until midnight UTC"):
+            await there.vast.offers(Need())
+    assert len(_refused(there)) == _THRESHOLD + 1
+    assert await there.vast.list() == []  # only searches are too many: nothing else waits
+
+
+@pytest.mark.parametrize("how", ["text", "threshold", "detail", "json"])
+@in_account
+async def test_a_search_that_comes_too_early_is_repeated_and_then_a_failure(there: There, how: str) -> None:
+    there.refuse("offers", how, calls=2)
+    assert await there.vast.offers(Need())
+    assert len(_refused(there)) == 2
+    there.refuse("offers", how, calls=99)
+    with pytest.raises(Unclear, match="429"):
         await there.vast.offers(Need())
-    assert len([each for each in there.calls("offers") if each["outcome"] == 429]) == 1
+    assert len(_refused(there)) > 3
+    assert gates().conduct("vast").breakers[Kind.READ].failures == 1
+
+
+async def test_a_search_comes_again_when_it_is_told_to() -> None:
+    too_much = Answer(429, raw=b"API requests too frequent", headers={"Retry-After": "2"})
+    async with scripted(too_much, Answer(200, {"offers": []})) as script:
+        vast = Vast(key="k", address=script.address)
+        began = time.monotonic()
+        assert await vast.offers(Need()) == []
+        assert time.monotonic() - began >= 1.9
+        await vast.close()
+
+
+@pytest.mark.parametrize("how", ["text", "quota"])
+@in_account
+async def test_while_it_answers_no_search_what_was_found_before_is_shown_with_its_age(there: There, how: str) -> None:
+    cache = AdaptiveCache[Sequence[Offer]](lambda: CacheRules(first=0, least=0, most=0))
+    offers = RememberedOffers(cache)
+
+    async def look() -> Kept[Sequence[Offer]]:
+        return await offers.get("vast", Need(), lambda: there.vast.offers(Need()))
+
+    found = await look()
+    there.refuse("offers", how, calls=99)
+    again = await look()
+    assert (again.value, again.is_stale) == (found.value, True)
+    assert again.age > 0
+
+
+_THRESHOLD = 5
+"""Failures that open a breaker."""
+
+
+def _refused(there: There) -> list[dict[str, Any]]:
+    return [each for each in there.calls("offers") if each["outcome"] == 429]
 
 
 def _bidding(spot: Offer, bid: str) -> Offer:
