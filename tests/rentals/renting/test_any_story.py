@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 )
 
 from jupyter_gpu_bridge.market import sources
-from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, Ref, Rental, RentalState, WishId
+from jupyter_gpu_bridge.model import AttemptId, Money, Need, Order, PowerOff, Ref, Rental, RentalState, WishId
 from jupyter_gpu_bridge.naming import MACHINE_PREFIX
 from jupyter_gpu_bridge.rentals.installation import InstallationId, installation_id, machine_name
 from jupyter_gpu_bridge.rentals.ledger import Ledger, Limits
@@ -131,8 +131,9 @@ class Story(RuleBasedStateMachine):
     def the_cloud_has_its_moods(self, outcomes: list[str], ends_by: str, key: str, says_time: bool) -> None:
         self._cloud.says_time = says_time and isinstance(self._cloud, MemoryCloud)
         self._cloud.outcomes = outcomes
-        self._cloud.traits = replace(self._cloud.traits, limits_at_create=ends_by == "provider")
         self._cloud.ends_itself = ends_by != "nobody else"
+        removal = (PowerOff(),) if self._cloud.ends_itself else ()
+        self._cloud.traits = replace(self._cloud.traits, limits_at_create=ends_by == "provider", removal=removal)
         self.somebody_wishes(key)
 
     @rule(key=st.sampled_from(KEYS))
