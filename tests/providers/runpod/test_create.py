@@ -16,7 +16,7 @@ import pytest
 from jupyter_gpu_bridge.errors import KeyBad, KeyForbidden, KeyUnfunded, NoCapacity, Refused, Unclear
 from jupyter_gpu_bridge.machine.lease import HostKey, LeasePlan, Pace, start_script
 from jupyter_gpu_bridge.model import Money
-from jupyter_gpu_bridge.providers import gate
+from jupyter_gpu_bridge.providers.gate import gates
 from jupyter_gpu_bridge.providers.runpod import IMAGE, RunPod
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.clouds.cloud import SimulatedCloud
@@ -265,7 +265,7 @@ async def test_no_stock_no_money_no_right_and_nonsense_are_told_apart(cloud: Sim
 
 
 async def _destroy_all(provider: RunPod) -> None:
-    gate.forget()  # whatever a test has done to this account
+    gates().reset("runpod")  # whatever a test has done to this account
     await provider.close()
     for seen in await provider.list():
         await provider.destroy(seen.ref)
