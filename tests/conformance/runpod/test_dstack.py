@@ -55,11 +55,8 @@ pod = c.create_gpu_pod_graphql("jk", "ubuntu", "NVIDIA GeForce RTX 4090", "SECUR
 answer = c.get_pod(pod["id"])
 """
     )
-    assert (answer["name"], answer["cloud"], answer["cost"]) == (
-        "jk",
-        "SECURE",
-        0.69,
-    )  # it wants drivers that no community host of ours has
+    # It wants drivers that no community host of the simulator has.
+    assert (answer["name"], answer["cloud"], answer["cost"]) == ("jk", "SECURE", 0.69)
 
 
 def test_no_stock_is_a_400_with_prose(cloud: SimulatedCloud, dstack: Client) -> None:
