@@ -33,6 +33,7 @@ def server(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 def execute(own_home: Path, kernel_id: str, code: str) -> str:
     client = BlockingKernelClient(connection_file=str(own_home / "run" / f"kernel-{kernel_id}.json"))
     client.load_connection_file()
+    client.hb_channel.time_to_dead = 10.0  # a second, otherwise, which on a busy computer a heartbeat may take
     client.start_channels()
     said: list[str] = []
     try:
