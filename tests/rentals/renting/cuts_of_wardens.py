@@ -66,6 +66,7 @@ async def as_an_attempt_fails(world: Renting, key: str, point: str) -> None:
     wish_id = await world.ask_until_there(point, key)
     world.cloud.mend()
     await end(world, wish_id)
+    world.forgive_hosts()
 
 
 async def at_a_limit(world: Renting, key: str, point: str) -> None:

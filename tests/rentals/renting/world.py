@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -118,6 +119,11 @@ class Renting:
         for path in self.home.bridge.glob("ledger.db*"):
             path.unlink()
         return standing
+
+    def forgive_hosts(self) -> None:
+        """Those that have failed are avoided for hours, and a story that is told after others needs some."""
+        with contextlib.closing(sqlite3.connect(self.home.bridge / "ledger.db")) as ledger, ledger:
+            ledger.execute("DELETE FROM ledger_hosts")
 
     def limit(self, standing: Standing) -> float:
         """After so many seconds its provider ends it."""
