@@ -58,7 +58,9 @@ async def release(
     reached("releasing")
     if last_lines is not None:
         await last_lines.keep(rental)
-    limit = await _limit(rental, cloud, book)
+    limit = None
+    with _unwritten(rental):
+        limit = await _limit(rental, cloud, book)
     unseen = min(filter(None, (ended, limit)), default=None)
     was_there = await _destroy(rental, cloud, book, limit=limit, unseen=unseen)
     ended = book.clock.now() if was_there else unseen
