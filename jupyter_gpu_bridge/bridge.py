@@ -282,6 +282,10 @@ class Bridge:
         """With those that ended within the last hour; cheap where nothing was ever rented."""
         return await observe.rentals()
 
+    async def may_return(self) -> bool:
+        """Whether a provider may bring back a machine that ended within the last day; cheap as `rentals_lately`."""
+        return settings.has_ledger() and await _orders().may_return()
+
     async def rental(self, start: str) -> Standing:
         """By the beginning of its id, or by that of one of its attempts. Raises `RentalUnknown`."""
         return await _orders().find(start)

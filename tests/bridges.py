@@ -175,6 +175,9 @@ class ScriptedBridge(Bridge):
     async def lost_rentals(self) -> str:
         return ""
 
+    async def may_return(self) -> bool:
+        return False
+
     async def rentals_lately(self) -> Sequence[Standing]:
         return await self.rentals(ended=True)
 

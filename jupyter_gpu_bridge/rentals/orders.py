@@ -223,6 +223,11 @@ class Orders:
         seen = book.clock.now()
         return [each for each in standings(wishes, rentals, told, seen) if everything or not each.is_over]
 
+    async def may_return(self) -> bool:
+        """Whether there are machines that ended so lately that a provider may bring one back."""
+        book = await self._ready()
+        return bool(await book.read(Ledger.recently_gone, book.clock.now()))
+
     async def events(self, wish_id: WishId) -> Sequence[Event]:
         book = await self._ready()
         return await book.read(Ledger.events, wish_id)

@@ -17,12 +17,12 @@ EVERY_S = 300.0
 
 
 async def look_after(bridge: Callable[[], Bridge], log: Logger | LoggerAdapter[Any]) -> None:
-    """Soon after the start, and then every few minutes in which something is rented, as long as the server lives."""
+    """Soon after the start, and then every few minutes as long as something is rented, or may be brought back."""
     await asyncio.sleep(AFTER_S)
     may_be_rented, said = True, set[str]()
     while True:
         try:
-            if may_be_rented or await bridge().rentals_lately():
+            if may_be_rented or await bridge().rentals_lately() or await bridge().may_return():
                 found = await bridge().guard_if_needed()
                 may_be_rented = found is not None and bool(found.orphans or found.troubles)
                 said = _say(found, said, log)

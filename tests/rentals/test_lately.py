@@ -17,6 +17,7 @@ __all__ = ["own_home"]
 
 async def test_whoever_has_rented_nothing_opens_no_ledger(own_home: Path) -> None:
     assert list(await Bridge().rentals_lately()) == []
+    assert not await Bridge().may_return()
     assert not list(own_home.rglob("ledger*"))
 
 

@@ -20,16 +20,20 @@ ONE = SimpleNamespace(watched=["one"], orphans=[], troubles=[])
 class Found:
     """A bridge on which looks have these outcomes, one after the other."""
 
-    def __init__(self, *outcomes: Any, rented: Sequence[str]) -> None:
+    def __init__(self, *outcomes: Any, rented: Sequence[str], may_return: bool) -> None:
         self.left = list(outcomes)
         self.is_done = asyncio.Event()
         """There is nothing to look after, or no outcome is left."""
         self._rented = rented
+        self._may_return = may_return
 
     async def rentals_lately(self) -> Sequence[str]:
-        if not self._rented:
+        if not self._rented and not self._may_return:
             self.is_done.set()
         return self._rented
+
+    async def may_return(self) -> bool:
+        return self._may_return
 
     async def guard_if_needed(self) -> Any:
         if not self.left:
@@ -48,9 +52,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _log(
-    *outcomes: Any, caplog: pytest.LogCaptureFixture, rented: Sequence[str] = ("one",)
+    *outcomes: Any,
+    caplog: pytest.LogCaptureFixture,
+    rented: Sequence[str] = ("one",),
+    may_return: bool = False,
 ) -> list[tuple[int, str]]:
-    found = Found(*outcomes, rented=rented)
+    found = Found(*outcomes, rented=rented, may_return=may_return)
     bridge: Any = found
     with caplog.at_level(logging.INFO):
         looking = asyncio.create_task(lookout.look_after(lambda: bridge, logging.getLogger("server")))
@@ -96,3 +103,13 @@ async def test_where_a_provider_could_not_be_asked_it_is_asked_again(caplog: pyt
     troubled = SimpleNamespace(watched=[], orphans=[], troubles=["lambda could not be asked."])
     told = await _log(troubled, NOTHING, caplog=caplog, rented=())
     assert told == [(logging.WARNING, "lambda could not be asked. See: jupyter gpu ls")]
+
+
+async def test_a_machine_that_may_come_back_is_looked_for_also_where_nothing_is_rented(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    returned = SimpleNamespace(
+        watched=[], orphans=[SimpleNamespace(text="it was gone and is there again")], troubles=[]
+    )
+    told = await _log(NOTHING, NOTHING, returned, caplog=caplog, rented=(), may_return=True)
+    assert told == [(logging.WARNING, "it was gone and is there again. See: jupyter gpu ls")]

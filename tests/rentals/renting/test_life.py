@@ -192,6 +192,7 @@ async def test_a_machine_that_is_gone_is_not_rented_again_by_a_restart(world: Re
     standing = await world.rent()
     await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
     await world.until_over(standing.wish.wish_id)
+    assert await world.bridge.may_return()
     with pytest.raises(RentalEnded, match="It was a test"):
         await world.bridge.arrive(standing, world.report)
     assert world.created() == 1
