@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.clouds.cloud import SimulatedCloud
 from tests.providers.runpod.ordering import account, rent
 from tests.providers.scripted import scripted
-from tests.rentals.renting.test_console import WORDS, console_of, written_by_the_first_machine
+from tests.rentals.renting.test_console import WORDS, words_of_one_that_nobody_can_enter_are_kept
 from tests.rentals.renting.world import Renting, renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -75,13 +74,4 @@ async def test_a_log_that_is_not_told_is_an_error_without_the_key(answer: Answer
 
 
 async def test_the_words_of_a_pod_that_nobody_can_enter_are_kept(world: Renting) -> None:
-    world.cloud.fault("no-ssh", calls=1)
-    standing = await world.want(ORDER)
-    arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
-    machine = await written_by_the_first_machine(world, f"\x1b[31m{WORDS}\x1b[0m\n")
-    standing = await arriving
-    (event,) = await console_of(world, standing.wish.wish_id)
-    assert WORDS in event.text.splitlines()
-    assert [each["machine"] for each in world.cloud.log() if each["verb"] == "logs"] == [machine["machine_id"]]
-    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
-    await world.until_over(standing.wish.wish_id)
+    await words_of_one_that_nobody_can_enter_are_kept(world, ORDER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from jupyter_gpu_bridge.providers.vast import Vast
 from jupyter_gpu_bridge.sandbox.http import Answer
 from tests.providers.scripted import scripted
 from tests.providers.vast.there import There, in_account
-from tests.rentals.renting.test_console import WORDS, console_of, written_by_the_first_machine
+from tests.rentals.renting.test_console import WORDS, words_of_one_that_nobody_can_enter_are_kept
 from tests.rentals.renting.world import Renting, renting, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180), pytest.mark.needs("ssh", "ssh-keygen")]
@@ -64,13 +63,4 @@ async def test_a_log_that_is_not_told_is_unclear_and_its_request_tells_no_key(an
 
 
 async def test_the_words_of_an_instance_that_nobody_can_enter_are_kept(world: Renting) -> None:
-    world.cloud.fault("no-ssh", calls=1)
-    standing = await world.want()
-    arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
-    machine = await written_by_the_first_machine(world, f"\x1b[31m{WORDS}\x1b[0m\n")
-    standing = await arriving
-    (event,) = await console_of(world, standing.wish.wish_id)
-    assert WORDS in event.text.splitlines()
-    assert [each["machine"] for each in world.cloud.log() if each["verb"] == "logs"] == [machine["machine_id"]]
-    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
-    await world.until_over(standing.wish.wish_id)
+    await words_of_one_that_nobody_can_enter_are_kept(world)

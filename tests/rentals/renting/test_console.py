@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_gpu_bridge.errors import KeptForDebugging, RentFailed
-from jupyter_gpu_bridge.model import Event, RentalState, WishId
+from jupyter_gpu_bridge.model import Event, Order, RentalState, WishId
 from jupyter_gpu_bridge.rentals.last_lines import WITHIN
 from jupyter_gpu_bridge.rentals.ledger.steps import sentence
 from tests.rentals.renting.command import ran
@@ -126,3 +126,17 @@ def asked(world: Renting) -> list[str]:
 
 def _console(machine: dict[str, Any]) -> Path:
     return Path(machine["folder"]) / "console.log"
+
+
+async def words_of_one_that_nobody_can_enter_are_kept(world: Renting, order: Order | None = None) -> None:
+    """At any cloud that tells logs: asked for once, and of that machine."""
+    world.cloud.fault("no-ssh", calls=1)
+    standing = await world.want(order)
+    arriving = asyncio.ensure_future(world.bridge.arrive(standing, world.report))
+    machine = await written_by_the_first_machine(world, f"\x1b[31m{WORDS}\x1b[0m\n")
+    standing = await arriving
+    (event,) = await console_of(world, standing.wish.wish_id)
+    assert WORDS in event.text.splitlines()
+    assert [each["machine"] for each in world.cloud.log() if each["verb"] == "logs"] == [machine["machine_id"]]
+    await world.bridge.end_rental(standing.wish.wish_id, "It was a test.")
+    await world.until_over(standing.wish.wish_id)
